@@ -1,0 +1,1 @@
+"""What may a system do with a document? Pure rules: no clock, no sending."""

@@ -1,0 +1,62 @@
+"""Which states does a document of a system go through?
+
+The distribution status says how far a CRM document got on its way to the ERP. While it is TO_BE
+(SAP: system status I1054, "document is being distributed, changes not possible") nobody may change
+the document. Sources: CONTRIBUTING.md, S04, S13, S14.
+"""
+
+import enum
+
+import attrs
+
+from crmsim.business.document import OrderDocument
+from crmsim.errors import BadValue
+
+__all__ = ["DISTRIBUTION", "Distribution", "DistributionEvent", "OrderRecord", "next_status"]
+
+
+class Distribution(enum.Enum):
+    """How far a CRM document got on its way to the ERP."""
+
+    NOT_RELEVANT = "not relevant"
+    TO_BE = "to be distributed (I1054)"
+    DONE = "distributed"
+    ERROR = "distribution error"
+
+
+class DistributionEvent(enum.Enum):
+    """What moves the distribution status."""
+
+    SAVED = "saved and transferable"
+    ACCEPTED = "the ERP accepted it"
+    REFUSED = "the ERP refused it"
+
+
+DISTRIBUTION: dict[tuple[Distribution, DistributionEvent], Distribution] = {
+    (Distribution.NOT_RELEVANT, DistributionEvent.SAVED): Distribution.TO_BE,
+    (Distribution.DONE, DistributionEvent.SAVED): Distribution.TO_BE,
+    (Distribution.ERROR, DistributionEvent.SAVED): Distribution.TO_BE,
+    (Distribution.TO_BE, DistributionEvent.ACCEPTED): Distribution.DONE,
+    (Distribution.TO_BE, DistributionEvent.REFUSED): Distribution.ERROR,
+}
+"""Every transition there is; any other pair is an error."""
+
+
+def next_status(status: Distribution, event: DistributionEvent) -> Distribution:
+    """Return the status after an event.
+
+    Raises:
+        BadValue: the event cannot happen in this status.
+    """
+    try:
+        return DISTRIBUTION[status, event]
+    except KeyError:
+        raise BadValue(f"a document that is {status.value!r} cannot be {event.value!r}") from None
+
+
+@attrs.frozen
+class OrderRecord:
+    """An order as CRM Online holds it."""
+
+    document: OrderDocument
+    distribution: Distribution = Distribution.NOT_RELEVANT

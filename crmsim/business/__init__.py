@@ -1,0 +1,1 @@
+"""What do people work on? Frozen values that would be true if computers did not exist."""

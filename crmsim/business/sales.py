@@ -1,0 +1,52 @@
+"""What is a sales order?"""
+
+from decimal import Decimal
+
+import attrs
+
+from crmsim.errors import BadValue
+
+__all__ = ["OrderItem", "SalesOrder"]
+
+
+@attrs.frozen
+class OrderItem:
+    """One line of an order: so many of a product, at a price, less a discount."""
+
+    product: str
+    quantity: int = attrs.field()
+    unit_price: Decimal = attrs.field()
+    discount: Decimal = attrs.field(default=Decimal(0))
+    """Share of the price that is taken off, 0 to 1."""
+
+    @quantity.validator
+    def _some(self, attribute: object, value: int) -> None:
+        if value < 1:
+            raise BadValue(f"quantity is {value}; an order item is about one piece or more")
+
+    @unit_price.validator
+    def _not_negative(self, attribute: object, value: Decimal) -> None:
+        if value < 0:
+            raise BadValue(f"unit price is {value}; a price is not negative")
+
+    @discount.validator
+    def _share(self, attribute: object, value: Decimal) -> None:
+        if not 0 <= value <= 1:
+            raise BadValue(f"discount is {value}; it is a share from 0 to 1")
+
+
+@attrs.frozen
+class SalesOrder:
+    """What a customer orders and a rep writes down."""
+
+    guid: str
+    """The technical identity, made where the order is born and never changed."""
+    reference: str
+    """The number in the customer's or the rep's own order book."""
+    rep: str
+    customer: str
+    items: tuple[OrderItem, ...]
+    version: int = 1
+    """1 as first written, 2 after the first correction, ..."""
+    is_provisional: bool = False
+    """A quantity is still to be confirmed; nothing is shipped until it is."""

@@ -1,0 +1,201 @@
+"""Do laptops, CRM and ERP hold the same in the end?
+
+These checks look at the final states only. They judge when all is quiet; before that, systems
+legitimately differ.
+"""
+
+import abc
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from crmsim.applications.pricing import net_value
+from crmsim.business.document import Fate, OrderDocument
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.trace.journal import Event
+from crmsim.units import show_money
+
+__all__ = ["AGREEMENT", "EXACTLY_ONCE_IN_ERP", "FATES_ARE_KNOWN", "TOTALS_ARE_EQUAL"]
+
+EXCHANGED = ("guid", "reference", "rep", "customer", "items", "version")
+"""Fields of an order on which laptop, CRM and ERP must agree."""
+NOT_EXCHANGED = {
+    "temporary": "the laptop's own name for an order without a number",
+    "mine": "what the rep changed and nobody answered yet",
+    "pending": "how many saves of the laptop are unanswered",
+    "upload": "how many of those the server holds",
+    "refusal": "the reason of the last rejection, for the rep's eyes",
+    "distribution": "how far CRM's transfer to the ERP got",
+    "is_provisional": "a delivery block to the ERP; equal in content, another word",
+}
+"""Fields that stay in one system, and why: everything else must agree."""
+
+
+class _Finals(Judge, abc.ABC):
+    """Shared by the checks below: the sites of the landscape and what was written."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._written: dict[str, str] = {}
+
+    def on_saved(self, event: Event) -> None:
+        """Remember every order that a rep wrote: GUID and reference."""
+        self._written[str(event.detail["guid"])] = event.subject
+
+    def site(self, kind: str) -> str:
+        return self.scene.topology.sites(kind)[0]
+
+    def locals(self, ending: Ending) -> Iterator[tuple[str, Any]]:
+        for laptop in self.scene.topology.sites("mobile"):
+            for local in ending.stores[laptop].table("orders").values():
+                yield laptop, local
+
+    def crm(self, ending: Ending) -> dict[str, Any]:
+        rows = ending.stores[self.site("crm")].table("orders").values()
+        return {record.document.order.guid: record for record in rows}
+
+    def erp(self, ending: Ending) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for booked in ending.stores[self.site("erp")].table("orders").values():
+            found.setdefault(booked.order.guid, []).append(booked)
+        return found
+
+    def end(self, ending: Ending) -> None:
+        if ending.is_quiet:
+            self.compare(ending)
+
+    @abc.abstractmethod
+    def compare(self, ending: Ending) -> None:
+        """Judge the final states; all is quiet."""
+
+
+class _ExactlyOnce(_Finals):
+    """When all is quiet, every order that was written is in the ERP exactly once, and the ERP has
+    no order that nobody wrote.
+    """
+
+    def compare(self, ending: Ending) -> None:
+        booked = self.erp(ending)
+        for guid, reference in self._written.items():
+            if reference in ending.set_aside:
+                continue
+            self.judged += 1
+            count = len(booked.get(guid, ()))
+            if count != 1:
+                self.blame(f"order {reference} is in the ERP {count} times")
+        for guid, orders in booked.items():
+            if guid not in self._written:
+                self.blame(f"order {orders[0].order.reference} is in the ERP, but nobody wrote it")
+
+
+class _FatesAreKnown(_Finals):
+    """When all is quiet, every laptop knows of each of its orders what CRM knows: its number, that
+    it is booked, whether and when it was shipped; and no save waits for an answer.
+    """
+
+    def compare(self, ending: Ending) -> None:
+        crm = self.crm(ending)
+        seen: set[str] = set()
+        for laptop, local in self.locals(ending):
+            order = local.document.order
+            seen.add(order.guid)
+            if order.reference in ending.set_aside:
+                continue
+            self.judged += 1
+            record = crm.get(order.guid)
+            if local.pending:
+                self.blame(f"{laptop} still waits for {local.pending} answers about order "
+                           f"{order.reference}")
+            elif record is None or local.base != record.document:
+                knows = None if record is None else record.document
+                self.blame(f"{laptop} says of order {order.reference}: {_fate(local.base)}; "
+                           f"CRM: {_fate(knows)}")
+            elif local.base.fate not in (Fate.BOOKED, Fate.SHIPPED, Fate.REFUSED):
+                self.blame(f"{laptop} knows order {order.reference} only as {local.base.fate.value}")
+        for guid, reference in self._written.items():
+            if guid not in seen and reference not in ending.set_aside:
+                self.blame(f"order {reference} is on no laptop any more")
+
+
+def _fate(document: OrderDocument | None) -> str:
+    return "nothing" if document is None else f"{document.fate.value} as {document.number}"
+
+
+class _Agreement(_Finals):
+    """When all is quiet, laptop, CRM and ERP agree on every exchanged field of every order: GUID,
+    reference, rep, customer, items, version, number and shipping day. Not exchanged are the
+    laptop's temporary number and its counters of unanswered saves, CRM's distribution status, and
+    the warehouse's plan.
+    """
+
+    def compare(self, ending: Ending) -> None:
+        crm, erp = self.crm(ending), self.erp(ending)
+        for laptop, local in self.locals(ending):
+            order = local.document.order
+            record, booked = crm.get(order.guid), erp.get(order.guid, [])
+            if record is None or len(booked) != 1 or order.reference in ending.set_aside:
+                continue
+            self.judged += 1
+            for field in EXCHANGED:
+                views = {
+                    laptop: getattr(order, field),
+                    "CRM": getattr(record.document.order, field),
+                    "ERP": getattr(booked[0].order, field),
+                }
+                self._same(order.reference, field, views)
+            numbers = {
+                laptop: local.document.number,
+                "CRM": record.document.number,
+                "ERP": booked[0].order.number,
+            }
+            self._same(order.reference, "number", numbers)
+            shipped = {
+                laptop: local.document.shipped_day,
+                "CRM": record.document.shipped_day,
+                "ERP": booked[0].shipped_day,
+            }
+            self._same(order.reference, "shipping day", shipped)
+
+    def _same(self, reference: str, field: str, views: dict[str, object]) -> None:
+        if len(set(views.values())) > 1:
+            told = ", ".join(f"{who}: {value}" for who, value in views.items())
+            self.blame(f"order {reference}: {field} differs ({told})")
+
+
+class _Totals(_Finals):
+    """When all is quiet, the ERP's total, summed exactly over its booked items, equals the total of
+    what the reps wrote last.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._values: dict[str, Decimal] = {}
+
+    def on_saved(self, event: Event) -> None:
+        super().on_saved(event)
+        self._values[event.subject] = Decimal(str(event.detail["value"]))
+
+    def compare(self, ending: Ending) -> None:
+        aside = ending.set_aside
+        written = sum((v for ref, v in self._values.items() if ref not in aside), Decimal(0))
+        booked = Decimal(0)
+        for row in ending.stores[self.site("erp")].table("orders").values():
+            if row.order.reference not in aside:
+                booked += net_value(row.order.items)
+                self.judged += len(row.order.items)
+        if written != booked:
+            self.blame(f"the reps wrote {show_money(written)}, the ERP booked {show_money(booked)}")
+
+
+EXACTLY_ONCE_IN_ERP = Check(
+    "every order is in the ERP exactly once", Mood.EVENTUALLY, ("S-28",), _ExactlyOnce
+)
+FATES_ARE_KNOWN = Check(
+    "every laptop knows the fate of its orders", Mood.EVENTUALLY, ("I-88",), _FatesAreKnown
+)
+AGREEMENT = Check(
+    "laptop, CRM and ERP agree on every exchanged field", Mood.EVENTUALLY, ("I-88",), _Agreement
+)
+TOTALS_ARE_EQUAL = Check(
+    "the ERP's total equals what was written", Mood.EVENTUALLY, ("S-28",), _Totals
+)

@@ -1,0 +1,133 @@
+"""What is a check?
+
+A check has a sentence for a name, a mood, and makes a judge for each run. The judge is fed with the
+events it asked for, one pass, and at the end says what it found and how much it judged. A check
+that judged nothing says so: a green line means that something was looked at.
+"""
+
+import enum
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from crmsim.kernel.durable import Store
+from crmsim.network.topology import Topology
+from crmsim.trace.journal import Event, Journal
+
+__all__ = ["Check", "Ending", "Evidence", "Judge", "Mood", "Outcome", "Scene", "Verdict"]
+
+EVIDENCE_KEPT = 5
+"""Violations that are told in full; the others are counted."""
+
+
+class Mood(enum.Enum):
+    """When a check must hold."""
+
+    ALWAYS = "always"
+    """At every moment; it fires at the first bad event."""
+    EVENTUALLY = "eventually"
+    """Once all is quiet."""
+    SOMETIMES = "sometimes"
+    """In at least one of many runs."""
+
+
+class Outcome(enum.Enum):
+    """What a judge says."""
+
+    HELD = "held"
+    VIOLATED = "violated"
+    NOT_JUDGED = "not judged"
+
+
+@attrs.frozen
+class Evidence:
+    """One violation."""
+
+    text: str
+    event: int = 0
+    """The number of the event that shows it; 0 when only the final state does."""
+
+
+@attrs.frozen
+class Verdict:
+    """What a judge found."""
+
+    outcome: Outcome
+    judged: int
+    """How many things were looked at."""
+    evidence: tuple[Evidence, ...] = ()
+    violations: int = 0
+    """How many violations there were; `evidence` tells the first few."""
+
+
+@attrs.frozen
+class Scene:
+    """What a judge may know before the run."""
+
+    topology: Topology
+    site_of: Callable[[str], str]
+    """Actor -> site."""
+
+
+@attrs.frozen
+class Ending:
+    """What a judge may know after the run."""
+
+    journal: Journal
+    stores: Mapping[str, Store]
+    is_quiet: bool
+    set_aside: frozenset[str] = frozenset()
+    """Documents that wait for a person; not judged, but counted."""
+
+
+
+
+class Judge:
+    """Judges one run. Subclasses add `on_<kind>` methods for the kinds they ask for."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.judged = 0
+        self.evidence: list[Evidence] = []
+        self.violations = 0
+
+    def blame(self, text: str, event: Event | None = None) -> None:
+        """Record a violation."""
+        self.violations += 1
+        if len(self.evidence) < EVIDENCE_KEPT:
+            self.evidence.append(Evidence(text, 0 if event is None else event.number))
+
+    def feeds(self) -> dict[str, Callable[[Event], None]]:
+        """Return kind -> method for every `on_<kind>` method."""
+        names = [name for name in dir(self) if name.startswith("on_")]
+        return {name[3:]: getattr(self, name) for name in names}
+
+    def end(self, ending: Ending) -> None:
+        """Look at the final states; the default looks at nothing."""
+
+    def finish(self, ending: Ending) -> Verdict:
+        """Return the verdict."""
+        self.end(ending)
+        if self.violations:
+            outcome = Outcome.VIOLATED
+        else:
+            outcome = Outcome.HELD if self.judged else Outcome.NOT_JUDGED
+        return Verdict(outcome, self.judged, tuple(self.evidence), self.violations)
+
+
+@attrs.frozen
+class Check:
+    """A property of histories."""
+
+    name: str
+    """A sentence."""
+    mood: Mood
+    invariants: tuple[str, ...]
+    """Numbers of the invariants it stands for; CONTRIBUTING.md tells them in full."""
+    judge: type[Judge]
+    """Makes the judge of one run."""
+
+    @property
+    def explanation(self) -> str:
+        """What exactly is judged."""
+        return " ".join((self.judge.__doc__ or "").split())

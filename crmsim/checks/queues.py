@@ -1,0 +1,172 @@
+"""Did queues keep their order, and was every unit of work done exactly once?"""
+
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.trace.journal import Event
+
+__all__ = ["EFFECT_ONCE", "HEAD_OF_LINE", "IN_ORDER", "ONE_AT_A_TIME", "QUEUES_CONSERVE"]
+
+Queue = tuple[str, str]
+"""(actor, name of the queue): the same name lives in two systems."""
+
+
+Unit = tuple[str, object]
+"""(LUW, serial number of its row): two copies of one LUW are two rows."""
+
+
+def _unit(event: Event) -> Unit:
+    return event.subject, event.detail.get("serial")
+
+
+def _queue(event: Event) -> Queue:
+    return event.actor, str(event.detail["queue"])
+
+
+def _told(queue: Queue) -> str:
+    return f"queue {queue[1]} of {queue[0]}"
+
+
+class _InOrder(Judge):
+    """I-6: the LUWs of a queue begin to be worked on in the order in which they were enqueued."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._places: dict[Queue, dict[Unit, int]] = {}
+        self._latest: dict[Queue, tuple[int, str]] = {}
+
+    def on_enqueued(self, event: Event) -> None:
+        places = self._places.setdefault(_queue(event), {})
+        places[_unit(event)] = len(places)
+
+    def on_begun(self, event: Event) -> None:
+        queue = _queue(event)
+        place = self._places.get(queue, {}).get(_unit(event))
+        if place is None:
+            self.blame(f"{event.subject} began in {_told(queue)} without being enqueued", event)
+            return
+        self.judged += 1
+        latest, name = self._latest.get(queue, (-1, ""))
+        if place < latest:
+            self.blame(f"{event.subject} began after {name} in {_told(queue)}, "
+                       "though it was enqueued before it", event)
+        else:
+            self._latest[queue] = (place, event.subject)
+
+
+class _OneAtATime(Judge):
+    """I-7: at most one LUW of a queue is between its beginning and its end."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._running: dict[Queue, dict[Unit, None]] = {}
+        self._of_site: dict[str, set[Queue]] = {}
+
+    def on_begun(self, event: Event) -> None:
+        self.judged += 1
+        queue = _queue(event)
+        running = self._running.setdefault(queue, {})
+        self._of_site.setdefault(self.scene.site_of(event.actor), set()).add(queue)
+        others = [unit[0] for unit in running if unit != _unit(event)]
+        if others:
+            self.blame(f"{event.subject} began while {others[0]} was still running in "
+                       f"{_told(queue)}", event)
+        running[_unit(event)] = None
+
+    def on_ended(self, event: Event) -> None:
+        self._running.get(_queue(event), {}).pop(_unit(event), None)
+
+    on_failed = on_ended
+
+    def on_crashed(self, event: Event) -> None:
+        for queue in self._of_site.pop(event.actor, set()):
+            self._running.pop(queue, None)
+
+
+class _HeadOfLine(Judge):
+    """I-8: a LUW never begins while an earlier one of its queue is neither ended nor removed."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._waiting: dict[Queue, dict[Unit, None]] = {}
+
+    def on_enqueued(self, event: Event) -> None:
+        self._waiting.setdefault(_queue(event), {})[_unit(event)] = None
+
+    def on_begun(self, event: Event) -> None:
+        self.judged += 1
+        queue = _queue(event)
+        head = next(iter(self._waiting.get(queue, {})), None)
+        if head != _unit(event):
+            ahead = "it no longer stood there" if head is None else f"{head[0]} stood before it"
+            self.blame(f"{event.subject} began in {_told(queue)}, but {ahead}", event)
+
+    def on_ended(self, event: Event) -> None:
+        self._waiting.get(_queue(event), {}).pop(_unit(event), None)
+
+
+class _EffectOnce(Judge):
+    """I-9: a LUW changes its target at most once, however often it is transmitted, repeated after
+    a restart or started again by hand.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._effects: dict[tuple[object, str], int] = {}
+
+    def on_effected(self, event: Event) -> None:
+        self.judged += 1
+        key = (event.detail["target"], event.subject)
+        if key in self._effects:
+            self.blame(f"{event.subject} took effect in {key[0]} a second time "
+                       f"(first: event {self._effects[key]})", event)
+        self._effects.setdefault(key, event.number)
+
+
+class _Conserve(Judge):
+    """I-10: what was put into a queue is either done, or still lies in it: nothing vanishes and
+    nothing comes from nowhere.
+    """
+
+    TABLES = ("outbound", "inbound")
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._balance: dict[Queue, int] = {}
+
+    def on_enqueued(self, event: Event) -> None:
+        queue = _queue(event)
+        self._balance[queue] = self._balance.get(queue, 0) + 1
+        self.judged += 1
+
+    def on_ended(self, event: Event) -> None:
+        self._take(event)
+
+    def on_cleared(self, event: Event) -> None:
+        if str(event.detail["queue"]).endswith(" out"):
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        queue = _queue(event)
+        self._balance[queue] = self._balance.get(queue, 0) - 1
+        if self._balance[queue] < 0:
+            self.blame(f"{event.subject} left {_told(queue)}, which held nothing", event)
+
+    def end(self, ending: Ending) -> None:
+        for queue, balance in self._balance.items():
+            lying = self._lying(ending, queue)
+            if balance != lying:
+                self.blame(f"{_told(queue)}: {balance} should lie in it, {lying} do")
+
+    def _lying(self, ending: Ending, queue: Queue) -> int:
+        store = ending.stores[self.scene.site_of(queue[0])]
+        if queue[1].endswith(" out"):
+            site = queue[1].removeprefix("CRM_SITE_").removesuffix(" out")
+            lying = store.get("site queues", site)
+            return 0 if lying is None else len(lying.contents)
+        return sum(len(store.get(table, queue[1], ())) for table in self.TABLES)
+
+
+IN_ORDER = Check("LUWs begin in the order of their queue", Mood.ALWAYS, ("I-6",), _InOrder)
+ONE_AT_A_TIME = Check("a queue works on one LUW at a time", Mood.ALWAYS, ("I-7",), _OneAtATime)
+HEAD_OF_LINE = Check("no LUW overtakes the head of its queue", Mood.ALWAYS, ("I-8",), _HeadOfLine)
+EFFECT_ONCE = Check("no LUW takes effect twice", Mood.ALWAYS, ("I-9",), _EffectOnce)
+QUEUES_CONSERVE = Check("queues lose and invent nothing", Mood.ALWAYS, ("I-10",), _Conserve)

@@ -1,0 +1,171 @@
+"""Did laptops and server catch up without losing, doubling or reordering anything?"""
+
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.trace.journal import Event
+
+__all__ = [
+    "ANSWERED_ONCE",
+    "IMPORT_IN_ORDER",
+    "MESSAGES_ONCE",
+    "RECEIPTS_FIRST",
+    "VALIDATED_IN_ORDER",
+]
+
+
+class _ValidatedInOrder(Judge):
+    """I-25: CRM validates the changes of one laptop in the order they were saved, except those it
+    parked; for one document the order always holds.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._saves: dict[str, tuple[str, int, str]] = {}
+        self._parked: set[str] = set()
+        self._latest_of_site: dict[str, int] = {}
+        self._latest_of_document: dict[str, int] = {}
+
+    def on_saved(self, event: Event) -> None:
+        number = int(str(event.detail["number"]))
+        message, guid = str(event.detail["message"]), str(event.detail["guid"])
+        self._saves[message] = (event.actor, number, guid)
+
+    def on_parked(self, event: Event) -> None:
+        self._parked.add(event.subject)
+
+    def on_effected(self, event: Event) -> None:
+        if event.subject not in self._saves:
+            return
+        self.judged += 1
+        site, number, guid = self._saves[event.subject]
+        if number < self._latest_of_document.get(guid, 0):
+            self.blame(f"{event.subject} was validated after a later change of its document", event)
+        elif number < self._latest_of_site.get(site, 0) and event.subject not in self._parked:
+            self.blame(f"{event.subject} was validated after a later change of {site}", event)
+        self._latest_of_document[guid] = max(number, self._latest_of_document.get(guid, 0))
+        if event.subject not in self._parked:
+            self._latest_of_site[site] = max(number, self._latest_of_site.get(site, 0))
+
+
+class _ReceiptsFirst(Judge):
+    """I-26: a laptop forgets a change only after the server holds it durably; the server forgets
+    what it has for a laptop only after the laptop holds it durably.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._held: set[str] = set()
+
+    def on_received(self, event: Event) -> None:
+        self._held.add(event.subject)
+
+    def on_cleared(self, event: Event) -> None:
+        self.judged += 1
+        if event.subject not in self._held:
+            self.blame(f"{event.actor} forgot {event.subject} before the other side held it", event)
+
+
+class _MessagesOnce(Judge):
+    """I-27: whatever crashes or breaks off, each message of a session takes effect at most once,
+    and exactly once when all is quiet: uploads in CRM, downloads on the laptop.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._due: dict[str, str] = {}
+        self._done: dict[str, int] = {}
+
+    def on_saved(self, event: Event) -> None:
+        self._due[str(event.detail["message"])] = "CRM"
+
+    def on_enqueued(self, event: Event) -> None:
+        if str(event.detail["queue"]).endswith(" out"):
+            self._due[event.subject] = "its laptop"
+
+    def on_effected(self, event: Event) -> None:
+        self._count(event)
+
+    def on_imported(self, event: Event) -> None:
+        self._count(event)
+
+    def _count(self, event: Event) -> None:
+        if event.subject not in self._due:
+            return
+        self.judged += 1
+        self._done[event.subject] = self._done.get(event.subject, 0) + 1
+        if self._done[event.subject] > 1:
+            where = self._due[event.subject]
+            self.blame(f"{event.subject} took effect a second time in {where}", event)
+
+    def end(self, ending: Ending) -> None:
+        if not ending.is_quiet:
+            return
+        for message, where in self._due.items():
+            if message not in self._done and message not in ending.set_aside:
+                self.blame(f"all is quiet, but {message} never took effect in {where}")
+
+
+class _ImportInOrder(Judge):
+    """I-28: a laptop imports in the order of its queue."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._latest: dict[str, int] = {}
+
+    def on_imported(self, event: Event) -> None:
+        self.judged += 1
+        position = int(str(event.detail["position"]))
+        if position <= self._latest.get(event.actor, 0):
+            self.blame(f"{event.actor} imported position {position} after "
+                       f"{self._latest[event.actor]}", event)
+        self._latest[event.actor] = max(position, self._latest.get(event.actor, 0))
+
+
+class _AnsweredOnce(Judge):
+    """I-29: every change of a laptop gets at most one answer, confirmation or rejection, and
+    exactly one when all is quiet.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._answers: dict[str, int] = {}
+
+    def on_saved(self, event: Event) -> None:
+        self._answers.setdefault(str(event.detail["message"]), 0)
+
+    def on_confirmed(self, event: Event) -> None:
+        self.judged += 1
+        self._answers[event.subject] = self._answers.get(event.subject, 0) + 1
+        if self._answers[event.subject] > 1:
+            self.blame(f"{event.subject} was answered a second time", event)
+
+    on_rejected = on_confirmed
+
+    def end(self, ending: Ending) -> None:
+        if not ending.is_quiet:
+            return
+        for message, count in self._answers.items():
+            if count == 0 and message not in ending.set_aside:
+                self.blame(f"all is quiet, but nobody ever answered {message}")
+
+
+VALIDATED_IN_ORDER = Check(
+    "changes are validated in the order they were saved",
+    Mood.ALWAYS,
+    ("I-25",),
+    _ValidatedInOrder,
+)
+RECEIPTS_FIRST = Check(
+    "nobody forgets what the other side does not hold", Mood.ALWAYS, ("I-26",), _ReceiptsFirst
+)
+MESSAGES_ONCE = Check(
+    "every message of a session takes effect exactly once",
+    Mood.EVENTUALLY,
+    ("I-27",),
+    _MessagesOnce,
+)
+IMPORT_IN_ORDER = Check(
+    "laptops import in the order of their queue", Mood.ALWAYS, ("I-28",), _ImportInOrder
+)
+ANSWERED_ONCE = Check(
+    "every change gets exactly one answer", Mood.EVENTUALLY, ("I-29",), _AnsweredOnce
+)

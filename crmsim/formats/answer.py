@@ -1,0 +1,32 @@
+"""How does CRM answer a laptop's change?
+
+With a confirmation or a rejection, exactly one for each transaction message. A rejection carries
+the before-image, so that the laptop can become consistent again. Sources: CONTRIBUTING.md, S30,
+S54, S57.
+"""
+
+import attrs
+
+from crmsim.business.document import OrderDocument
+
+__all__ = ["Confirmation", "Rejection"]
+
+
+@attrs.frozen
+class Confirmation:
+    """CRM accepted a change; `document` is what CRM holds now."""
+
+    message: str
+    guid: str
+    document: OrderDocument
+
+
+@attrs.frozen
+class Rejection:
+    """CRM refused a change."""
+
+    message: str
+    guid: str
+    reason: str
+    before: OrderDocument | None
+    """The document as it was before; None when CRM never had it."""

@@ -1,0 +1,288 @@
+"""What is an actor, and what can it do?
+
+Subclass `Actor` and write a method per message type::
+
+    class Erp(Actor):
+        @handles(CreateOrder)
+        def create(self, message: CreateOrder, sender: Address[OrderCreated]) -> None:
+            with self.commit() as change:
+                change.put("orders", message.number, message)
+                change.send(sender, OrderCreated(message.number))
+
+One message at a time, to completion. A handler may be `async def` and wait (`sleep`, `ask`); a
+plain `def` is cheaper. A life that is easier told as a story overrides `run`. Attributes of the
+object are lost in a crash; `self.store` is not.
+
+Handlers and lives can be interrupted by Ctrl-C; the verbs they call are kernel code and cannot, so
+no message is ever half sent.
+"""
+
+import inspect
+from bisect import insort
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import attrs
+import trio
+
+from crmsim.chance import MASK, ODD_A, ODD_B, TURN, Stream
+from crmsim.errors import BadMessage, BadValue
+from crmsim.kernel.address import Address
+from crmsim.kernel.durable import Change, Store
+from crmsim.kernel.message import is_message, refuse
+from crmsim.network.fabric import LOW_24
+from crmsim.trace.kinds import Kind
+
+if TYPE_CHECKING:
+    from crmsim.kernel.seat import Seat, Timer
+
+__all__ = ["Actor", "handles"]
+
+M = TypeVar("M")
+R = TypeVar("R")
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+def handles(*kinds: type) -> Callable[[H], H]:
+    """Mark a method as the handler of one or more message types.
+
+    Raises:
+        BadMessage: one of the types was not made by `@message`.
+    """
+    for kind in kinds:
+        if not is_message(kind):
+            raise BadMessage(f"@handles({kind.__name__}): put @message above class {kind.__name__}")
+
+    def mark(method: H) -> H:
+        method.__handles__ = kinds  # type: ignore[attr-defined]
+        trio.lowlevel.disable_ki_protection(method)
+        return method
+
+    return mark
+
+
+class Actor:
+    """Somebody with a mailbox, a memory that a crash wipes, and a store that it does not."""
+
+    receives: ClassVar[tuple[type, ...]] = ()
+    """Message types that `run` takes by `receive`, besides those with a handler."""
+    serves: ClassVar[bool] = False
+    """Whether a life of its own may wait for ever without being a deadlock."""
+    mailbox_bound: ClassVar[int] = 10_000
+    """How many messages may wait; one more is lost with reason `mailbox_full`."""
+
+    handlers: ClassVar[dict[type, tuple[str, bool]]] = {}
+    """Message type -> (name of the method, whether it is async)."""
+    plain: ClassVar[dict[type, Callable[..., None]]] = {}
+    """Message type -> handler that is no coroutine, which the schedule may call directly."""
+    has_life: ClassVar[bool] = False
+    """Whether the class overrides `run`."""
+
+    _seat: Any
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Collect the handlers of the class and of the classes it extends."""
+        super().__init_subclass__(**options)
+        cls.handlers = dict(cls.handlers)
+        for name, method in vars(cls).items():
+            for kind in getattr(method, "__handles__", ()):
+                cls.handlers[kind] = (name, inspect.iscoroutinefunction(method))
+        if "run" in vars(cls):
+            cls.has_life = True
+            trio.lowlevel.disable_ki_protection(cls.run)
+        cls.plain = {
+            kind: getattr(cls, name)
+            for kind, (name, is_async) in cls.handlers.items()
+            if not is_async and not cls.has_life
+        }
+        for kind in cls.receives:
+            if not is_message(kind):
+                raise BadMessage(f"{cls.__name__}.receives names {kind.__name__}, no message")
+
+    def started(self) -> None:
+        """Take up work on the durable state; called at every start and restart."""
+
+    async def run(self) -> None:
+        """Live. The default serves messages by their handlers for ever."""
+        await self._seat.serve()
+
+    def state(self) -> tuple[tuple[str, object], ...]:
+        """Return what the actor remembers as one frozen, hashable value."""
+        memory = {name: _freeze(v) for name, v in vars(self).items() if not name.startswith("_")}
+        return tuple(sorted(memory.items()))
+
+    # The verbs. Each is kernel code: protected from Ctrl-C.
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time, in nanoseconds since midnight of day 0."""
+        return int(self._seat.simulation.schedule.now_ns)
+
+    @property
+    def name(self) -> str:
+        """The name of this actor."""
+        return str(self._seat.name)
+
+    @property
+    def store(self) -> Store:
+        """The durable store of the site."""
+        store: Store = self._seat.site.store
+        return store
+
+    def address(self, name: str) -> Address[Any]:
+        """Return the address of another actor.
+
+        Raises:
+            UnknownSite: there is no such actor.
+            NoRoute: no line leads to its site.
+        """
+        address: Address[Any] = self._seat.address_of(name)
+        return address
+
+    def luck(self, purpose: str) -> Stream:
+        """Return the luck of this actor for a purpose, to be drawn by identity."""
+        stream: Stream = self._seat.luck(purpose)
+        return stream
+
+    @trio.lowlevel.enable_ki_protection
+    def send(self, to: Address[M], message: M, *, attempt: int | None = None) -> None:
+        """Give a message to the line. Never waits; nobody says whether it arrives.
+
+        Args:
+            to: An address of this actor.
+            message: A message that the receiver declares.
+            attempt: Which try at the same thing this is, from 0; counted when not given.
+
+        Raises:
+            BadMessage: it is no message, not hashable, or the receiver does not declare it.
+        """
+        # The road of every message, so it is written out in one piece.
+        if to.owner is not self._seat:
+            to = self._seat.own(to, message)
+            if to is None:
+                return  # the site crashed: nothing that this object does has an effect
+        if message.__class__ not in to.accepts:
+            raise refuse(message, self.name, to.name)
+        x = (message.__identity__() ^ to.key) * ODD_A  # type: ignore[attr-defined]
+        if attempt is None and message.__counted__:  # type: ignore[attr-defined]
+            attempt = to.count(message.__identity__())  # type: ignore[attr-defined]
+        if attempt:
+            x ^= attempt * ODD_B
+        y = ((x ^ (x >> 64)) & MASK) * TURN
+        word = (y ^ (y >> 64)) & MASK
+        quick = to.quick
+        if quick is None or word & LOW_24 < to.loss_24:
+            self._seat.send_carefully(to, message, attempt or 0, word)
+            return
+        schedule = to.schedule
+        due_ns = schedule.now_ns + quick(word)
+        number = schedule.number = schedule.number + 1
+        action = (due_ns, number, to.deliver, message, to, 0, to.stamp)
+        index = due_ns >> schedule.shift
+        if index > schedule.end_index:
+            try:
+                schedule.buckets[index].append(action)
+            except KeyError:
+                schedule.open_bucket(index, action)
+        else:
+            insort(schedule.current, action)
+
+    @trio.lowlevel.enable_ki_protection
+    def after(self, delay_ns: int, message: object) -> "Timer":
+        """Send a message to oneself later; the timer it returns can be cancelled.
+
+        Raises:
+            BadValue: the delay is negative.
+            BadMessage: this actor does not declare the message.
+        """
+        timer: Timer = self._seat.after(delay_ns, message)
+        return timer
+
+    @trio.lowlevel.enable_ki_protection
+    async def sleep(self, delay_ns: int) -> None:
+        """Wait for a span of virtual time; messages wait in the mailbox meanwhile."""
+        if delay_ns < 0:
+            raise BadValue(f"{self.name!r} sleeps {delay_ns} ns; time does not go back")
+        await self._seat.sleep(delay_ns)
+
+    @trio.lowlevel.enable_ki_protection
+    async def receive(self, timeout_ns: int | None = None) -> Any:
+        """Wait for the next message and return it; its sender is then `self.sender`.
+
+        Raises:
+            TimedOut: none came within the time.
+        """
+        return await self._seat.receive(timeout_ns)
+
+    @property
+    def sender(self) -> Address[Any]:
+        """The sender of the message that `receive` returned last."""
+        sender: Address[Any] = self._seat.sender
+        return sender
+
+    @trio.lowlevel.enable_ki_protection
+    async def ask(
+        self, to: Address[M], message: M, expect: type[R], *, timeout_ns: int | None = None
+    ) -> R:
+        """Send a question and wait for the answer, which bypasses the mailbox.
+
+        Raises:
+            Unreachable: the line was down or the call failed; nothing happened.
+            TimedOut: no answer came in time; the other side may have acted all the same.
+        """
+        answer: R = await self._seat.put_question(to, message, expect, timeout_ns)
+        return answer
+
+    @trio.lowlevel.enable_ki_protection
+    def note(self, kind: Kind, subject: str, **detail: object) -> int:
+        """Write an event into the journal; return its number."""
+        return int(self._seat.note(kind, subject, detail))
+
+    @trio.lowlevel.enable_ki_protection
+    def commit(self) -> Change:
+        """Begin a change of the durable store; leave the `with` block to commit it."""
+        change: Change = self._seat.change()
+        return change
+
+    @trio.lowlevel.enable_ki_protection
+    def working(self, lasts_ns: int, subject: str) -> None:
+        """Say that an import is under way for so long: a place where a crash can be aimed at."""
+        self._seat.working(lasts_ns, subject)
+
+    @trio.lowlevel.enable_ki_protection
+    def open_line(self, to: Address[Any]) -> None:
+        """Dial: both directions of the line to `to` carry messages from now on."""
+        self._seat.open_line(to)
+
+    @trio.lowlevel.enable_ki_protection
+    def close_line(self, to: Address[Any]) -> None:
+        """Hang up: what is under way in either direction is lost."""
+        self._seat.close_line(to)
+
+    @asynccontextmanager
+    async def attached(self) -> AsyncIterator[None]:
+        """Spend a stretch as an ordinary trio task: `trio.sleep`, nurseries, `move_on_after`.
+
+        Raises:
+            trio.Cancelled: inside the block, when the site crashes meanwhile.
+        """
+        async with self._seat.stretch():
+            yield
+
+
+def _freeze(value: object) -> object:
+    if isinstance(value, dict):
+        return tuple((_freeze(key), _freeze(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(_freeze(item) for item in value)
+    if isinstance(value, set | frozenset):
+        return frozenset(_freeze(item) for item in value)
+    if isinstance(value, Address):
+        return repr(value)
+    if attrs.has(type(value)) and type(value).__hash__ is None:
+        names = (field.name for field in attrs.fields(type(value)))
+        return (type(value).__name__, *(_freeze(getattr(value, name)) for name in names))
+    if type(value).__hash__ is None:
+        return _freeze(list(value)) if hasattr(value, "__iter__") else repr(value)
+    return value

@@ -1,0 +1,180 @@
+"""How does virtual time become trio's time?
+
+trio asks its clock how long to sleep exactly when no task can run. That is the moment in which this
+clock performs due actions: it takes the next one off the schedule, moves virtual time to it and
+calls it, until a trio task can run again, or a slice of a few milliseconds of real time is over so
+that Ctrl-C gets its turn.
+
+Time is a whole number of nanoseconds. trio's deadlines are floats; the conversion is exact integer
+arithmetic, because rounding a deadline down by one nanosecond would make trio ask for ever.
+"""
+
+import contextvars
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import islice
+from time import perf_counter
+
+import trio
+
+from crmsim.kernel.schedule import LAST, Action, Schedule
+from crmsim.kernel.site import SiteCrashed
+
+__all__ = ["VirtualClock", "to_ns"]
+
+SLICE_S = 0.005
+"""Real seconds after which trio gets its turn for Ctrl-C and real input and output."""
+_NEVER_NS = 1 << 62
+
+
+def to_ns(deadline_s: float) -> int:
+    """Return the first nanosecond that is not before a float deadline in seconds."""
+    return math.ceil(Fraction(deadline_s) * 1_000_000_000)
+
+
+def _nothing(action: Action) -> None:
+    """Stand in for the action of an error that no action raised."""
+
+
+class VirtualClock(trio.abc.Clock):
+    """A trio clock that performs what is due instead of sleeping.
+
+    Args:
+        schedule: What is due.
+        on_error: Called with an action and what it raised.
+        on_idle: Called when nothing is due and no deadline is set; True when it woke somebody.
+        on_still: Called with the number of actions performed at one instant, slice by slice.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        on_error: Callable[[Action, BaseException], None],
+        on_idle: Callable[[], None],
+        on_still: Callable[[int], None],
+    ) -> None:
+        self.schedule = schedule
+        self.urgent: list[Callable[[], None]] = []
+        """What must happen before any due action: coroutines that trio wants to cancel."""
+        self.pause_point: Callable[[], None] | None = None
+        """Called before every action while the run is driven step by step."""
+        self.interruption: KeyboardInterrupt | None = None
+        """A Ctrl-C that reached the caller's thread while the run goes on in another one."""
+        self.action_count = 0
+        self._on_error = on_error
+        self._on_idle = on_idle
+        self._on_still = on_still
+        self._budget = 256
+        self._still_count = 0
+        self._context = contextvars.copy_context()
+
+    def start_clock(self) -> None:
+        """Start at midnight of day 0."""
+
+    def current_time(self) -> float:
+        """Return virtual time in seconds."""
+        return self.schedule.now_ns / 1_000_000_000
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        """Perform what is due up to trio's next deadline; never sleep."""
+        if self.interruption is not None:
+            interruption, self.interruption = self.interruption, None
+            self._on_error((self.schedule.now_ns, 0, _nothing, None, None, 0, 0), interruption)
+        if self.urgent:
+            self._context.run(self.urgent.pop(0))
+            return 0
+        limit_ns = _NEVER_NS if deadline == math.inf else max(to_ns(deadline), 0)
+        self._context.run(self._slice, limit_ns)
+        return 0
+
+    def _slice(self, limit_ns: int) -> None:
+        schedule = self.schedule
+        schedule.limit_ns = limit_ns
+        began_ns, began_s = schedule.now_ns, perf_counter()
+        performed_count = self._perform(schedule)
+        self.action_count += performed_count
+        if schedule.limit_ns < 0:
+            return
+        if performed_count == self._budget:
+            self._judge_slice(began_ns, perf_counter() - began_s)
+        elif limit_ns != _NEVER_NS:
+            schedule.now_ns = max(schedule.now_ns, limit_ns)
+        elif schedule.next_due_ns() is None:
+            self._on_idle()
+
+    def _perform(self, schedule: Schedule) -> int:
+        """Perform due actions in order until the limit, the budget or an error ends it.
+
+        The hot loop of the kernel. It walks the bucket with one list iterator, which sees what is
+        inserted ahead of it; the position is written back only when the walk ends.
+        """
+        if schedule.strategy is not None or self.pause_point is not None:
+            return self._perform_carefully(schedule)
+        left = self._budget
+        while left > 0:
+            bucket = schedule.current
+            turn = iter(bucket)
+            turn.__setstate__(schedule.position)  # type: ignore[attr-defined]
+            began = schedule.position
+            try:
+                for action in islice(turn, left):
+                    if action[0] > schedule.limit_ns:
+                        schedule.position = len(bucket) - turn.__length_hint__() - 1
+                        return self._budget - left + schedule.position - began
+                    schedule.now_ns = action[0]
+                    action[2](action)
+            except BaseException as error:
+                schedule.position = len(bucket) - turn.__length_hint__()
+                if not isinstance(error, SiteCrashed):
+                    self._on_error(action, error)
+                return self._budget - left + schedule.position - began
+            schedule.position = len(bucket) - turn.__length_hint__()
+            left -= schedule.position - began
+            if schedule.position == len(bucket) and not schedule.advance():
+                break
+        return self._budget - left
+
+    def _perform_carefully(self, schedule: Schedule) -> int:
+        """Perform actions one by one: chosen by a strategy, or stopping at each for a debugger."""
+        for count in range(self._budget):
+            due_ns = schedule.next_due_ns()
+            if due_ns is None or due_ns > schedule.limit_ns:
+                return count
+            if self.pause_point is not None:
+                self.pause_point()
+                if schedule.limit_ns < 0:
+                    return count
+            action = self._next(schedule)
+            schedule.now_ns = max(schedule.now_ns, action[0])
+            try:
+                action[2](action)
+            except SiteCrashed:
+                pass
+            except BaseException as error:
+                self._on_error(action, error)
+                return count
+        return self._budget
+
+    def _next(self, schedule: Schedule) -> Action:
+        """Take the next action off the schedule, by the strategy if there is one."""
+        if schedule.strategy is None:
+            action = schedule.current[schedule.position]
+            schedule.position += 1
+            return action
+        enabled = schedule.pending()
+        horizon_ns = min([schedule.limit_ns, *(a[0] for a in enabled if a[1] >= LAST)])
+        open_now = [a for a in enabled if a[1] < LAST and a[0] <= horizon_ns]
+        action = schedule.strategy.choose(open_now) if open_now else enabled[0]
+        schedule.remove(action)
+        return action
+
+    def _judge_slice(self, began_ns: int, lasted_s: float) -> None:
+        """Fit the budget to the length of a slice; notice when time stands still."""
+        factor = SLICE_S / max(lasted_s, 1e-6)
+        self._budget = int(min(max(self._budget * min(max(factor, 0.5), 2.0), 32), 100_000))
+        if self.schedule.now_ns == began_ns:
+            self._still_count += self._budget
+            self._on_still(self._still_count)
+        else:
+            self._still_count = 0

@@ -1,0 +1,169 @@
+"""What can be sent from one actor to another?
+
+A message is a frozen attrs class made by `@message`. It knows what it is about: the fields that
+give it an identity which lasts across runs, so that its luck on a line depends on nothing else.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar, dataclass_transform, overload
+
+import attrs
+
+from crmsim.chance import MASK, ODD_A, ODD_B, word_of
+from crmsim.errors import BadMessage, BadValue
+
+__all__ = ["is_message", "message", "size_of"]
+
+C = TypeVar("C", bound=type)
+HEADER_BYTES = 40
+"""What every message costs on a line before its content (an IPv4 and a TCP header, RFC 791/9293)."""
+
+
+@overload
+def message(cls: C) -> C: ...
+@overload
+def message(*, about: tuple[str, ...] | None = None) -> Callable[[C], C]: ...
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
+def message(cls: C | None = None, *, about: tuple[str, ...] | None = None) -> Any:
+    """Make a class a message: attrs, frozen, slotted, hashable.
+
+    Args:
+        cls: The class, when used without brackets.
+        about: The fields that say what the message is about, which keys its luck. Two messages
+            about the same thing then share their luck unless they are sent with different numbers
+            of `attempt`. When not given, it is about all its fields, and sendings of the same
+            content are told apart by counting them, which costs memory for every message sent.
+
+    Raises:
+        BadValue: `about` names a field that the class does not have.
+    """
+
+    def decorate(plain: C) -> C:
+        made = attrs.frozen(plain)
+        names = tuple(field.name for field in attrs.fields(made))
+        chosen = names if about is None else about
+        for name in chosen:
+            if name not in names:
+                raise BadValue(f"{plain.__name__} is about {name!r}, but it has only {names}")
+        made.__init__ = _quick_init(made) or made.__init__
+        made.__identity__ = _identity(made, chosen, check_hash=chosen != names)
+        made.__about__ = chosen
+        made.__counted__ = about is None
+        if not hasattr(made, "size_bytes"):
+            made.size_bytes = property(size_of)
+        if not hasattr(made, "subject"):
+            made.subject = property(_subject)
+        return made
+
+    return decorate if cls is None else decorate(cls)
+
+
+def is_message(thing: type) -> bool:
+    """Say whether a class was made by `@message`."""
+    return hasattr(thing, "__identity__")
+
+
+def _identity(cls: type, names: tuple[str, ...], *, check_hash: bool) -> Callable[[Any], int]:
+    """Write the method that folds the chosen fields into one 64-bit word.
+
+    It is generated code because it runs for every message: a whole number from 0 up is its own
+    word, anything else goes through `word_of`. The last field is only xored in, because every draw
+    folds the identity twice more.
+    """
+    start = word_of(f"message {cls.__name__}")
+    lines = ["def __identity__(self):"]
+    if check_hash:
+        lines.append("    hash(self)")
+    for place, name in enumerate(names):
+        lines += [
+            f"    part = self.{name}",
+            f"    if part.__class__ is not int or not 0 <= part <= {MASK}:",
+            "        part = word_of(part)",
+            f"    word = {'word' if place else start} ^ part",
+        ]
+        if place < len(names) - 1:
+            lines += [
+                f"    word = word * {ODD_A}",
+                f"    word = (word ^ (word >> 64) ^ {ODD_B}) & {MASK}",
+            ]
+    lines.append("    return word" if names else f"    return {start}")
+    space: dict[str, Any] = {"word_of": word_of}
+    exec("\n".join(lines), space)
+    method: Callable[[Any], int] = space["__identity__"]
+    return method
+
+
+def _quick_init(cls: type) -> Callable[..., None] | None:
+    """Write an `__init__` that sets the slots directly; None when attrs has more to do.
+
+    A frozen attrs class goes through `object.__setattr__` by name for every field; the slot
+    descriptors do the same in half the time.
+    """
+    fields = attrs.fields(cls)
+    if hasattr(cls, "__attrs_post_init__") or any(
+        field.validator or field.converter or not field.init or _is_factory(field.default)
+        for field in fields
+    ):
+        return None
+    space: dict[str, Any] = {f"set_{field.name}": getattr(cls, field.name).__set__ for field in fields}
+    parameters = ["self"]
+    seen_keyword_only = False
+    for field in fields:
+        if field.kw_only and not seen_keyword_only:
+            parameters.append("*")
+            seen_keyword_only = True
+        space[f"default_{field.name}"] = field.default
+        default = "" if field.default is attrs.NOTHING else f"=default_{field.name}"
+        parameters.append(f"{field.alias}{default}")
+    body = [f"    set_{field.name}(self, {field.alias})" for field in fields] or ["    pass"]
+    exec("\n".join([f"def __init__({', '.join(parameters)}):", *body]), space)
+    init: Callable[..., None] = space["__init__"]
+    return init
+
+
+def _is_factory(default: object) -> bool:
+    return type(default).__name__ == "Factory"
+
+
+def _subject(self: Any) -> str:
+    return "/".join([str(getattr(self, name)) for name in type(self).__about__])
+
+
+def size_of(thing: object) -> int:
+    """Return the bytes that a value takes on a line.
+
+    The rule: a header for a message, 8 bytes for a number, the UTF-8 length of a text, the sum of
+    the parts of a tuple or a record. A message class may define `size_bytes` itself.
+    """
+    own = HEADER_BYTES if is_message(type(thing)) else 0
+    if thing is None or isinstance(thing, bool):
+        return own + 1
+    if isinstance(thing, int | float | Decimal):
+        return own + 8
+    if isinstance(thing, str):
+        return own + len(thing.encode())
+    if isinstance(thing, bytes):
+        return own + len(thing)
+    if isinstance(thing, tuple | list):
+        return own + sum(size_of(part) for part in thing)
+    if attrs.has(type(thing)):
+        names = (field.name for field in attrs.fields(type(thing)))
+        return own + sum(size_of(getattr(thing, name)) for name in names)
+    return own + 8
+
+
+def refuse(thing: object, sender: str, target: str) -> BadMessage:
+    """Return the error for something that cannot be sent, naming both ends."""
+    what = type(thing).__name__
+    if not is_message(type(thing)):
+        return BadMessage(
+            f"{sender!r} sends a {what} to {target!r}, but {what} is no message; "
+            "put @message above the class"
+        )
+    return BadMessage(
+        f"{sender!r} sends {what} to {target!r}, which declares no such message; "
+        f"give {target!r} a method with @handles({what}), or name it in `receives`"
+    )

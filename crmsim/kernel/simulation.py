@@ -1,0 +1,604 @@
+"""What holds the sites, the lines and the schedule together, and drives them to the horizon?
+
+A simulation seats actors at sites and runs them in a trio nursery on a virtual clock. It is driven
+in one of three ways:
+
+- ``simulation.run(until=days(2))``: a plain call, also inside a Jupyter cell or an async test;
+- ``simulation.tell(story)``: a plain call that runs an async function as the story of the run;
+- ``with simulation.stepping() as steps``: action by action from outside, across notebook cells.
+"""
+
+import gc
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import attrs
+import trio
+
+from crmsim.chance import Luck
+from crmsim.errors import (
+    ActorFailed,
+    BadValue,
+    CrmsimError,
+    Deadlock,
+    Livelock,
+    UnknownSite,
+)
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.address import Address
+from crmsim.kernel.clock import VirtualClock
+from crmsim.kernel.durable import Store
+from crmsim.kernel.mailbox import MailboxStatistics
+from crmsim.kernel.schedule import Action, Schedule, Strategy
+from crmsim.kernel.seat import Seat
+from crmsim.kernel.site import CrashAt, Site
+from crmsim.kernel.stepping import Steps
+from crmsim.kernel.turns import TurnWatch
+from crmsim.network.fabric import ActiveFault, Fabric, Line
+from crmsim.network.faults import Fault, Flap
+from crmsim.network.link import Link, LinkKind
+from crmsim.network.topology import Topology
+from crmsim.trace.journal import Journal
+from crmsim.trace.kinds import DROPPED, LIFTED, STRUCK, Kind, Level
+from crmsim.units import show_moment
+
+__all__ = ["Simulation", "Statistics"]
+
+R = TypeVar("R")
+LIVELOCK_COUNT = 1_000_000
+"""Actions at one instant of virtual time after which a run counts as stuck."""
+
+
+@attrs.frozen
+class Statistics:
+    """How the machine itself fared."""
+
+    actors: int
+    actions: int
+    """Actions performed by the schedule."""
+    handled_directly: int
+    """Messages and timers handled by a plain call, without the actor's coroutine."""
+    resumed_by_send: int
+    """How often a detached coroutine was resumed by the schedule."""
+    resumed_by_trio: int
+    """How often an attached actor was resumed by trio."""
+    lost: int
+    dropped: int
+    """What crashed actors tried to do."""
+    stale: int
+    """Timers and timeouts that came due for nobody."""
+    late_answers: int
+    mailboxes: dict[str, MailboxStatistics]
+    """Of those actors whose mailbox ever held something."""
+
+
+class Simulation:
+    """One run of one landscape.
+
+    Args:
+        topology: Sites and links; more can be added. None starts with an empty map.
+        seed: The seed of the run; every draw depends on it.
+        level: What the journal keeps.
+        strategy: Who chooses among pending actions; None for the timed order.
+        detached: Whether waiting actors are resumed by the schedule (quick) or by trio.
+    """
+
+    def __init__(
+        self,
+        topology: Topology | None = None,
+        *,
+        seed: int = 0,
+        level: Level = Level.BUSINESS,
+        strategy: Strategy | None = None,
+        detached: bool = True,
+    ) -> None:
+        self.topology = topology = Topology() if topology is None else topology
+        self.seed = seed
+        self.journal = Journal(level)
+        self.is_traced = level > Level.OFF
+        self.notes_deliveries = level >= Level.MESSAGES
+        self.draws = self.journal.draws if self.is_traced else None
+        self.luck = Luck(seed, self.draws)
+        self.is_detached = detached
+        self.schedule = Schedule(strategy)
+        self.clock = VirtualClock(
+            self.schedule, self._action_failed, self._nothing_due, self._time_stands_still
+        )
+        self.urgent = self.clock.urgent
+        self.fabric = Fabric(self.luck)
+        self.sites: dict[str, Site] = {}
+        self.failure: BaseException | None = None
+        self.other_count = 0
+        self.resumed_by_send_count = 0
+        self.resumed_by_trio_count = 0
+        self.lost_count = 0
+        self.dropped_count = 0
+        self.stale_count = 0
+        self.late_answer_count = 0
+        self._seats: dict[str, Seat] = {}
+        self._nursery: trio.Nursery | None = None
+        self._is_closing = False
+        self._was_run = False
+        self._waits: dict[int, str] = {}
+        self._turns = TurnWatch(self)
+        for name in topology.sites():
+            self.sites[name] = Site(self, name, topology.kind(name))
+        for source, target, link in topology.links():
+            self.fabric.add(source, target, link)
+
+    # --- building -------------------------------------------------------------------------------
+
+    def add_site(self, name: str, kind: str = "site") -> Site:
+        """Add a site to the topology and to the world.
+
+        Raises:
+            BadValue: the name is taken.
+            ForbiddenLink: the permitted channels rule it out.
+        """
+        self.topology.add_site(name, kind)
+        site = self.sites[name] = Site(self, name, kind)
+        return site
+
+    def connect(self, source: str, target: str, link: Link, back: Link | None = None) -> None:
+        """Join two sites in both directions, in the topology and in the world.
+
+        Raises:
+            ForbiddenLink: the permitted channels rule it out.
+        """
+        self.topology.connect(source, target, link, back)
+        self.fabric.add(source, target, link)
+        self.fabric.add(target, source, link if back is None else back)
+
+    def seat(self, site: str, factory: Callable[[], Actor], name: str | None = None) -> None:
+        """Give an actor a seat at a site; `factory` makes it anew after every crash.
+
+        Args:
+            site: The name of a site of the topology.
+            factory: An `Actor` class, or anything that returns a fresh actor when called.
+            name: The name of the actor; that of the site when not given.
+
+        Raises:
+            UnknownSite: there is no such site.
+            BadValue: the name is taken.
+        """
+        place = self.site(site)
+        actor_name = site if name is None else name
+        if actor_name in self._seats:
+            raise BadValue(f"there is already an actor {actor_name!r}; actor names are unique")
+        seat = Seat(self, place, actor_name, factory)
+        self._seats[actor_name] = seat
+        place.seats.append(seat)
+        if self._nursery is not None:
+            seat.start(0)
+
+    def site(self, name: str) -> Site:
+        """Return a site.
+
+        Raises:
+            UnknownSite: there is no such site.
+        """
+        try:
+            return self.sites[name]
+        except KeyError:
+            known = ", ".join(list(self.sites)[:8])
+            raise UnknownSite(f"there is no site {name!r}; the sites are {known}") from None
+
+    def store(self, site: str) -> Store:
+        """Return the durable store of a site, to fill it before the run or to read it after."""
+        return self.site(site).store
+
+    def seat_of(self, name: str) -> Seat:
+        """Return the seat of an actor.
+
+        Raises:
+            UnknownSite: there is no such actor.
+        """
+        try:
+            return self._seats[name]
+        except KeyError:
+            known = ", ".join(list(self._seats)[:8])
+            raise UnknownSite(f"there is no actor {name!r}; the actors are {known}") from None
+
+    def actor(self, name: str) -> Actor:
+        """Return the actor object that sits on a seat now."""
+        return self.seat_of(name).actor
+
+    @property
+    def actors(self) -> list[str]:
+        """The names of all actors, in the order they were seated."""
+        return list(self._seats)
+
+    def lines(self, source: str, target: str) -> tuple[Line, Line]:
+        """Return both directions between two sites.
+
+        Raises:
+            NoRoute: no link joins them.
+        """
+        self.topology.link(source, target)
+        return self.fabric.lines[source, target], self.fabric.lines[target, source]
+
+    # --- driving ----------------------------------------------------------------------------------
+
+    def run(self, until: int | None = None) -> None:
+        """Run until a moment of virtual time, or until nothing is due any more.
+
+        Raises:
+            Deadlock: nothing is due and an actor waits for something that cannot come.
+            ActorFailed: a handler or a life raised.
+        """
+        self.tell(lambda simulation: simulation.run_until(until))
+
+    def tell(self, story: Callable[["Simulation"], Awaitable[R]]) -> R:
+        """Run an async function as the story of the run, from start to end.
+
+        A plain call. Inside a running trio loop (an async test) it goes through a thread.
+        """
+        if trio.lowlevel.in_trio_run():
+            return _in_thread(self, story)
+        return self._run_trio(story)
+
+    def _run_trio(self, story: Callable[["Simulation"], Awaitable[R]]) -> R:
+        if self._was_run:
+            raise BadValue("a simulation runs once; build a new one, or drive it by stepping()")
+        self._was_run = True
+        results: list[R] = []
+        try:
+            with _collector_off():
+                trio.run(self._main, story, results, clock=self.clock, instruments=[self._turns])
+        except BaseExceptionGroup as group:
+            if self.failure is None:
+                raise _single(group) from None
+        if self.failure is not None:
+            raise self.failure
+        return results[0]
+
+    async def _main(self, story: Any, results: list[Any]) -> None:
+        self._turns.is_watching = True
+        with trio.CancelScope() as self._root:
+            async with trio.open_nursery() as self._nursery:
+                for seat in self._seats.values():
+                    seat.start(0)
+                try:
+                    results.append(await story(self))
+                finally:
+                    self._is_closing = True
+                    self._turns.is_watching = False
+                    self._nursery.cancel_scope.cancel()
+
+    def stepping(self) -> Steps:
+        """Drive the run from outside; see `Steps`."""
+        return Steps(self)
+
+    async def run_until(self, until: int | None) -> None:
+        """Let the world go on until a moment, with all that is due at it; None: until all is done.
+
+        Raises:
+            BadValue: the moment lies in the past.
+        """
+        if until is None:
+            await self._wait_for_end()
+            return
+        if until < self.schedule.now_ns:
+            raise BadValue(
+                f"run until {show_moment(until)}, but it is {show_moment(self.schedule.now_ns)}"
+            )
+        await self._turn(until, "the horizon", last=True)
+
+    async def sleep(self, delay_ns: int) -> None:
+        """Let the world go on for a span of virtual time; ordered, unlike `trio.sleep`."""
+        if delay_ns < 0:
+            raise BadValue(f"a story sleeps {delay_ns} ns; time does not go back")
+        await self._turn(self.schedule.now_ns + delay_ns, "a sleep")
+
+    def start_soon(self, work: Callable[..., Awaitable[object]], *arguments: Any) -> None:
+        """Start a further task of the story; tasks start in the order they were asked for."""
+        assert self._nursery is not None, "start_soon is a verb of a running story"
+
+        async def wait_for_turn() -> None:
+            await self._turn(self.schedule.now_ns, "its start")
+            await work(*arguments)
+
+        self._nursery.start_soon(wait_for_turn, name=getattr(work, "__qualname__", repr(work)))
+
+    def at(self, time_ns: int, do: Callable[..., object], *arguments: Any) -> None:
+        """Call a plain function at a moment of virtual time."""
+        if time_ns < self.schedule.now_ns:
+            raise BadValue(f"{show_moment(time_ns)} is over; it is {show_moment(self.now_ns)}")
+
+        def perform(action: Action) -> None:
+            self.other_count += 1
+            do(*arguments)
+
+        self.schedule.push(time_ns, perform)
+
+    async def _turn(self, time_ns: int, what: str, *, last: bool = False) -> None:
+        """Wait, as a task of the story, for a moment of the schedule."""
+        task = trio.lowlevel.current_task()
+        key = self.schedule.number
+        self._waits[key] = what
+
+        def fire(action: Action) -> None:
+            self.other_count += 1
+            if self._waits.pop(key, None) is not None:
+                trio.lowlevel.reschedule(task)
+                self._turns.expect(task)
+                self.hand_over()
+
+        def abort(raise_cancel: object) -> trio.lowlevel.Abort:
+            self._waits.pop(key, None)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        if last:
+            self.schedule.push_last(time_ns, fire)
+        else:
+            self.schedule.push(time_ns, fire)
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def _wait_for_end(self) -> None:
+        task = trio.lowlevel.current_task()
+
+        def abort(raise_cancel: object) -> trio.lowlevel.Abort:
+            self._end_waiter = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._end_waiter = task
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    _end_waiter: trio.lowlevel.Task | None = None
+
+    def spawn(self, life: Callable[[], Awaitable[None]], name: str) -> None:
+        """Start the trio task of an actor."""
+        assert self._nursery is not None
+        self._nursery.start_soon(life, name=name)
+        self.hand_over()
+
+    def stop(self) -> None:
+        """End the run where it stands, without an error."""
+        self._is_closing = True
+        self._turns.is_watching = False
+        self._root.cancel()
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """End the slice after this action: a trio task can run."""
+        self.schedule.limit_ns = -1
+
+    # --- trouble ------------------------------------------------------------------------------------
+
+    def fail(self, hint: str, actor: str, doing: str, error: BaseException) -> None:
+        """End the run because of an error in an actor; the first error is kept."""
+        if self.failure is None and not self._is_closing:
+            self.failure = self._explain(hint, actor, doing, error)
+            self._root.cancel()
+        self.hand_over()
+
+    def _explain(self, hint: str, actor: str, doing: str, error: BaseException) -> BaseException:
+        where = f"{actor!r}{doing} at {show_moment(self.now_ns)}, seed {self.seed}"
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(f"interrupted in {where}")
+            return error
+        text = hint or f"{type(error).__name__}: {error}"
+        failure = ActorFailed(f"{text} (in {where})")
+        failure.__cause__ = error
+        return failure
+
+    def _action_failed(self, action: Action, error: BaseException) -> None:
+        address, message = action[4], action[3]
+        if isinstance(address, Address):
+            what = type(message).__name__
+            self.fail("", address.target.name, f" handling {what}", error)
+        elif hasattr(message, "address"):
+            what = type(message.message).__name__
+            self.fail("", message.address.target.name, f" handling {what}", error)
+        elif isinstance(error, CrmsimError | KeyboardInterrupt):
+            self.failure = self.failure or error
+            self._root.cancel()
+            self.hand_over()
+        else:
+            self.fail("", "the story", "", error)
+
+    def _nothing_due(self) -> None:
+        """Nothing is due and no deadline is set: all is done, or somebody waits in vain."""
+        stuck = [
+            f"{seat.name!r} waits in {seat.waits_for}"
+            for seat in self._seats.values()
+            if seat.alive and self._waits_in_vain(seat)
+        ]
+        if self._end_waiter is not None and not stuck:
+            task, self._end_waiter = self._end_waiter, None
+            trio.lowlevel.reschedule(task)
+            self._turns.expect(task)
+            return
+        if self.failure is None and not self._is_closing:
+            who = "; ".join(stuck) or "the story waits for something that no action will bring"
+            self.failure = Deadlock(
+                f"nothing is due any more at {show_moment(self.now_ns)}, but {who}"
+            )
+            self._root.cancel()
+
+    def _waits_in_vain(self, seat: Seat) -> bool:
+        if seat.waits_for.startswith("answer"):
+            return True
+        return seat.waits_for == "receive" and not seat.actor.serves
+
+    def _time_stands_still(self, count: int) -> None:
+        if count < LIVELOCK_COUNT:
+            return
+        names = [_name(action) for action in self.schedule.pending()[:50]]
+        loop = ", ".join(dict.fromkeys(names)) or "the actions of one handler"
+        self.failure = Livelock(
+            f"more than {count:,} actions at {show_moment(self.now_ns)} and time stands still; "
+            f"what comes round again: {loop}"
+        )
+        self._root.cancel()
+        self.hand_over()
+
+    def drop(self, actor: Any, what: str) -> None:
+        """Count what a crashed actor tried to do."""
+        if not self._is_closing:
+            self.dropped_count += 1
+            self.note_for(actor.name, DROPPED, what, 0, {})
+
+    # --- faults ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def fault(self, fault: Fault) -> Iterator[ActiveFault]:
+        """Let a fault of the network last as long as the `with` block."""
+        active = self.strike(fault)
+        try:
+            yield active
+        finally:
+            self.lift(active)
+
+    def strike(self, fault: Fault) -> ActiveFault:
+        """Let a fault of the network begin now."""
+        active = self.fabric.strike(fault)
+        self.note_for("network", STRUCK, active.name, 0, {})
+        if hasattr(fault, "under_way"):
+            for line in self.fabric.covered(fault):
+                if line.link.kind is LinkKind.STREAM:
+                    self._break_questions(line)
+        return active
+
+    def lift(self, active: ActiveFault) -> None:
+        """Let a fault end; what it held goes on its way."""
+        released: list[Any] = self.fabric.lift(active)
+        self.note_for("network", LIFTED, active.name, 0, {"touched": active.touched})
+        for action in released:
+            action[4].target.release(action)
+
+    def plan(self, fault: Fault | Flap, at_ns: int, lasts_ns: int) -> None:
+        """Let a fault begin at a moment and end after a span."""
+        if isinstance(fault, Flap):
+            begin_ns = at_ns
+            while begin_ns < at_ns + lasts_ns:
+                self.plan(fault.fault, begin_ns, min(fault.down, at_ns + lasts_ns - begin_ns))
+                begin_ns += fault.down + fault.up
+            return
+        self.fabric.covered(fault)
+
+        def begin() -> None:
+            active = self.strike(fault)
+            self.at(self.now_ns + lasts_ns, self.lift, active)
+
+        self.at(at_ns, begin)
+
+    def plan_crash(self, crash: CrashAt) -> None:
+        """Arm a crash of a site at a named point."""
+        self.site(crash.site).plan(crash)
+
+    def break_streams(self, site: str) -> None:
+        """Break the stream lines of a site that crashed: both ends see it."""
+        for line in self.fabric.of_site(site):
+            if line.link.kind is LinkKind.STREAM:
+                line.cut("drop")
+                self._break_questions(line)
+
+    def _break_questions(self, line: Line) -> None:
+        for site in (line.source, line.target):
+            for seat in self.sites[site].seats:
+                seat.break_questions(line)
+
+    # --- what is known -----------------------------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time, in nanoseconds since midnight of day 0."""
+        return self.schedule.now_ns
+
+    def note_for(
+        self, actor: str, kind: Kind, subject: str, cause: int, detail: dict[str, object]
+    ) -> int:
+        """Write an event of an actor into the journal; return its number."""
+        return self.journal.note(self.schedule.now_ns, actor, kind, subject, cause, detail)
+
+    def is_at_home(self, task_name: str) -> bool:
+        """Say whether a task is an actor's whose order the schedule decides."""
+        seat = self._seats.get(task_name)
+        return seat is not None and not seat.is_on_stretch
+
+    @property
+    def raw_turns(self) -> list[tuple[str, ...]]:
+        """Tasks of the story that trio, not the schedule, had to put in order."""
+        return self._turns.found
+
+    def states(self) -> dict[str, tuple[tuple[str, object], ...]]:
+        """Return what every actor remembers, frozen and hashable."""
+        return {name: seat.actor.state() for name, seat in self._seats.items()}
+
+    def statistics(self) -> Statistics:
+        """Return how the machine itself fared so far."""
+        handled = self.clock.action_count - self.other_count - self.stale_count
+        return Statistics(
+            actors=len(self._seats),
+            actions=self.clock.action_count,
+            handled_directly=max(handled, 0) if self.is_detached else 0,
+            resumed_by_send=self.resumed_by_send_count,
+            resumed_by_trio=self.resumed_by_trio_count,
+            lost=self.lost_count,
+            dropped=self.dropped_count,
+            stale=self.stale_count,
+            late_answers=self.late_answer_count,
+            mailboxes={
+                name: seat.mailbox.statistics()
+                for name, seat in self._seats.items()
+                if seat.mailbox.most
+            },
+        )
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Keep the cycle collector from walking the whole model again and again.
+
+    It would also finalise forgotten async generators at moments that depend on allocation counts.
+    What the run leaves in cycles is freed afterwards.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _single(error: BaseException) -> BaseException:
+    """Return the one error inside a group of one, however deep."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _name(action: Action) -> str:
+    message, address = action[3], action[4]
+    if isinstance(address, Address):
+        return f"{type(message).__name__} from {address.owner.name!r} to {address.target.name!r}"
+    if hasattr(message, "address"):
+        return f"timer {type(message.message).__name__} of {message.address.target.name!r}"
+    return getattr(action[2], "__qualname__", repr(action[2]))
+
+
+def _in_thread(simulation: Simulation, story: Callable[[Simulation], Awaitable[R]]) -> R:
+    """Run in a thread of its own, because trio refuses to run inside trio."""
+    box: list[R] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            box.append(simulation._run_trio(story))
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="crmsim", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt as error:
+        simulation.clock.interruption = error
+        thread.join()
+    if errors:
+        raise errors[0]
+    return box[0]

@@ -1,0 +1,138 @@
+"""How is a run driven action by action from outside?
+
+The simulation runs in a thread of its own and stops before every action until it is told to go on.
+Virtual time does not notice. So a debugger, a test or a notebook can step, look, and step again,
+also across cells::
+
+    steps = simulation.stepping().open()
+    steps.step()
+    steps.run_until(days(1))
+    steps.close()
+"""
+
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from crmsim.errors import BadValue
+
+if TYPE_CHECKING:
+    from crmsim.kernel.simulation import Simulation
+
+__all__ = ["Steps"]
+
+
+class Steps:
+    """A hand on the crank of one simulation."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._go = threading.Semaphore(0)
+        self._stopped = threading.Semaphore(0)
+        self._steps_left = 0
+        self._until_ns: int | None = None
+        self._is_closing = False
+        self.is_done = False
+        """Whether nothing is due any more or the run failed."""
+
+    def open(self) -> Self:
+        """Start the run and stop before its first action."""
+        self._simulation.clock.pause_point = self._pause
+        self._thread = threading.Thread(target=self._work, name="crmsim steps", daemon=True)
+        self._thread.start()
+        self._wait()
+        return self
+
+    def _work(self) -> None:
+        try:
+            self._simulation._run_trio(_until_told)
+        except BaseException as error:  # noqa: BLE001 - it is raised again by the next step
+            self._error = error
+        self.is_done = True
+        self._stopped.release()
+
+    def _pause(self) -> None:
+        """Called in the run's thread before every action."""
+        if self._is_closing:
+            return
+        due_ns = self._simulation.schedule.next_due_ns()
+        if self._until_ns is not None:
+            if due_ns is not None and due_ns <= self._until_ns:
+                return
+        elif self._steps_left > 0:
+            self._steps_left -= 1
+            return
+        self._stopped.release()
+        self._go.acquire()
+        if self._is_closing:
+            self._simulation.stop()
+        elif self._until_ns is None:
+            self._steps_left -= 1
+
+    def _wait(self) -> None:
+        self._stopped.acquire()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def step(self, count: int = 1) -> int:
+        """Perform the next actions; return virtual time in nanoseconds.
+
+        Raises:
+            BadValue: the steps are not open, or fewer than one is asked for.
+        """
+        self._must_be_open()
+        if count < 1:
+            raise BadValue(f"step({count}): one step or more")
+        if not self.is_done:
+            self._until_ns = None
+            self._steps_left = count
+            self._go.release()
+            self._wait()
+        return self._simulation.now_ns
+
+    def run_until(self, until_ns: int) -> int:
+        """Perform all that is due up to a moment, with what is due at it; return virtual time."""
+        self._must_be_open()
+        due_ns = self._simulation.schedule.next_due_ns()
+        if not self.is_done and due_ns is not None and due_ns <= until_ns:
+            self._until_ns = until_ns
+            self._go.release()
+            self._wait()
+            self._until_ns = None
+        schedule = self._simulation.schedule
+        if not self.is_done:
+            schedule.now_ns = max(schedule.now_ns, until_ns)
+        return schedule.now_ns
+
+    def _must_be_open(self) -> None:
+        if self._thread is None:
+            raise BadValue("the steps are not open; use `with simulation.stepping() as steps:`")
+
+    def close(self) -> None:
+        """End the run where it stands; harmless when it is over."""
+        if self._thread is None:
+            return
+        self._is_closing = True
+        self._go.release()
+        self._thread.join()
+        self._thread = None
+
+    def __enter__(self) -> Self:
+        """Open."""
+        return self.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+async def _until_told(simulation: "Simulation") -> None:
+    await simulation.run_until(None)

@@ -1,0 +1,235 @@
+"""How is a landscape built, and with which verbs is its story told?
+
+A landscape is what a scenario gets as `land`. First it is built: one CRM Enterprise, one ERP,
+stations, laptops and the lines between them; whatever the permitted channels rule out is refused at
+once, with the reason. Then its story is told: run, sleep, at, start_soon, faults, crashes, settle.
+"""
+
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from crmsim.chance import Distribution, Lognormal
+from crmsim.errors import BadValue
+from crmsim.kernel.durable import CrashPoint
+from crmsim.kernel.simulation import Simulation
+from crmsim.kernel.site import CrashAt
+from crmsim.lab.settle import Quiet, settle
+from crmsim.middleware.queue import RetryPolicy
+from crmsim.network.fabric import ActiveFault
+from crmsim.network.faults import Fault, Flap
+from crmsim.network.link import Link
+from crmsim.systems.enterprise import CrmEnterprise
+from crmsim.systems.erp import Erp
+from crmsim.systems.mobile import MobileClient
+from crmsim.systems.people import DiaryEntry, Habits
+from crmsim.systems.qrfc import Guarantees
+from crmsim.systems.station import Station
+from crmsim.units import Duration, days, milliseconds, minutes, parse_duration, parse_moment
+
+__all__ = ["CRASH_KINDS", "Landscape"]
+
+CRASH_KINDS = ("mobile", "station", "crm", "erp")
+"""Kinds of sites that can be made to crash at every named point."""
+VALIDATION_S = Lognormal.of_mean(0.3, 0.6)
+"""Validation of a change in CRM: mean 300 ms (assumed)."""
+BOOKING_S = Lognormal.of_mean(0.8, 0.6)
+"""Booking of an order in the ERP: mean 800 ms (assumed)."""
+WRITE: Duration = milliseconds(5)
+"""A durable write of a server (assumed)."""
+DOWN_MEAN: Duration = minutes(30)
+"""How long a crashed site stays down on average (assumed)."""
+SESSION_POLICY = RetryPolicy(first=minutes(0.25), factor=1.5, most=minutes(1))
+"""When a laptop repeats a request within a session (assumed)."""
+
+
+class Landscape:
+    """The systems of one run and the verbs of its story."""
+
+    def __init__(self, simulation: Simulation, guarantees: Guarantees | None = None) -> None:
+        self.simulation = simulation
+        self.guarantees = Guarantees() if guarantees is None else guarantees
+        self.quiet: Quiet | None = None
+        """What `settle` found; None when it was never asked for."""
+        self._laptops: dict[str, str] = {}
+        self._stations: dict[str, list[str]] = {}
+
+    # --- building ---------------------------------------------------------------------------------
+
+    def add_crm(
+        self,
+        *,
+        erp: str = "erp",
+        work_processes: int = 2,
+        service_s: Distribution = VALIDATION_S,
+        policy: RetryPolicy = RetryPolicy(),
+        name: str = "crm",
+    ) -> None:
+        """Add CRM Enterprise.
+
+        Args:
+            erp: The name that the ERP will have.
+            work_processes: How many changes are validated at the same time.
+            service_s: How long a validation takes, in seconds.
+            policy: When a transfer to the ERP is tried again.
+            name: The name of the site and its actor.
+        """
+        self.simulation.add_site(name, "crm").write_ns = WRITE
+        self.simulation.seat(
+            name,
+            lambda: CrmEnterprise(
+                erp, self._laptops, service_s, work_processes, policy, self.guarantees
+            ),
+        )
+
+    def add_erp(
+        self,
+        link: Link,
+        *,
+        crm: str = "crm",
+        ship_days: dict[str, int] | None = None,
+        work_processes: int = 2,
+        service_s: Distribution = BOOKING_S,
+        policy: RetryPolicy = RetryPolicy(),
+        name: str = "erp",
+    ) -> None:
+        """Add the one ERP and its line to CRM.
+
+        Args:
+            link: Both directions of the line between CRM and ERP.
+            crm: The name of CRM Enterprise.
+            ship_days: The warehouse's plan: reference of an order -> day of the run.
+            work_processes: How many orders are booked at the same time.
+            service_s: How long booking takes, in seconds.
+            policy: When a report to CRM is tried again.
+            name: The name of the site and its actor.
+
+        Raises:
+            ForbiddenLink: there is an ERP already.
+        """
+        plan = {} if ship_days is None else ship_days
+        self.simulation.add_site(name, "erp").write_ns = WRITE
+        self.simulation.connect(crm, name, link)
+        self.simulation.seat(
+            name,
+            lambda: Erp(crm, plan, service_s, work_processes, policy, self.guarantees),
+        )
+
+    def add_station(self, name: str, link: Link, *, crm: str = "crm") -> None:
+        """Add a communication station and its line to CRM."""
+        self.simulation.add_site(name, "station").write_ns = WRITE
+        self.simulation.connect(name, crm, link)
+        users = self._stations.setdefault(name, [])
+        self.simulation.seat(name, lambda: Station(crm, users))
+
+    def add_laptop(
+        self,
+        name: str,
+        link: Link,
+        *,
+        rep: str,
+        diary: tuple[DiaryEntry, ...],
+        habits: Habits,
+        station: str,
+        policy: RetryPolicy = SESSION_POLICY,
+    ) -> None:
+        """Add a laptop and its line to a station.
+
+        Raises:
+            BadValue: the rep has a laptop already.
+        """
+        if rep in self._laptops:
+            raise BadValue(f"rep {rep!r} works on {self._laptops[rep]!r} already")
+        self.simulation.add_site(name, "mobile").write_ns = WRITE
+        self.simulation.connect(name, station, link)
+        self._laptops[rep] = name
+        self._stations[station].append(name)
+        self.simulation.seat(
+            name, lambda: MobileClient(station, diary, habits, policy, self.guarantees)
+        )
+
+    def check(self) -> None:
+        """Judge the finished landscape.
+
+        Raises:
+            ForbiddenLink: a system is missing, or a site has no line that it cannot do without.
+        """
+        self.simulation.topology.check()
+
+    # --- the story ----------------------------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time, in nanoseconds since midnight of day 0."""
+        return self.simulation.now_ns
+
+    async def run(self, span: Duration) -> None:
+        """Let the world go on for a span of virtual time."""
+        await self.simulation.run_until(self.now_ns + span)
+
+    async def run_until(self, moment: int | str) -> None:
+        """Let the world go on until a moment, such as ``3d 10:00``, with all that is due at it."""
+        await self.simulation.run_until(_moment(moment))
+
+    async def sleep(self, span: Duration) -> None:
+        """Wait, as one task of the story among others; ordered, unlike `trio.sleep`."""
+        await self.simulation.sleep(span)
+
+    def start_soon(self, work: Callable[..., Awaitable[object]], *arguments: Any) -> None:
+        """Start a further task of the story."""
+        self.simulation.start_soon(work, *arguments)
+
+    def at(
+        self, moment: int | str, do: "Fault | Flap | Callable[..., object]", *arguments: Any,
+        for_: Duration | str | None = None,
+    ) -> None:
+        """Plan something for a moment: a plain call, or a fault with ``for_=`` how long.
+
+        Raises:
+            BadValue: the moment is over, or a fault is planned without an end.
+        """
+        if callable(do):
+            self.simulation.at(_moment(moment), do, *arguments)
+            return
+        if for_ is None:
+            raise BadValue(f"{do} needs an end: at({moment!r}, ..., for_='45min')")
+        span_ns = parse_duration(for_) if isinstance(for_, str) else for_
+        self.simulation.plan(do, _moment(moment), span_ns)
+
+    def fault(self, fault: Fault) -> AbstractContextManager[ActiveFault]:
+        """Let a fault last as long as a `with` block."""
+        return self.simulation.fault(fault)
+
+    def crash(self, site: str, *, down: Duration) -> None:
+        """Crash a site now; it restarts by itself."""
+        self.simulation.site(site).crash()
+        self.simulation.at(self.now_ns + down, self.simulation.site(site).restart)
+
+    def plan_crashes(self, count: int, span: Duration) -> None:
+        """Crash each kind of site `count` times at each named point, spread over a span.
+
+        Which laptop, when, and for how long is keyed by kind, point and number of the crash.
+        """
+        for kind in CRASH_KINDS:
+            for point in CrashPoint:
+                for number in range(count):
+                    self.simulation.plan_crash(self._crash(kind, point, number, span))
+
+    def _crash(self, kind: str, point: CrashPoint, number: int, span: Duration) -> CrashAt:
+        luck = self.simulation.luck.stream("crash plan", f"{kind} {point.value}")
+        sites = self.simulation.topology.sites(kind)
+        site = sites[luck.below(len(sites), number, 0)]
+        after = self.now_ns + luck.below(max(span, 1), number, 1)
+        down = minutes(1) + int(DOWN_MEAN * -math.log(luck.uniform(number, 2)))
+        return CrashAt(site, point, after, Duration(down))
+
+    async def settle(self, budget: Duration = days(60)) -> Quiet:
+        """Run until all is quiet, or until the budget of virtual time is used up."""
+        self.quiet = await settle(self.simulation, budget)
+        return self.quiet
+
+
+def _moment(moment: int | str) -> int:
+    return parse_moment(moment) if isinstance(moment, str) else moment
+

@@ -1,0 +1,138 @@
+"""What is measured of a run of orders?
+
+Everything comes from the journal and the final states. Quantiles are by nearest rank: the p95 of
+100 numbers is the 95th smallest. What never arrived is counted apart (censored), not left out.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from crmsim.kernel.durable import CrashPoint
+from crmsim.lab.landscape import CRASH_KINDS
+from crmsim.lab.scenario import Result
+from crmsim.sync.session import Phase
+from crmsim.trace.journal import Journal
+from crmsim.units import to_seconds
+
+__all__ = ["order_metrics", "quantile"]
+
+
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """Return the quantile by nearest rank; None of nothing.
+
+    >>> quantile([4.0, 1.0, 3.0, 2.0], 0.5)
+    2.0
+    """
+    if not values:
+        return None
+    return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
+
+
+def order_metrics(result: Result) -> Mapping[str, object]:
+    """Return what is measured of a run in which reps write orders."""
+    journal = result.journal
+    return {
+        **_orders(result),
+        **_messages(journal),
+        **_sessions(journal),
+        **_lags(journal),
+        "shipped_late": sum(
+            int(str(event.detail["day"])) > int(str(event.detail["planned"]))
+            for event in journal.select("shipped")
+        ),
+        "crashes": _crashes(journal),
+    }
+
+
+def _orders(result: Result) -> dict[str, object]:
+    written: dict[str, tuple[int, Decimal]] = {}
+    for event in result.journal.select("saved"):
+        written[event.subject] = (int(str(event.detail["items"])), Decimal(str(event.detail["value"])))
+    booked: list[Any] = list(result.simulation.store("erp").table("orders").values())
+    by_rep: dict[str, Decimal] = {}
+    for row in booked:
+        by_rep[row.order.rep] = by_rep.get(row.order.rep, Decimal(0)) + row.net_value
+    fates = Counter(
+        record.document.fate.value
+        for record in result.simulation.store("crm").table("orders").values()
+    )
+    return {
+        "orders_written": len(written),
+        "orders_booked": len(booked),
+        "items_written": sum(items for items, _ in written.values()),
+        "items_booked": sum(len(row.order.items) for row in booked),
+        "orders_by_fate": dict(sorted(fates.items())),
+        "value_written": _money(sum((value for _, value in written.values()), Decimal(0))),
+        "value_booked": _money(sum((row.net_value for row in booked), Decimal(0))),
+        "value_booked_by_rep": {rep: _money(by_rep[rep]) for rep in sorted(by_rep)},
+    }
+
+
+def _money(amount: Decimal) -> str:
+    """Return money as exact text with four decimals, more where the exact amount has more."""
+    places = max(4, -int(amount.normalize().as_tuple().exponent))
+    return f"{amount:.{places}f}"
+
+
+def _messages(journal: Journal) -> dict[str, object]:
+    counts = Counter(journal.kind_names())
+    reasons = Counter(str(event.detail.get("reason")) for event in journal.select("lost"))
+    return {
+        "messages_sent": counts["sent"],
+        "messages_lost": counts["lost"],
+        "messages_lost_because": dict(sorted(reasons.items())),
+        "messages_doubled": counts["duplicated"],
+        "messages_retried": counts["retried"],
+    }
+
+
+def _sessions(journal: Journal) -> dict[str, object]:
+    begun = finished = 0
+    broken: Counter[str] = Counter()
+    at: dict[str, str] = {}
+    for event in journal.select("entered", "broken", "finished", "crashed"):
+        if event.kind == "entered":
+            at[event.actor] = str(event.detail["phase"])
+            begun += at[event.actor] == Phase.INIT.value
+        elif event.kind == "finished":
+            finished += 1
+            at.pop(event.actor, None)
+        elif event.kind == "broken":
+            broken[str(event.detail["phase"])] += 1
+            at.pop(event.actor, None)
+        elif event.actor in at:
+            broken[at.pop(event.actor)] += 1
+    return {
+        "sessions": begun,
+        "sessions_finished": finished,
+        "sessions_broken": {phase.value: broken[phase.value] for phase in Phase},
+    }
+
+
+def _lags(journal: Journal) -> dict[str, object]:
+    """Measure from the first save on the laptop to the first booking in the ERP."""
+    saved: dict[str, int] = {}
+    booked: dict[str, int] = {}
+    for event in journal.select("saved"):
+        saved.setdefault(event.subject, event.time_ns)
+    for event in journal.select("booked"):
+        booked.setdefault(event.subject, event.time_ns)
+    lags = [to_seconds(booked[name] - begin) for name, begin in saved.items() if name in booked]
+    return {
+        "sync_lag_s_p50": quantile(lags, 0.5),
+        "sync_lag_s_p95": quantile(lags, 0.95),
+        "sync_lag_s_max": max(lags, default=None),
+        "sync_lag_censored": len(saved) - len(lags),
+    }
+
+
+def _crashes(journal: Journal) -> dict[str, dict[str, int]]:
+    table = {kind: {point.value: 0 for point in CrashPoint} for kind in CRASH_KINDS}
+    for event in journal.select("crashed"):
+        kind, point = str(event.detail["site_kind"]), str(event.detail["point"])
+        if point in table.get(kind, {}):
+            table[kind][point] += 1
+    return table

@@ -1,0 +1,245 @@
+"""What is a scenario, and what does one run of it give?
+
+A scenario is a Python file with a docstring (the question and what one expects), a frozen class of
+settings, and one async function that builds a landscape and tells its story::
+
+    @scenario(Settings, checks=ALL_CHECKS, metrics=order_metrics)
+    async def order_book(land: Landscape, settings: Settings) -> None: ...
+
+The same file serves the command line (`crmsim run`), a notebook (`order_book.run(seed=7)`, a plain
+call) and pytest.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+
+from crmsim.checks.check import Check, Ending, Judge, Outcome, Scene, Verdict
+from crmsim.errors import BadValue, CrmsimError, Finding, StoryError
+from crmsim.kernel.schedule import Strategy
+from crmsim.kernel.simulation import Simulation, Statistics
+from crmsim.lab.landscape import Landscape
+from crmsim.lab.settings import read_settings
+from crmsim.lab.settle import Quiet
+from crmsim.network.topology import CRM_CHANNELS, Topology
+from crmsim.trace.journal import Fingerprint, Journal
+from crmsim.trace.kinds import Level
+
+__all__ = ["Result", "Scenario", "scenario"]
+
+Metrics = Callable[["Result"], Mapping[str, object]]
+Story = Callable[[Landscape, Any], Awaitable[None]]
+
+
+@attrs.frozen
+class Result:
+    """What one run gives."""
+
+    scenario: str
+    settings: Any
+    seed: int
+    simulation: Simulation = attrs.field(repr=False)
+    verdicts: tuple[tuple[Check, Verdict], ...]
+    quiet: Quiet | None
+    """What `settle` found; None when the story never settled."""
+    error: BaseException | None = None
+    """What the story or an actor raised, if anything."""
+    _metrics: Metrics | None = attrs.field(default=None, repr=False)
+
+    @property
+    def journal(self) -> Journal:
+        """The history."""
+        return self.simulation.journal
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The short name of the history."""
+        return self.journal.fingerprint
+
+    @property
+    def metrics(self) -> Mapping[str, object]:
+        """What the scenario measures, by name."""
+        return {} if self._metrics is None else self._metrics(self)
+
+    @property
+    def findings(self) -> list[str]:
+        """One sentence for everything that did not hold; empty when all held."""
+        found = [
+            f"{check.name}: {verdict.evidence[0].text}"
+            for check, verdict in self.verdicts
+            if verdict.outcome is Outcome.VIOLATED
+        ]
+        if self.quiet is not None and not self.quiet.is_quiet:
+            found.append("quiet was not reached: " + "; ".join(self.quiet.still_moving[:5]))
+        if self.error is not None:
+            found.append(f"the run ended with {type(self.error).__name__}: {self.error}")
+        return found
+
+    @property
+    def held(self) -> bool:
+        """Whether everything held."""
+        return not self.findings
+
+    @property
+    def raw_turns(self) -> list[tuple[str, ...]]:
+        """Tasks of the story whose order was left to trio; such a run may not be repeatable."""
+        return self.simulation.raw_turns
+
+    @property
+    def statistics(self) -> Statistics:
+        """How the machine itself fared."""
+        return self.simulation.statistics()
+
+    def must_hold(self) -> "Result":
+        """Return the result itself, for the end of a test.
+
+        Raises:
+            Finding: something did not hold.
+        """
+        if not self.held:
+            raise Finding(f"seed {self.seed}: " + "\n".join(self.findings)) from self.error
+        return self
+
+
+@attrs.frozen
+class Scenario:
+    """A story that can be run with different settings and seeds."""
+
+    name: str
+    doc: str
+    settings: type
+    story: Story
+    checks: tuple[Check, ...]
+    metrics: Metrics | None = None
+
+    @property
+    def question(self) -> str:
+        """The first line of its docstring."""
+        return self.doc.strip().splitlines()[0] if self.doc.strip() else ""
+
+    def run(
+        self,
+        *,
+        seed: int = 1,
+        level: Level = Level.BUSINESS,
+        strategy: Strategy | None = None,
+        **settings: Any,
+    ) -> Result:
+        """Run it: a plain call in a script, a notebook cell or a test.
+
+        Args:
+            seed: The seed of the run.
+            level: What the journal keeps.
+            strategy: Who chooses among pending actions; None for the timed order.
+            settings: Settings by name; a text is read as on the command line (`loss="10%"`).
+
+        Raises:
+            BadInput: a setting does not exist or makes no sense.
+            ModelError: the landscape makes no sense.
+        """
+        texts = {name: value for name, value in settings.items() if isinstance(value, str)}
+        ready = attrs.evolve(
+            read_settings(self.settings, texts, "settings"),
+            **{name: value for name, value in settings.items() if name not in texts},
+        )
+        return self.run_with(ready, seed=seed, level=level, strategy=strategy)
+
+    def run_with(
+        self,
+        settings: Any,
+        *,
+        seed: int,
+        level: Level = Level.BUSINESS,
+        strategy: Strategy | None = None,
+    ) -> Result:
+        """Run it with a ready-made settings object; see `run`."""
+        simulation = Simulation(
+            Topology(CRM_CHANNELS),
+            seed=seed,
+            level=level,
+            strategy=strategy,
+            detached=_is_detached(settings),
+        )
+        scene = Scene(simulation.topology, lambda actor: simulation.seat_of(actor).site.name)
+        judges = [(check, check.judge(scene)) for check in self.checks]
+        for _, judge in judges:
+            for kind, feed in judge.feeds().items():
+                simulation.journal.watch(kind, feed)
+        land = Landscape(simulation)
+        error = _tell(simulation, self.story, land, settings)
+        return self._result(simulation, land, settings, judges, error)
+
+    def _result(
+        self,
+        simulation: Simulation,
+        land: Landscape,
+        settings: Any,
+        judges: list[tuple[Check, Judge]],
+        error: BaseException | None,
+    ) -> Result:
+        stores = {name: site.store for name, site in simulation.sites.items()}
+        is_quiet = error is None and land.quiet is not None and land.quiet.is_quiet
+        ending = Ending(simulation.journal, stores, is_quiet)
+        verdicts = tuple((check, judge.finish(ending)) for check, judge in judges)
+        return Result(
+            self.name,
+            settings,
+            simulation.seed,
+            simulation,
+            verdicts,
+            land.quiet,
+            error,
+            self.metrics,
+        )
+
+
+def _is_detached(settings: Any) -> bool:
+    """Read the setting `actors`, where a scenario has it."""
+    actors = getattr(settings, "actors", None)
+    return actors is None or getattr(actors, "value", actors) != "attached"
+
+
+def _tell(
+    simulation: Simulation, story: Story, land: Landscape, settings: Any
+) -> BaseException | None:
+    """Tell the story; what goes wrong inside it is part of the result."""
+    try:
+        simulation.tell(lambda _: story(land, settings))
+    except StoryError as error:
+        return error
+    except CrmsimError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the scenario's own code raised: that is a finding
+        return error
+    return None
+
+
+def scenario(
+    settings: type, *, checks: tuple[Check, ...] = (), metrics: Metrics | None = None
+) -> Callable[[Story], Scenario]:
+    """Make an async function the story of a scenario.
+
+    Args:
+        settings: A frozen attrs class with a default for every field.
+        checks: What is judged.
+        metrics: What is measured.
+
+    Raises:
+        BadValue: a field has no default, or the function is not async.
+    """
+    if not attrs.has(settings):
+        raise BadValue(f"{settings.__name__} is no settings class; put @attrs.frozen above it")
+    for field in attrs.fields(settings):
+        if field.default is attrs.NOTHING:
+            raise BadValue(f"{settings.__name__}.{field.name} needs a default")
+
+    def decorate(story: Story) -> Scenario:
+        if not inspect.iscoroutinefunction(story):
+            raise BadValue(f"{story.__name__} must be an async function: async def ...")
+        module = inspect.getmodule(story)
+        doc = story.__doc__ or (module.__doc__ if module else "") or ""
+        return Scenario(story.__name__, inspect.cleandoc(doc), settings, story, checks, metrics)
+
+    return decorate

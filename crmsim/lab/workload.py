@@ -1,0 +1,103 @@
+"""What is written when?
+
+Turns an order book into the diaries of the reps, and makes up a book where there is none. Every
+choice is keyed by the order it is about.
+"""
+
+from decimal import Decimal
+
+import attrs
+
+from crmsim.business.sales import OrderItem, SalesOrder
+from crmsim.chance import Lognormal, Luck, Stream, word_of
+from crmsim.errors import BadValue
+from crmsim.lab.orderbook import BookOrder, OrderBook
+from crmsim.systems.people import DiaryEntry
+from crmsim.units import days, hours, minutes
+
+__all__ = ["diaries", "made_up_book"]
+
+PROVISIONAL_SHARE = 0.1
+"""Share of orders first written with a provisional quantity (the scenario's own rule)."""
+OPENS_NS, CLOSES_NS = hours(8.5), hours(17.5)
+"""Working hours in which reps write (assumed)."""
+ITEMS_MEAN = 2.6
+"""Items per order of a made-up book: about that of a small wholesale order book (assumed)."""
+
+
+def made_up_book(luck: Luck, reps: int, orders: int, day_count: int) -> OrderBook:
+    """Make up an order book: a Monday start, working days only, prices and quantities with a tail.
+
+    Raises:
+        BadValue: fewer than one rep, order or day.
+    """
+    if min(reps, orders, day_count) < 1:
+        raise BadValue("a made-up order book has one rep, one order and one day or more")
+    made = luck.stream("made-up book")
+    rows = sorted(
+        (_made_up_order(made, number, reps, day_count) for number in range(orders)),
+        key=lambda order: (order.day, order.reference),
+    )
+    return OrderBook(tuple(rows), first_weekday=0, name="made up")
+
+
+def _made_up_order(luck: Stream, number: int, reps: int, day_count: int) -> BookOrder:
+    day = luck.below(day_count, number, 1)
+    day -= max(day % 7 - 4, 0)  # what falls on a weekend was written on Friday
+    ship_day = day + 1 + luck.below(14, number, 2)
+    never = luck.happens(0.02, number, 3)
+    count = 1
+    while count < 12 and luck.happens(1 - 1 / ITEMS_MEAN, number, 10 + count):
+        count += 1
+    items = tuple(_made_up_item(luck, number, place) for place in range(count))
+    customer = f"C{luck.below(80, number, 4):03}"
+    rep = str(1 + luck.below(reps, number, 5))
+    return BookOrder(str(10_001 + number), customer, rep, day, None if never else ship_day, items)
+
+
+def _made_up_item(luck: Stream, number: int, place: int) -> OrderItem:
+    key = 100 + 10 * place
+    price = Lognormal(18.0, 0.8).at(luck.uniform(number, key))
+    quantity = 1 + int(Lognormal(18.0, 0.7).at(luck.uniform(number, key + 1)))
+    discount = (0, 0, 0, 0, 5, 10, 15, 20)[luck.below(8, number, key + 2)]
+    product = f"P{luck.below(77, number, key + 3):02}"
+    return OrderItem(
+        product, quantity, Decimal(round(price * 100)) / 100, Decimal(discount) / 100
+    )
+
+
+def diaries(book: OrderBook, luck: Luck) -> dict[str, tuple[DiaryEntry, ...]]:
+    """Return rep -> what the rep writes, in order of time.
+
+    One order in ten is written with a provisional quantity first and corrected either within the
+    hour (mostly before the next session) or a day or two later (after it).
+    """
+    found: dict[str, list[DiaryEntry]] = {rep: [] for rep in book.reps}
+    written = luck.stream("time of writing")
+    unsure = luck.stream("provisional quantity")
+    for order in book.orders:
+        found[order.rep].extend(_entries(order, written, unsure))
+    return {
+        rep: tuple(sorted(entries, key=lambda entry: (entry.time_ns, entry.order.reference)))
+        for rep, entries in found.items()
+    }
+
+
+def _entries(order: BookOrder, written: Stream, unsure: Stream) -> list[DiaryEntry]:
+    identity = word_of(order.reference)
+    time_ns = days(order.day) + OPENS_NS
+    time_ns += int((CLOSES_NS - OPENS_NS) * written.uniform(identity))
+    final = SalesOrder("", order.reference, order.rep, order.customer, order.items)
+    if not unsure.happens(PROVISIONAL_SHARE, identity):
+        return [DiaryEntry(time_ns, final)]
+    items = (_guessed(order.items[0], unsure.below(9, identity, 1)), *order.items[1:])
+    first = attrs.evolve(final, items=items, is_provisional=True)
+    wait_ns = minutes(5) + int(minutes(50) * unsure.uniform(identity, 2))
+    if unsure.happens(0.5, identity, 3):
+        wait_ns = days(1 + unsure.below(2, identity, 4))
+    return [DiaryEntry(time_ns, first), DiaryEntry(time_ns + wait_ns, attrs.evolve(final, version=2))]
+
+
+def _guessed(item: OrderItem, guess: int) -> OrderItem:
+    """Return the item with a quantity that is not the right one yet."""
+    return attrs.evolve(item, quantity=item.quantity + guess + 1)

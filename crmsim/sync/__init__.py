@@ -1,0 +1,1 @@
+"""How does a laptop catch up? Pure rules of sessions, outbox and import."""

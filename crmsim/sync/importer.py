@@ -1,0 +1,73 @@
+"""What does a laptop make of what it receives?
+
+A change that the rep made and that is not answered yet stays on top of whatever arrives: the import
+goes underneath, into the base copy. A confirmation lifts the change into the base, a rejection
+takes it away. Sources: CONTRIBUTING.md, S54, S55, S57; the overlay is assumed.
+"""
+
+import attrs
+
+from crmsim.business.document import OrderDocument
+from crmsim.business.sales import SalesOrder
+from crmsim.formats.answer import Confirmation, Rejection
+from crmsim.formats.bdoc import Update
+
+__all__ = ["LocalOrder", "after_import", "after_receipt", "after_save"]
+
+
+@attrs.frozen
+class LocalOrder:
+    """An order on a laptop: the server's copy, and what the rep changed on top of it."""
+
+    base: OrderDocument | None
+    mine: SalesOrder | None
+    """The rep's own version while an answer is outstanding."""
+    temporary: str
+    """What the laptop calls it before it has a number."""
+    pending: int = 0
+    """Saves without an answer."""
+    upload: int = 0
+    """Of these, how many the server has receipted."""
+    refusal: str = ""
+    """The reason of the last rejection, until the rep has dealt with it."""
+
+    @property
+    def document(self) -> OrderDocument:
+        """The order as the rep sees it."""
+        if self.base is None:
+            assert self.mine is not None
+            return OrderDocument(self.mine, self.temporary)
+        return self.base if self.mine is None else attrs.evolve(self.base, order=self.mine)
+
+
+def after_save(local: LocalOrder | None, order: SalesOrder, temporary: str) -> LocalOrder:
+    """Return the order after the rep saved it."""
+    if local is None:
+        return LocalOrder(None, order, temporary, pending=1)
+    return attrs.evolve(local, mine=order, pending=local.pending + 1)
+
+
+def after_receipt(local: LocalOrder) -> LocalOrder:
+    """Return the order after the server receipted one of its saves."""
+    return attrs.evolve(local, upload=min(local.upload + 1, local.pending))
+
+
+def after_import(
+    local: LocalOrder | None, content: Confirmation | Rejection | Update
+) -> LocalOrder | None:
+    """Return the order after an import, None when it is gone from the laptop."""
+    if isinstance(content, Update):
+        if local is None:
+            return LocalOrder(content.document, None, content.document.number)
+        return attrs.evolve(local, base=content.document)
+    if local is None:
+        return None  # an answer about something that an earlier rejection took away
+    pending = max(local.pending - 1, 0)
+    counted = attrs.evolve(local, pending=pending, upload=min(max(local.upload - 1, 0), pending))
+    if isinstance(content, Confirmation):
+        mine = counted.mine if pending else None
+        return attrs.evolve(counted, base=content.document, mine=mine)
+    if content.before is None:
+        return None
+    mine = counted.mine if pending else None
+    return attrs.evolve(counted, base=content.before, mine=mine, refusal=content.reason)

@@ -1,0 +1,175 @@
+"""What does the one ERP system do?
+
+It books what CRM sends, ships it on the day that the warehouse has planned, and reports both back.
+It knows orders by their number and never hears of BDocs or laptops.
+Sources: CONTRIBUTING.md, S01, S05, S37.
+"""
+
+from decimal import Decimal
+
+import attrs
+
+from crmsim.applications.logistics import ship_time_ns
+from crmsim.applications.pricing import net_value
+from crmsim.chance import Distribution as Chances
+from crmsim.chance import word_of
+from crmsim.formats.bapi import BapiDelivery, BapiOrder, BapiResult
+from crmsim.kernel.actor import Actor, handles
+from crmsim.kernel.address import Address
+from crmsim.kernel.durable import Change
+from crmsim.kernel.message import message
+from crmsim.middleware.queue import Luw, RetryPolicy, delta_queue
+from crmsim.systems.qrfc import Executed, Guarantees, InboundQueues, OutboundQueues, RetryDue
+from crmsim.systems.wire import Receipt, Transfer
+from crmsim.trace.kinds import BOOKED, SHIPPED
+from crmsim.units import days
+
+__all__ = ["Erp", "ErpOrder"]
+
+
+@message(about=("key",))
+class ShipDue:
+    """The warehouse ships an order now."""
+
+    key: str
+
+
+@attrs.frozen
+class ErpOrder:
+    """An order as the ERP holds it."""
+
+    order: BapiOrder
+    shipped_day: int | None = None
+
+    @property
+    def net_value(self) -> Decimal:
+        """What the booked items are worth."""
+        return net_value(self.order.items)
+
+
+class Erp(Actor):
+    """The ERP system as one actor that never waits in a handler.
+
+    Args:
+        crm: The name of CRM Enterprise's actor.
+        ship_days: The warehouse's plan: reference of an order -> day of the run.
+        service_s: How long booking takes, in seconds.
+        work_processes: How many orders are booked at the same time.
+        policy: When a LUW for CRM is tried again.
+        guarantees: Which parts of "exactly once, in order" are on.
+    """
+
+    def __init__(
+        self,
+        crm: str,
+        ship_days: dict[str, int],
+        service_s: Chances,
+        work_processes: int,
+        policy: RetryPolicy,
+        guarantees: Guarantees,
+    ) -> None:
+        self._ship_days = ship_days
+        self._service_s = service_s
+        self._guarantees = guarantees
+        self._outbound = OutboundQueues(self, crm, policy, guarantees)
+        self._inbound = InboundQueues(
+            self, work_processes, self._service_ns, self._execute, guarantees
+        )
+
+    def started(self) -> None:
+        """Take up all queues and the warehouse's plan on the durable state."""
+        for key, booked in self.store.table("orders").items():
+            self._plan_shipping(key, booked)
+        self._inbound.started()
+        self._outbound.started()
+
+    def _service_ns(self, luw: Luw) -> int:
+        u = self.luck("service time").uniform(word_of(luw.luw))
+        return int(self._service_s.at(u) * 1e9)
+
+    @handles(Transfer)
+    def transferred(self, message: Transfer, sender: Address[Receipt]) -> None:
+        """Take a LUW of CRM."""
+        self._inbound.transferred(message, sender)
+
+    @handles(Receipt)
+    def receipted(self, message: Receipt, sender: Address[Transfer]) -> None:
+        """CRM holds a LUW durably."""
+        self._outbound.receipted(message)
+
+    @handles(RetryDue)
+    def retry(self, message: RetryDue, sender: object) -> None:
+        """No receipt of CRM came in time."""
+        self._outbound.retry(message)
+
+    @handles(Executed)
+    def executed(self, message: Executed, sender: object) -> None:
+        """A work process is done with a LUW."""
+        self._inbound.executed(message)
+
+    def _execute(self, change: Change, queue: str, luw: Luw) -> bool:
+        order = luw.body
+        assert isinstance(order, BapiOrder)
+        held: ErpOrder | None = self.store.get("orders", order.number)
+        if held is None:
+            self._book(change, order.number, order, luw)
+        elif not self._guarantees.dedup:
+            self._book(change, f"{order.number}#{luw.serial}", order, luw)
+        elif held.shipped_day is not None:
+            reason = f"order {order.number} is fully delivered"
+            self._answer(change, BapiResult(order.number, order.version, False, reason), luw)
+        else:
+            self._book(change, order.number, order, luw)
+        return True
+
+    def _book(self, change: Change, key: str, order: BapiOrder, luw: Luw) -> None:
+        booked = ErpOrder(order)
+        change.put("orders", key, booked)
+        change.note(
+            BOOKED,
+            order.reference,
+            guid=order.guid,
+            number=key,
+            version=order.version,
+            rep=order.rep,
+            items=len(order.items),
+            value=str(booked.net_value),
+        )
+        self._answer(change, BapiResult(order.number, order.version, True), luw)
+        change.then(lambda: self._plan_shipping(key, booked))
+
+    def _answer(self, change: Change, result: BapiResult, luw: Luw) -> None:
+        self._outbound.enqueue(change, delta_queue(result.number), f"erp<{luw.luw}", result)
+
+    def _plan_shipping(self, key: str, booked: ErpOrder) -> None:
+        planned_day = self._ship_days.get(booked.order.reference)
+        if planned_day is None or booked.order.delivery_block or booked.shipped_day is not None:
+            return
+        due_ns = ship_time_ns(planned_day, self.now_ns)
+        self.after(due_ns - self.now_ns, ShipDue(key))
+
+    @handles(ShipDue)
+    def ship(self, message: ShipDue, sender: object) -> None:
+        """Let the goods of an order leave, once."""
+        booked: ErpOrder = self.store.get("orders", message.key)
+        if booked.shipped_day is not None:
+            return
+        day, number = self.now_ns // days(1), booked.order.number
+        planned_day = self._ship_days[booked.order.reference]
+        with self.commit() as change:
+            change.put("orders", message.key, attrs.evolve(booked, shipped_day=day))
+            change.note(
+                SHIPPED, booked.order.reference, number=message.key, planned=planned_day, day=day
+            )
+            luw = f"erp/{message.key}/delivery"
+            self._outbound.enqueue(change, delta_queue(number), luw, BapiDelivery(number, day))
+
+    @property
+    def orders(self) -> list[ErpOrder]:
+        """Everything that is booked."""
+        return list(self.store.table("orders").values())
+
+    @property
+    def total(self) -> Decimal:
+        """What all booked items are worth, exactly."""
+        return sum((booked.net_value for booked in self.orders), Decimal(0))

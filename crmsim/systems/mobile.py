@@ -1,0 +1,450 @@
+"""What does a laptop do?
+
+Its rep writes orders offline, when the diary says so. Twice a day it calls a station, sends what is
+in its outbox, fetches what lies ready, hangs up and imports. Whatever breaks, it goes on from its
+durable state next time: the outbox is emptied only by receipts, and what was fetched is confirmed
+only when it is stored. Sources: CONTRIBUTING.md, S50, S51, S54, S55.
+"""
+
+from typing import Any
+
+import attrs
+
+from crmsim.applications.numbering import temporary_number
+from crmsim.applications.pricing import net_value
+from crmsim.formats.answer import Confirmation, Rejection
+from crmsim.formats.bdoc import SyncBDoc, Task, Update
+from crmsim.kernel.actor import Actor, handles
+from crmsim.kernel.address import Address
+from crmsim.kernel.message import message
+from crmsim.middleware.queue import RetryPolicy
+from crmsim.sync.importer import LocalOrder, after_import, after_receipt, after_save
+from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
+from crmsim.systems.people import DiaryEntry, Habits
+from crmsim.systems.qrfc import Guarantees
+from crmsim.systems.wire import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
+from crmsim.trace.kinds import (
+    BROKEN,
+    CLEARED,
+    ENTERED,
+    FINISHED,
+    IMPORTED,
+    RECEIVED,
+    RETRIED,
+    SAVED,
+)
+from crmsim.units import Duration, milliseconds
+
+__all__ = ["MobileClient"]
+
+UPLOAD_COUNT = 10
+"""Changes of one upload (assumed)."""
+TRIES = 6
+"""How often a request is sent before the session counts as broken (assumed)."""
+START_UP: Duration = milliseconds(500)
+"""How long the session program takes to open its database and to log its end (assumed)."""
+IMPORT_TIME: Duration = milliseconds(50)
+"""How long the import of one message takes (assumed)."""
+Content = Confirmation | Rejection | Update
+
+
+@message(about=("entry",))
+class WriteDue:
+    """The rep writes what the diary says next."""
+
+    entry: int
+
+
+@message(about=("session",))
+class SessionDue:
+    """It is time for a session."""
+
+    session: int
+
+
+@message(about=("session",))
+class PhaseDue:
+    """Work of a phase that takes time is done."""
+
+    session: int
+    phase: Phase
+
+
+@message(about=("session",))
+class NoAnswer:
+    """A request got no answer in time."""
+
+    session: int
+    step: int
+    attempt: int
+
+
+@message(about=("session",))
+class LineDrops:
+    """The line breaks off."""
+
+    session: int
+
+
+@message(about=("session",))
+class BreakOver:
+    """The wait after a broken line is over."""
+
+    session: int
+
+
+@attrs.define
+class Session:
+    """The session that is under way; not durable."""
+
+    number: int
+    phase: Phase = Phase.INIT
+    step: int = 0
+    attempt: int = 0
+    is_broken: bool = False
+    break_phase: Phase | None = None
+    """The phase in which the line breaks off, if it does."""
+    request: Any = None
+    """What was asked and is not answered yet."""
+
+
+class MobileClient(Actor):
+    """A laptop with its local database.
+
+    Args:
+        station: The name of the station's actor.
+        diary: What the rep writes when, in order of time.
+        habits: When the rep starts sessions, and how often the line breaks off.
+        policy: When a request is sent again.
+        guarantees: Which parts of "exactly once, in order" are on.
+    """
+
+    def __init__(
+        self,
+        station: str,
+        diary: tuple[DiaryEntry, ...],
+        habits: Habits,
+        policy: RetryPolicy,
+        guarantees: Guarantees,
+    ) -> None:
+        self._station = station
+        self._diary = diary
+        self._habits = habits
+        self._policy = policy
+        self._guarantees = guarantees
+        self._session: Session | None = None
+
+    def started(self) -> None:
+        """Go on with the diary and the sessions that are still to come."""
+        self._plan_writing()
+        self._plan_session()
+
+    # --- writing -------------------------------------------------------------------------------------
+
+    def _plan_writing(self) -> None:
+        entry: int = self.store.get("rep", "written", 0)
+        if entry < len(self._diary):
+            self.after(max(self._diary[entry].time_ns - self.now_ns, 0), WriteDue(entry))
+
+    @handles(WriteDue)
+    def write(self, message: WriteDue, sender: object) -> None:
+        """Save what the rep writes: document and outbox in one commit."""
+        if message.entry != self.store.get("rep", "written", 0):
+            return
+        draft = self._diary[message.entry].order
+        number: int = self.store.get("rep", "saves", 0) + 1
+        guid = self._guid(draft.reference)
+        order = attrs.evolve(draft, guid=guid)
+        local: LocalOrder | None = self.store.get("orders", guid)
+        temporary = temporary_number(self.name, number)
+        bdoc = SyncBDoc(
+            f"{self.name}/{number}",
+            self.name,
+            number,
+            Task.INSERT if local is None else Task.UPDATE,
+            order,
+        )
+        with self.commit() as change:
+            change.put("orders", guid, after_save(local, order, temporary))
+            change.put("outbox", number, bdoc)
+            change.put("rep", "saves", number)
+            change.put("rep", "written", message.entry + 1)
+            change.note(
+                SAVED,
+                order.reference,
+                guid=guid,
+                version=order.version,
+                message=bdoc.message,
+                number=number,
+                provisional=order.is_provisional,
+                items=len(order.items),
+                value=str(net_value(order.items)),
+            )
+        self._plan_writing()
+
+    def _guid(self, reference: str) -> str:
+        """Make the technical identity of an order where it is born."""
+        luck = self.luck("guid")
+        count = next(i for i, entry in enumerate(self._diary) if entry.order.reference == reference)
+        return f"{luck.word(count):016X}{luck.word(count, 1):016X}"
+
+    # --- sessions --------------------------------------------------------------------------------------
+
+    def _plan_session(self) -> None:
+        time_ns, number = self._habits.next_session(self.luck("session time"), self.now_ns)
+        self.after(time_ns - self.now_ns, SessionDue(number))
+
+    @handles(SessionDue)
+    def begin(self, message: SessionDue, sender: object) -> None:
+        """Begin a session, unless the last one is still going on."""
+        self._plan_session()
+        if self._session is not None:
+            return
+        session = self._session = Session(message.session)
+        luck = self.luck("break off")
+        session.break_phase = self._habits.break_phase(luck, session.number)
+        self.open_line(self.address(self._station))
+        self._enter(Phase.INIT)
+
+    def _enter(self, phase: Phase) -> None:
+        session = self._session
+        assert session is not None
+        session.phase = phase
+        session.request = None
+        self.note(ENTERED, self._subject(session), phase=phase.value)
+        if phase is session.break_phase and not session.is_broken:
+            luck = self.luck("break moment")
+            wait_ns = self._habits.break_wait_ns(luck, session.number, phase)
+            self.after(wait_ns, LineDrops(session.number))
+        if phase is Phase.AUTH:
+            self._request(Dial(self.name, session.number, 0))
+        elif phase is Phase.SEND:
+            self._send_next()
+        elif phase is Phase.RECEIVE:
+            self._fetch_next()
+        elif phase is Phase.IMPORT:
+            self._import_next()
+        else:
+            self.after(START_UP, PhaseDue(session.number, phase))
+
+    def _subject(self, session: Session) -> str:
+        return f"{self.name} session {session.number}"
+
+    @handles(PhaseDue)
+    def work_done(self, message: PhaseDue, sender: object) -> None:
+        """Go on when the work of a phase is done."""
+        session = self._session
+        if session is None or (session.number, session.phase) != (message.session, message.phase):
+            return
+        if message.phase is Phase.IMPORT:
+            self._apply_first()
+        else:
+            self._leave(went_well=True)
+
+    def _leave(self, *, went_well: bool) -> None:
+        """Go on to the phase that follows, or end the session."""
+        session = self._session
+        assert session is not None
+        phase = next_phase(session.phase, went_well=went_well)
+        if phase is Phase.IMPORT and not session.is_broken:
+            self.close_line(self.address(self._station))
+        if phase is not None:
+            self._enter(phase)
+            return
+        self._session = None
+        if session.phase is Phase.FINAL and went_well and not session.is_broken:
+            with self.commit() as change:
+                change.put("rep", "finished", self.store.get("rep", "finished", 0) + 1)
+                change.note(FINISHED, self._subject(session))
+
+    @handles(LineDrops)
+    def dropped(self, message: LineDrops, sender: object) -> None:
+        """Lose the line, or be switched off in the middle of the offline work."""
+        session = self._session
+        if session is not None and session.number == message.session and not session.is_broken:
+            self._break_off("the line broke off" if session.phase.is_on_line else "switched off")
+
+    def _break_off(self, reason: str) -> None:
+        session = self._session
+        assert session is not None
+        session.is_broken = True
+        session.request = None
+        self.note(BROKEN, self._subject(session), phase=session.phase.value, reason=reason)
+        if session.phase.is_on_line:
+            self.close_line(self.address(self._station))
+        if next_phase(session.phase, went_well=False) is Phase.IMPORT:
+            self.after(WAIT_AFTER_BREAK, BreakOver(session.number))
+        else:
+            self._session = None
+
+    @handles(BreakOver)
+    def waited(self, message: BreakOver, sender: object) -> None:
+        """Import what came before the line broke."""
+        session = self._session
+        if session is not None and session.number == message.session:
+            self._leave(went_well=False)
+
+    # --- requests and answers ----------------------------------------------------------------------------
+
+    def _request(self, request: Dial | Upload | Fetch) -> None:
+        """Send a request and wait for its answer."""
+        session = self._session
+        assert session is not None
+        session.request = request
+        session.attempt = 0
+        self._transmit(session)
+
+    def _transmit(self, session: Session) -> None:
+        request = attrs.evolve(session.request, attempt=session.attempt)
+        self.send(self.address(self._station), request, attempt=session.attempt)
+        self._be_patient(session)
+
+    def _be_patient(self, session: Session) -> None:
+        """Wait for the answer to a request, but not for ever."""
+        request = session.request
+        u = self.luck("patience").uniform(request.__identity__(), session.attempt)
+        wait_ns = self._policy.wait_ns(session.attempt, u)
+        self.after(wait_ns, NoAnswer(session.number, session.step, session.attempt))
+
+    @handles(NoAnswer)
+    def unanswered(self, message: NoAnswer, sender: object) -> None:
+        """Send the request again, or give the session up."""
+        session = self._session
+        if session is None or session.request is None:
+            return
+        if (session.number, session.step, session.attempt) != (
+            message.session,
+            message.step,
+            message.attempt,
+        ):
+            return
+        if session.attempt + 1 >= TRIES:
+            self._break_off("no answer")
+            return
+        session.attempt += 1
+        name = type(session.request).__name__
+        self.note(RETRIED, self._subject(session), message=name, attempt=session.attempt)
+        self._transmit(session)
+
+    def _expected(self, answer: Any, kind: type) -> Session | None:
+        """Return the session if this is the answer it waits for."""
+        session = self._session
+        if session is None or session.number != answer.session:
+            return None
+        if not isinstance(session.request, kind) or getattr(answer, "step", 0) != getattr(
+            session.request, "step", 0
+        ):
+            return None
+        session.request = None
+        session.step += 1
+        return session
+
+    @handles(Admitted)
+    def admitted(self, message: Admitted, sender: Address[Dial]) -> None:
+        """Learn what CRM holds of the session before, then send."""
+        if self._expected(message, Dial) is None:
+            return
+        held = [n for n in self.store.table("outbox") if n <= message.received]
+        self._forget(held)
+        self._leave(went_well=True)
+
+    def _forget(self, numbers: list[int]) -> None:
+        """Take receipted changes out of the outbox."""
+        present = [n for n in numbers if n in self.store.table("outbox")]
+        if not present:
+            return
+        with self.commit() as change:
+            locals_: dict[str, LocalOrder] = {}
+            for number in present:
+                bdoc: SyncBDoc = self.store.get("outbox", number)
+                guid = bdoc.order.guid
+                local = locals_.get(guid, self.store.get("orders", guid))
+                if local is not None:
+                    locals_[guid] = after_receipt(local)
+                change.delete("outbox", number)
+                change.note(CLEARED, bdoc.message, queue="outbox")
+            for guid, local in locals_.items():
+                change.put("orders", guid, local)
+
+    def _send_next(self) -> None:
+        session = self._session
+        assert session is not None
+        changes = tuple(self.store.table("outbox").values())[:UPLOAD_COUNT]
+        if not changes:
+            self._leave(went_well=True)
+            return
+        self._request(Upload(self.name, session.number, session.step, 0, changes))
+        if not self._guarantees.receipts:
+            self._forget([bdoc.number for bdoc in changes])
+
+    @handles(UploadReceipt)
+    def receipted(self, message: UploadReceipt, sender: Address[Upload]) -> None:
+        """Empty the outbox of what CRM holds durably."""
+        if self._expected(message, Upload) is None:
+            return
+        self._forget(list(message.numbers))
+        self._send_next()
+
+    def _fetch_next(self) -> None:
+        session = self._session
+        assert session is not None
+        held: int = self.store.get("rep", "held", 0)
+        self._request(Fetch(self.name, session.number, session.step, 0, held))
+
+    @handles(Package)
+    def packaged(self, message: Package, sender: Address[Fetch]) -> None:
+        """Store what came durably; the next request says so to the server."""
+        session = self._expected(message, Fetch)
+        if session is None:
+            return
+        if not message.contents:
+            self._leave(went_well=True)
+            return
+        held: int = self.store.get("rep", "held", 0)
+        last = message.contents[-1][0]
+        with self.commit() as change:
+            for place, content in message.contents:
+                if place > held:
+                    change.put("inbox", place, content)
+                    change.note(RECEIVED, f"{self.name}<{place}", queue="inbox")
+            change.put("rep", "held", last)
+            # The request for more is the receipt of what came, so it leaves with this commit.
+            session.request = Fetch(self.name, session.number, session.step, 0, last)
+            session.attempt = 0
+            change.send(self.address(self._station), session.request, attempt=0)
+        self._be_patient(session)
+
+    # --- import --------------------------------------------------------------------------------------------
+
+    def _import_next(self) -> None:
+        session = self._session
+        assert session is not None
+        if not self.store.table("inbox"):
+            self._leave(went_well=True)
+            return
+        self.after(IMPORT_TIME, PhaseDue(session.number, Phase.IMPORT))
+        self.working(IMPORT_TIME, self._subject(session))
+
+    def _apply_first(self) -> None:
+        """Apply the first message of the inbox to the local database, in one commit."""
+        inbox = self.store.table("inbox")
+        place = next(iter(inbox))
+        content: Content = inbox[place]
+        guid = content.document.order.guid if isinstance(content, Update) else content.guid
+        local = after_import(self.store.get("orders", guid), content)
+        answers = "" if isinstance(content, Update) else content.message
+        with self.commit() as change:
+            if local is None:
+                change.delete("orders", guid)
+            else:
+                change.put("orders", guid, local)
+            change.delete("inbox", place)
+            change.note(
+                IMPORTED,
+                f"{self.name}<{place}",
+                position=place,
+                what=type(content).__name__.lower(),
+                guid=guid,
+                answers=answers,
+            )
+        self._import_next()

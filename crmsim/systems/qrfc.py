@@ -1,0 +1,271 @@
+"""How do LUWs get from one system to another, exactly once and in order, over a line that does not?
+
+`OutboundQueues` is the sending half (SAP: SMQ1, scheduler QOUT): the head of each queue is
+transmitted until its receipt comes, with waits that grow and are spread; then the next one.
+`InboundQueues` is the receiving half (SMQ2, scheduler QIN): a LUW is stored durably, once, and only
+then receipted; a limited number of work processes execute the heads of the queues.
+
+What is in the queues is durable. Which head is being tried is not: after a crash all heads are
+tried again, and the target drops what it knows already.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.address import Address
+from crmsim.kernel.durable import Change
+from crmsim.kernel.message import message
+from crmsim.middleware.queue import Luw, QueueEvent, QueueStatus, RetryPolicy, after_event
+from crmsim.systems.wire import Receipt, Transfer
+from crmsim.trace.kinds import BEGUN, CLEARED, EFFECTED, ENDED, ENQUEUED, FAILED, RECEIVED, RETRIED
+
+__all__ = ["Executed", "Guarantees", "InboundQueues", "OutboundQueues", "RetryDue"]
+
+
+@attrs.frozen
+class Guarantees:
+    """Which parts of "exactly once, in order" are switched on; off shows the damage."""
+
+    dedup: bool = True
+    """Targets remember LUW ids, message ids, GUIDs and numbers."""
+    receipts: bool = True
+    """A laptop empties its outbox only when the server has receipted."""
+    in_order: bool = True
+    """The next LUW of a queue waits for the one before."""
+
+
+@message(about=("queue", "serial"))
+class RetryDue:
+    """No receipt came in time: try the LUW again."""
+
+    queue: str
+    serial: int
+    attempt: int
+
+
+@message(about=("queue", "serial"))
+class Executed:
+    """A work process has done its work on a LUW."""
+
+    queue: str
+    serial: int
+
+
+def _without(luws: tuple[Luw, ...], serial: int) -> tuple[Luw, ...]:
+    return tuple(luw for luw in luws if luw.serial != serial)
+
+
+def _next_serial(actor: Actor, change: Change, table: str) -> int:
+    """Number the rows of a store, durably."""
+    pending = [value for name, key, value in change.writes if (name, key) == ("serials", table)]
+    serial = int(pending[-1] if pending else actor.store.get("serials", table, 0)) + 1
+    change.put("serials", table, serial)
+    return serial
+
+
+def _append(actor: Actor, change: Change, table: str, queue: str, luw: Luw) -> Luw:
+    """Put a LUW at the end of a queue, as part of a change."""
+    pending = [value for name, key, value in change.writes if (name, key) == (table, queue)]
+    luws = pending[-1] if pending else actor.store.get(table, queue, ())
+    numbered = attrs.evolve(luw, serial=_next_serial(actor, change, table))
+    change.put(table, queue, (*luws, numbered))
+    change.note(ENQUEUED, luw.luw, queue=queue, serial=numbered.serial)
+    return numbered
+
+
+class OutboundQueues:
+    """The sending half of one system."""
+
+    TABLE = "outbound"
+
+    def __init__(
+        self, actor: Actor, target: str, policy: RetryPolicy, guarantees: Guarantees
+    ) -> None:
+        self._actor = actor
+        self._target = target
+        self._policy = policy
+        self._guarantees = guarantees
+        self._status: dict[tuple[str, int], QueueStatus] = {}
+        """(queue, serial) -> what the attempt at this LUW is doing; not durable."""
+
+    def started(self) -> None:
+        """Try every head again after a crash."""
+        for queue in list(self._actor.store.table(self.TABLE)):
+            self.go_on(queue)
+
+    def enqueue(self, change: Change, queue: str, luw: str, body: object) -> None:
+        """Put a LUW at the end of a queue, in the same commit as the business change."""
+        _append(self._actor, change, self.TABLE, queue, Luw(luw, body))
+        change.then(lambda: self.go_on(queue))
+
+    def go_on(self, queue: str) -> None:
+        """Transmit what may be transmitted now: the head, or everything when order is off."""
+        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
+        for luw in luws[:1] if self._guarantees.in_order else luws:
+            if (queue, luw.serial) not in self._status:
+                self._status[queue, luw.serial] = QueueStatus.READY
+                self._transmit(queue, luw, 0)
+
+    def _transmit(self, queue: str, luw: Luw, attempt: int) -> None:
+        key = (queue, luw.serial)
+        self._status[key] = after_event(self._status[key], QueueEvent.SCHEDULED)
+        self._actor.note(BEGUN, luw.luw, queue=queue, serial=luw.serial)
+        if attempt:
+            self._actor.note(RETRIED, luw.luw, queue=queue, attempt=attempt)
+        to: Address[Any] = self._actor.address(self._target)
+        self._actor.send(to, Transfer(queue, luw.luw, luw.body, attempt), attempt=attempt)
+        luck = self._actor.luck("retry").uniform(self._identity(queue, luw), attempt)
+        wait_ns = self._policy.wait_ns(attempt, luck)
+        self._actor.after(wait_ns, RetryDue(queue, luw.serial, attempt))
+
+    @staticmethod
+    def _identity(queue: str, luw: Luw) -> int:
+        return int(Receipt(queue, luw.luw, 0).__identity__())  # type: ignore[attr-defined]
+
+    def retry(self, due: RetryDue) -> None:
+        """Try again, unless the receipt came meanwhile."""
+        key = (due.queue, due.serial)
+        if key not in self._status:
+            return
+        luw = self._find(due.queue, due.serial)
+        assert luw is not None, "a LUW that is being tried is in its queue"
+        self._status[key] = after_event(self._status[key], QueueEvent.COMM_FAILED)
+        self._actor.note(FAILED, luw.luw, queue=due.queue, serial=luw.serial, reason="CPICERR")
+        self._status[key] = after_event(self._status[key], QueueEvent.ACTIVATED)
+        self._transmit(due.queue, luw, due.attempt + 1)
+
+    def _find(self, queue: str, serial: int) -> Luw | None:
+        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
+        return next((luw for luw in luws if luw.serial == serial), None)
+
+    def receipted(self, receipt: Receipt) -> None:
+        """Take a LUW out of its queue: the target holds it durably."""
+        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, receipt.queue, ())
+        luw = next((luw for luw in luws if luw.luw == receipt.luw), None)
+        key = (receipt.queue, luw.serial if luw is not None else 0)
+        if luw is None or key not in self._status:
+            return  # a second receipt of the same LUW
+        after_event(self._status.pop(key), QueueEvent.CONFIRMED)
+        left = _without(luws, luw.serial)
+        with self._actor.commit() as change:
+            if left:
+                change.put(self.TABLE, receipt.queue, left)
+            else:
+                change.delete(self.TABLE, receipt.queue)
+            change.note(ENDED, luw.luw, queue=receipt.queue, serial=luw.serial)
+            change.note(CLEARED, luw.luw, queue=receipt.queue)
+            change.then(lambda: self.go_on(receipt.queue))
+
+
+class InboundQueues:
+    """The receiving half of one system.
+
+    Args:
+        actor: Whose queues they are.
+        work_processes: How many LUWs are executed at the same time.
+        service_ns: How long the work on a LUW takes.
+        execute: Does the work, as part of a commit; False when the LUW was parked instead.
+        guarantees: What is switched on.
+    """
+
+    TABLE = "inbound"
+
+    def __init__(
+        self,
+        actor: Actor,
+        work_processes: int,
+        service_ns: Callable[[Luw], int],
+        execute: Callable[[Change, str, Luw], bool],
+        guarantees: Guarantees,
+    ) -> None:
+        self._actor = actor
+        self._work_processes = work_processes
+        self._service_ns = service_ns
+        self._execute = execute
+        self._guarantees = guarantees
+        self._ready: dict[tuple[str, int], None] = {}
+        """(queue, serial) of LUWs that wait for a work process, in order."""
+        self._running: dict[tuple[str, int], None] = {}
+
+    def started(self) -> None:
+        """Take up every head again after a crash."""
+        for queue in list(self._actor.store.table(self.TABLE)):
+            self._line_up(queue)
+        self._go_on()
+
+    def knows(self, luw: str) -> bool:
+        """Say whether a LUW of this identity was stored before."""
+        return self._guarantees.dedup and bool(self._actor.store.get("known", luw, False))
+
+    def store(self, change: Change, queue: str, luw: Luw) -> bool:
+        """Store a LUW durably, once; False when it was known already."""
+        if self.knows(luw.luw):
+            return False
+        change.put("known", luw.luw, True)
+        _append(self._actor, change, self.TABLE, queue, luw)
+        change.note(RECEIVED, luw.luw, queue=queue)
+        change.then(lambda: self._arrived(queue))
+        return True
+
+    def transferred(self, transfer: Transfer, sender: Address[Receipt]) -> None:
+        """Take a LUW from the other system, and receipt it once it is durable."""
+        with self._actor.commit() as change:
+            self.store(change, transfer.queue, Luw(transfer.luw, transfer.body))
+            receipt = Receipt(transfer.queue, transfer.luw, transfer.attempt)
+            change.send(sender, receipt, attempt=transfer.attempt)
+
+    def take_back(self, change: Change, queue: str, luw: Luw) -> None:
+        """Put a parked LUW into a queue again."""
+        _append(self._actor, change, self.TABLE, queue, luw)
+        change.then(lambda: self._arrived(queue))
+
+    def _arrived(self, queue: str) -> None:
+        self._line_up(queue)
+        self._go_on()
+
+    def _line_up(self, queue: str) -> None:
+        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
+        for luw in luws[:1] if self._guarantees.in_order else luws:
+            key = (queue, luw.serial)
+            if key not in self._running:
+                self._ready.setdefault(key)
+
+    def _go_on(self) -> None:
+        while self._ready and len(self._running) < self._work_processes:
+            key = next(iter(self._ready))
+            del self._ready[key]
+            self._running[key] = None
+            self._begin(*key)
+
+    def _begin(self, queue: str, serial: int) -> None:
+        luw = self._find(queue, serial)
+        self._actor.note(BEGUN, luw.luw, queue=queue, serial=serial)
+        service_ns = self._service_ns(luw)
+        self._actor.after(service_ns, Executed(queue, serial))
+        self._actor.working(service_ns, luw.luw)
+
+    def _find(self, queue: str, serial: int) -> Luw:
+        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
+        return next(luw for luw in luws if luw.serial == serial)
+
+    def executed(self, message: Executed) -> None:
+        """Make the effect of a LUW durable and give the work process to the next one."""
+        queue, serial = message.queue, message.serial
+        luw = self._find(queue, serial)
+        left = _without(self._actor.store.get(self.TABLE, queue, ()), serial)
+        with self._actor.commit() as change:
+            if left:
+                change.put(self.TABLE, queue, left)
+            else:
+                change.delete(self.TABLE, queue)
+            if self._execute(change, queue, luw):
+                change.note(EFFECTED, luw.luw, queue=queue, target=self._actor.name)
+            change.note(ENDED, luw.luw, queue=queue, serial=serial)
+            change.then(lambda: self._finished(queue, serial))
+
+    def _finished(self, queue: str, serial: int) -> None:
+        self._running.pop((queue, serial), None)
+        self._arrived(queue)

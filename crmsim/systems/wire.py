@@ -1,0 +1,104 @@
+"""What travels between the systems?
+
+Every message carries its attempt, so that a repeated message has luck of its own, and is about the
+thing itself, so that nobody else's sending moves that luck.
+"""
+
+from crmsim.formats.answer import Confirmation, Rejection
+from crmsim.formats.bdoc import SyncBDoc, Update
+from crmsim.kernel.message import message
+
+__all__ = [
+    "Admitted",
+    "Dial",
+    "Fetch",
+    "Package",
+    "Receipt",
+    "Transfer",
+    "Upload",
+    "UploadReceipt",
+]
+
+
+@message(about=("site", "session"))
+class Dial:
+    """A laptop asks to be let in. Laptop to station to CRM."""
+
+    site: str
+    session: int
+    attempt: int
+
+
+@message(about=("site", "session", "attempt"))
+class Admitted:
+    """The session is open. CRM to station to laptop."""
+
+    site: str
+    session: int
+    attempt: int
+    received: int
+    """The highest number of a save of this laptop that CRM holds durably; 0 for none."""
+
+
+@message(about=("site", "session", "step"))
+class Upload:
+    """Changes of a laptop, in the order they were saved. Laptop to station to CRM."""
+
+    site: str
+    session: int
+    step: int
+    attempt: int
+    changes: tuple[SyncBDoc, ...]
+
+
+@message(about=("site", "session", "step", "attempt"))
+class UploadReceipt:
+    """CRM holds these changes durably. CRM to station to laptop."""
+
+    site: str
+    session: int
+    step: int
+    attempt: int
+    numbers: tuple[int, ...]
+
+
+@message(about=("site", "session", "step"))
+class Fetch:
+    """A laptop asks for what lies in its queue, and says what it holds durably already."""
+
+    site: str
+    session: int
+    step: int
+    attempt: int
+    held: int
+    """The position up to which the laptop holds everything durably."""
+
+
+@message(about=("site", "session", "step", "attempt"))
+class Package:
+    """What lies in the queue of a laptop next; empty when nothing does. CRM to station to laptop."""
+
+    site: str
+    session: int
+    step: int
+    attempt: int
+    contents: tuple[tuple[int, Confirmation | Rejection | Update], ...]
+
+
+@message(about=("queue", "luw"))
+class Transfer:
+    """The head of a queue goes from one system to the other."""
+
+    queue: str
+    luw: str
+    body: object
+    attempt: int
+
+
+@message(about=("queue", "luw", "attempt"))
+class Receipt:
+    """The target holds this LUW durably."""
+
+    queue: str
+    luw: str
+    attempt: int

@@ -1,0 +1,1 @@
+"""What happened? Everyone writes it; nobody in the simulated world reads it."""

@@ -1,0 +1,264 @@
+"""Where is what happened written down, and how are two histories told apart?
+
+A journal appends events, hands each to the checks that asked for its kind, and keeps a rolling
+fingerprint over every field of every event and over every random draw. Moving one event by a
+nanosecond, or leaving out one draw, changes the fingerprint.
+"""
+
+import gzip
+import json
+import struct
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import attrs
+
+from crmsim.errors import BadInput
+from crmsim.trace.kinds import KINDS, SENT, Kind, Level
+
+__all__ = ["Event", "Fingerprint", "Journal", "first_difference"]
+
+_HASH_EVERY = 4096
+"""Events between two updates of the fingerprint; the value does not depend on it."""
+
+NO_DETAIL: Mapping[str, object] = {}
+
+
+class Event(NamedTuple):
+    """One thing that happened."""
+
+    number: int
+    """Its place in the history, from 1."""
+    time_ns: int
+    """Virtual time in nanoseconds since midnight of day 0."""
+    actor: str
+    """Who did it, or whom it befell."""
+    kind: str
+    """One of `crmsim.trace.kinds.KINDS`."""
+    subject: str
+    """What it is about: a document, a message, a LUW, a session."""
+    cause: int
+    """The number of the event that led to it; 0 for none."""
+    detail: Mapping[str, object]
+    """What else there is to say; plain numbers, texts and tuples."""
+
+
+@attrs.frozen
+class Fingerprint:
+    """The short name of a history: equal histories have equal fingerprints."""
+
+    level: str
+    value: str
+
+    def __str__(self) -> str:
+        """Show it as level and value."""
+        return f"{self.level}:{self.value}"
+
+
+Feed = Callable[[Event], None]
+
+
+class Way(Protocol):
+    """The way of a message: what a journal needs of an address."""
+
+    key: int
+    owner: Any
+    target: Any
+
+
+Passage = tuple[int, Kind, Way, Any, int, int]
+"""A message given to a line or taken off it: time, kind, way, message, cause, attempt.
+
+Most events of a run are passages. They are kept as they are and told as an `Event` only when
+somebody reads them, which makes a trace several times cheaper.
+"""
+_PACK = struct.Struct("<qQQQQ").pack
+
+
+class Journal:
+    """The history of one run.
+
+    Args:
+        level: What is kept; kinds above it are not written down and their causes pass through.
+    """
+
+    def __init__(self, level: Level = Level.BUSINESS) -> None:
+        self.level = level
+        self.draws: list[int] = []
+        self.draw_count = 0
+        self._rows: list[Event | Passage] = []
+        self._feeds: dict[str, list[Feed]] = {}
+        self._hash = blake2b(digest_size=16)
+        self._draw_hash = blake2b(digest_size=16)
+        self._hashed_count = 0
+
+    def __len__(self) -> int:
+        """Return how many events there are."""
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield all events in order."""
+        return (_told(number, row) for number, row in enumerate(self._rows, 1))
+
+    def event(self, number: int) -> Event:
+        """Return the event with this number, counted from 1."""
+        return _told(number, self._rows[number - 1])
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Yield time and cause of every event, without telling the rest."""
+        for row in self._rows:
+            yield (row.time_ns, row.cause) if isinstance(row, Event) else (row[0], row[4])
+
+    def kind_names(self) -> Iterator[str]:
+        """Yield the kind of every event, without telling the rest."""
+        for row in self._rows:
+            yield row.kind if isinstance(row, Event) else row[1].name
+
+    def keeps(self, kind: Kind) -> bool:
+        """Say whether events of this kind are written down."""
+        return kind.level <= self.level
+
+    def watch(self, kind: str, feed: Feed) -> None:
+        """Call `feed` with every event of this kind from now on.
+
+        Raises:
+            ValueError: there is no such kind.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"{kind!r} is no kind of event; the kinds are {', '.join(KINDS)}")
+        self._feeds.setdefault(kind, []).append(feed)
+
+    def note(
+        self,
+        time_ns: int,
+        actor: str,
+        kind: Kind,
+        subject: str,
+        cause: int,
+        detail: Mapping[str, object] = NO_DETAIL,
+    ) -> int:
+        """Write one event down and return its number; return `cause` when it is not kept."""
+        if kind.level > self.level:
+            return cause
+        number = len(self._rows) + 1
+        event = Event(number, time_ns, actor, kind.name, subject, cause, detail)
+        return self._add(kind, event, number)
+
+    def note_passage(
+        self, time_ns: int, kind: Kind, way: Way, message: Any, cause: int, attempt: int
+    ) -> int:
+        """Write down that a message was sent or delivered; return the number of the event."""
+        if kind.level > self.level:
+            return cause
+        number = len(self._rows) + 1
+        return self._add(kind, (time_ns, kind, way, message, cause, attempt), number)
+
+    def _add(self, kind: Kind, row: "Event | Passage", number: int) -> int:
+        self._rows.append(row)
+        if number % _HASH_EVERY == 0:
+            self._absorb()
+        feeds = self._feeds.get(kind.name)
+        if feeds is not None:
+            event = _told(number, row)
+            for feed in feeds:
+                feed(event)
+        return number
+
+    def _absorb(self) -> None:
+        fresh = self._rows[self._hashed_count :]
+        self._hashed_count += len(fresh)
+        self._hash.update(b"".join(map(_packed, fresh)))
+        words = array("Q", self.draws)
+        self.draw_count += len(words)
+        self.draws.clear()
+        self._draw_hash.update(words.tobytes())
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The fingerprint of all that was written down so far."""
+        self._absorb()
+        both = self._hash.digest() + self._draw_hash.digest()
+        return Fingerprint(self.level.name.lower(), blake2b(both, digest_size=16).hexdigest())
+
+    def select(
+        self, *kinds: str, subject: str | None = None, actor: str | None = None
+    ) -> Iterator[Event]:
+        """Yield the events of these kinds (all when none is named), in order."""
+        wanted = frozenset(kinds)
+        for number, row in enumerate(self._rows, 1):
+            kind = row.kind if isinstance(row, Event) else row[1].name
+            if wanted and kind not in wanted:
+                continue
+            event = _told(number, row)
+            if (
+                (subject is None or event.subject == subject)
+                and (actor is None or event.actor == actor)
+            ):
+                yield event
+
+    def causes(self, number: int) -> list[Event]:
+        """Return the chain of events that led to event `number`, oldest first, itself last."""
+        chain: list[Event] = []
+        while number:
+            event = self.event(number)
+            chain.append(event)
+            number = event.cause
+        return chain[::-1]
+
+    def write(self, path: Path) -> None:
+        """Write all events as gzipped lines of JSON; the same history gives the same bytes."""
+        with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+            for event in self:
+                line = json.dumps([*event[:6], dict(event.detail)], separators=(",", ":"))
+                packed.write(line.encode() + b"\n")
+
+    @staticmethod
+    def read(path: Path) -> list[Event]:
+        """Read what `write` wrote.
+
+        Raises:
+            BadInput: the file is no journal.
+        """
+        try:
+            with gzip.open(path, "rt", encoding="utf-8") as lines:
+                rows = [json.loads(line) for line in lines]
+            return [Event(*row[:6], {key: _frozen(v) for key, v in row[6].items()}) for row in rows]
+        except (OSError, ValueError, TypeError, IndexError, AttributeError) as error:
+            raise BadInput(f"{path}: no journal of a run ({error}); save one with --save") from error
+
+
+def _told(number: int, row: "Event | Passage") -> Event:
+    """Return a row of the journal as an event."""
+    if isinstance(row, Event):
+        return row
+    time_ns, kind, way, message, cause, attempt = row
+    name = type(message).__name__
+    if kind is SENT:
+        detail: dict[str, object] = {"to": way.target.name, "message": name, "attempt": attempt}
+        return Event(number, time_ns, way.owner.name, kind.name, message.subject, cause, detail)
+    detail = {"message": name, "from": way.owner.name}
+    return Event(number, time_ns, way.target.name, kind.name, message.subject, cause, detail)
+
+
+def _packed(row: "Event | Passage") -> bytes:
+    """Return the bytes of a row for the fingerprint: every field counts."""
+    if isinstance(row, Event):
+        return tuple.__repr__(row).encode()
+    time_ns, kind, way, message, cause, attempt = row
+    identity = message.__identity__() ^ kind.level
+    return _PACK(time_ns, way.key, identity, cause, attempt)
+
+
+def _frozen(value: object) -> object:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def first_difference(ours: list[Event], theirs: list[Event]) -> int | None:
+    """Return the index of the first event that differs, or None when the histories are equal."""
+    for index, (one, other) in enumerate(zip(ours, theirs, strict=False)):
+        if one != other:
+            return index
+    return None if len(ours) == len(theirs) else min(len(ours), len(theirs))

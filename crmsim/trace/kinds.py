@@ -1,0 +1,105 @@
+"""Which kinds of events are there, and what does each one say?
+
+One vocabulary for the whole product: past participles, a sentence each. The sentence says who the
+`actor` is, what the `subject` is and which details the event carries.
+"""
+
+import enum
+
+import attrs
+
+__all__ = ["KINDS", "Kind", "Level"]
+
+
+class Level(enum.IntEnum):
+    """How much of what happens is written down. Each level holds all of the one before."""
+
+    OFF = 0
+    METRICS = 1
+    """Only what the metrics of a result are counted from."""
+    BUSINESS = 2
+    """Enough for every check; the default."""
+    MESSAGES = 3
+    """Every delivery of every message too."""
+    FULL = 4
+    """Timers too."""
+
+
+@attrs.frozen
+class Kind:
+    """One kind of event."""
+
+    name: str
+    level: Level
+    """The first level that keeps it."""
+    sentence: str
+    """What the event says, with actor, subject and details."""
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def _kind(name: str, level: Level, sentence: str) -> Kind:
+    kind = Kind(name, level, sentence)
+    KINDS[name] = kind
+    return kind
+
+
+# What becomes of messages.
+SENT = _kind(
+    "sent", Level.BUSINESS, "An actor gave a message to a line: to, message type, attempt."
+)
+DELIVERED = _kind("delivered", Level.MESSAGES, "An actor got a message: its type and sender.")
+LOST = _kind("lost", Level.METRICS, "A message will never arrive: its type, the way, the reason.")
+DUPLICATED = _kind("duplicated", Level.METRICS, "A line made a second copy of a message.")
+HELD = _kind("held", Level.BUSINESS, "A fault keeps a message back until it is lifted.")
+RETRIED = _kind("retried", Level.METRICS, "A sender without an answer sent the same thing again.")
+FIRED = _kind("fired", Level.FULL, "A timer of an actor ran out.")
+
+# What befalls sites and lines.
+CRASHED = _kind("crashed", Level.METRICS, "A site lost all that was not durable: kind, point.")
+RESTARTED = _kind("restarted", Level.METRICS, "A site started anew on its durable state.")
+PAUSED = _kind("paused", Level.METRICS, "A site stopped working but kept its memory.")
+RESUMED = _kind("resumed", Level.METRICS, "A paused site went on.")
+DROPPED = _kind("dropped", Level.METRICS, "A crashed actor tried to act; nothing came of it.")
+STRUCK = _kind("struck", Level.METRICS, "A fault of the network began: its name.")
+LIFTED = _kind("lifted", Level.METRICS, "A fault of the network ended: what it touched.")
+
+# What people and systems do with documents.
+SAVED = _kind(
+    "saved", Level.METRICS, "A laptop saved a document: version, message, task. (LOCAL_SAVE)"
+)
+RECEIVED = _kind(
+    "received", Level.BUSINESS, "A receiver stored a message durably: queue. Now it may be receipted."
+)
+CLEARED = _kind(
+    "cleared", Level.BUSINESS, "A sender took a message out of its queue or outbox: queue."
+)
+ENQUEUED = _kind("enqueued", Level.BUSINESS, "A LUW was put at the end of a queue. (ENQ)")
+BEGUN = _kind("begun", Level.BUSINESS, "The head LUW of a queue began to be executed. (LUW_START)")
+ENDED = _kind("ended", Level.BUSINESS, "A LUW of a queue is done and confirmed. (LUW_END)")
+FAILED = _kind("failed", Level.BUSINESS, "An attempt at a LUW ended without success. (LUW_FAIL)")
+EFFECTED = _kind(
+    "effected", Level.METRICS, "A LUW changed its target durably: queue, target. (LUW_EFFECT)"
+)
+COMMITTED = _kind(
+    "committed", Level.METRICS, "CRM Online stored a document: version, number. (ONLINE_COMMIT)"
+)
+BOOKED = _kind(
+    "booked", Level.METRICS, "The ERP stored a document: version, net value. (ERP_COMMIT)"
+)
+SHIPPED = _kind("shipped", Level.METRICS, "The warehouse shipped an order: planned day, day. (POST)")
+DISTRIBUTED = _kind(
+    "distributed", Level.BUSINESS, "The distribution status of a document changed. (DIST)"
+)
+PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
+CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
+REJECTED = _kind("rejected", Level.BUSINESS, "CRM answered no to a message of a laptop: reason.")
+IMPORTED = _kind(
+    "imported", Level.METRICS, "A laptop applied a message to its database: position. (IMPORT)"
+)
+
+# How a laptop's session goes.
+ENTERED = _kind("entered", Level.METRICS, "A session entered a phase. (SESSION)")
+BROKEN = _kind("broken", Level.METRICS, "A session broke off: phase, reason.")
+FINISHED = _kind("finished", Level.METRICS, "A session went through all its phases.")
