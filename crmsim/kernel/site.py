@@ -195,12 +195,12 @@ class Site:
         for kind, subject, detail in change.notes:
             seat.cause = seat.note(kind, subject, detail)
         sends = [send for send in change.sends if not (send[3] and send[0].line.is_down)]
-        leaving = [send for send in sends if send[0].target.site is not self]
-        if leaving:
+        gives_receipt = bool(change.writes) and any(s[0].target.site is not self for s in sends)
+        if gives_receipt:
             self.strike(CrashPoint.AFTER_COMMIT)
         for to, message, attempt, _ in sends:
             seat.actor.send(to, message, attempt=attempt)
-        if leaving:
+        if gives_receipt:
             self.strike(CrashPoint.RECEIPT_UNDER_WAY, RECEIPT_AGE_NS)
         for do in change.afterwards:
             do()

@@ -296,7 +296,10 @@ class MobileClient(Actor):
 
     def _transmit(self, session: Session) -> None:
         request = attrs.evolve(session.request, attempt=session.attempt)
-        self.send(self.address(self._station), request, attempt=session.attempt)
+        with self.commit() as change:  # behind every save that is still being written
+            change.send(
+                self.address(self._station), request, attempt=session.attempt, if_open=True
+            )
         self._be_patient(session)
 
     def _be_patient(self, session: Session) -> None:
@@ -411,7 +414,7 @@ class MobileClient(Actor):
             # The request for more is the receipt of what came, so it leaves with this commit.
             session.request = Fetch(self.name, session.number, session.step, 0, last)
             session.attempt = 0
-            change.send(self.address(self._station), session.request, attempt=0)
+            change.send(self.address(self._station), session.request, attempt=0, if_open=True)
         self._be_patient(session)
 
     # --- import --------------------------------------------------------------------------------------------

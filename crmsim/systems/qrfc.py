@@ -90,6 +90,8 @@ class OutboundQueues:
         self._guarantees = guarantees
         self._status: dict[tuple[str, int], QueueStatus] = {}
         """(queue, serial) -> what the attempt at this LUW is doing; not durable."""
+        self._unsafe: set[tuple[str, int]] = set()
+        """(queue, serial) of LUWs whose commit is not written yet; they must not leave."""
 
     def started(self) -> None:
         """Try every head again after a crash."""
@@ -98,14 +100,20 @@ class OutboundQueues:
 
     def enqueue(self, change: Change, queue: str, luw: str, body: object) -> None:
         """Put a LUW at the end of a queue, in the same commit as the business change."""
-        _append(self._actor, change, self.TABLE, queue, Luw(luw, body))
-        change.then(lambda: self.go_on(queue))
+        key = (queue, _append(self._actor, change, self.TABLE, queue, Luw(luw, body)).serial)
+        self._unsafe.add(key)
+        change.then(lambda: self._written(key))
+
+    def _written(self, key: tuple[str, int]) -> None:
+        self._unsafe.discard(key)
+        self.go_on(key[0])
 
     def go_on(self, queue: str) -> None:
         """Transmit what may be transmitted now: the head, or everything when order is off."""
         luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
         for luw in luws[:1] if self._guarantees.in_order else luws:
-            if (queue, luw.serial) not in self._status:
+            key = (queue, luw.serial)
+            if key not in self._status and key not in self._unsafe:
                 self._status[queue, luw.serial] = QueueStatus.READY
                 self._transmit(queue, luw, 0)
 
@@ -189,6 +197,8 @@ class InboundQueues:
         self._ready: dict[tuple[str, int], None] = {}
         """(queue, serial) of LUWs that wait for a work process, in order."""
         self._running: dict[tuple[str, int], None] = {}
+        self._unsafe: set[tuple[str, int]] = set()
+        """(queue, serial) of LUWs whose commit is not written yet; they must not begin."""
 
     def started(self) -> None:
         """Take up every head again after a crash."""
@@ -205,10 +215,18 @@ class InboundQueues:
         if self.knows(luw.luw):
             return False
         change.put("known", luw.luw, True)
-        _append(self._actor, change, self.TABLE, queue, luw)
+        self._append(change, queue, luw)
         change.note(RECEIVED, luw.luw, queue=queue)
-        change.then(lambda: self._arrived(queue))
         return True
+
+    def _append(self, change: Change, queue: str, luw: Luw) -> None:
+        key = (queue, _append(self._actor, change, self.TABLE, queue, luw).serial)
+        self._unsafe.add(key)
+        change.then(lambda: self._written(key))
+
+    def _written(self, key: tuple[str, int]) -> None:
+        self._unsafe.discard(key)
+        self._arrived(key[0])
 
     def transferred(self, transfer: Transfer, sender: Address[Receipt]) -> None:
         """Take a LUW from the other system, and receipt it once it is durable."""
@@ -219,8 +237,7 @@ class InboundQueues:
 
     def take_back(self, change: Change, queue: str, luw: Luw) -> None:
         """Put a parked LUW into a queue again."""
-        _append(self._actor, change, self.TABLE, queue, luw)
-        change.then(lambda: self._arrived(queue))
+        self._append(change, queue, luw)
 
     def _arrived(self, queue: str) -> None:
         self._line_up(queue)
@@ -230,7 +247,7 @@ class InboundQueues:
         luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
         for luw in luws[:1] if self._guarantees.in_order else luws:
             key = (queue, luw.serial)
-            if key not in self._running:
+            if key not in self._running and key not in self._unsafe:
                 self._ready.setdefault(key)
 
     def _go_on(self) -> None:
