@@ -1,0 +1,5 @@
+"""Lets `python -m crmsim` do what `crmsim` does."""
+
+from crmsim.cli import main
+
+main()

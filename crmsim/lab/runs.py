@@ -1,0 +1,245 @@
+"""How is a scenario found, and how is a run told to other programs, saved and repeated?
+
+A saved run is a folder with ``run.json`` (what `--json` prints, plus the platform and what is needed
+to run it again) and ``journal.jsonl.gz`` (every event).
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import sys
+import traceback
+import types
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+import crmsim
+from crmsim.checks.check import Check, Evidence, Outcome, Verdict
+from crmsim.errors import BadInput
+from crmsim.lab.scenario import Result, Scenario
+from crmsim.lab.settings import settings_as_json, settings_as_text
+from crmsim.trace.journal import Event, Journal
+from crmsim.units import to_seconds
+
+__all__ = ["SavedRun", "load_scenario", "read_run", "run_as_json", "save_run", "write_json"]
+
+ENTRY_POINTS = "crmsim.scenarios"
+
+
+def load_scenario(name: str) -> Scenario:
+    """Return the scenario in a file, or the installed one of this name.
+
+    The file is code and is executed. Its assertions count even under `python -O`.
+
+    Raises:
+        BadInput: there is no such file or scenario, or the file has an error in it.
+    """
+    path = Path(name)
+    if path.suffix == ".py" or path.exists() or os.sep in name:
+        return _from_file(path)
+    found = importlib.metadata.entry_points(group=ENTRY_POINTS, name=name)
+    for entry in found:
+        loaded = entry.load()
+        if isinstance(loaded, Scenario):
+            return loaded
+        raise BadInput(f"{name}: the installed entry point is no scenario")
+    raise BadInput(f"{name}: no such file and no installed scenario (see: crmsim list)")
+
+
+def _from_file(path: Path) -> Scenario:
+    if path.is_dir():
+        raise BadInput(f"{path}: is a folder; name a scenario file in it (see: crmsim list {path})")
+    try:
+        source = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read as a Python file ({error})") from None
+    module = types.ModuleType(path.stem)
+    module.__file__ = str(path)
+    sys.modules[path.stem] = module
+    try:
+        exec(compile(source, str(path), "exec", optimize=0), module.__dict__)
+    except SyntaxError as error:
+        raise BadInput(f"{path}, line {error.lineno}: {error.msg}") from None
+    except Exception as error:  # noqa: BLE001 - whatever the file raises is told as an input error
+        line = _line_in(error, path)
+        raise BadInput(f"{path}, line {line}: {type(error).__name__}: {error}") from error
+    scenarios = [thing for thing in vars(module).values() if isinstance(thing, Scenario)]
+    if len(scenarios) != 1:
+        raise BadInput(
+            f"{path}: holds {len(scenarios)} scenarios; a scenario file has exactly one function "
+            "with @scenario(Settings, ...) above it"
+        )
+    return scenarios[0]
+
+
+def _line_in(error: BaseException, path: Path) -> int:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno or 0 for frame in frames if frame.filename == str(path)]
+    return lines[-1] if lines else 0
+
+
+def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
+    """Return a run as plain values for `--json`; field names are a contract."""
+    return {
+        "scenario": result.scenario,
+        "settings": settings_as_json(result.settings),
+        "seed": result.seed,
+        "version": crmsim.__version__,
+        "virtual_s": to_seconds(result.simulation.now_ns),
+        "wall_s": wall_s,
+        "events": len(result.journal),
+        "fingerprint": attrs.asdict(result.fingerprint),
+        "held": result.held,
+        "quiet": None if result.quiet is None else result.quiet.is_quiet,
+        "still_moving": [] if result.quiet is None else list(result.quiet.still_moving),
+        "error": None if result.error is None else f"{type(result.error).__name__}: {result.error}",
+        "raw_turns": [list(names) for names in result.raw_turns],
+        "metrics": dict(result.metrics),
+        "faults": [
+            {"name": active.name, "touched": active.touched}
+            for active in result.simulation.fabric.faults
+        ],
+        "monitors": _monitors(result),
+        "checks": [_check_as_json(result, check, verdict) for check, verdict in result.verdicts],
+    }
+
+
+def _check_as_json(result: Result, check: Check, verdict: Verdict) -> dict[str, object]:
+    return {
+        "name": check.name,
+        "mood": check.mood.value,
+        "invariants": list(check.invariants),
+        "verdict": verdict.outcome.value,
+        "held": verdict.outcome is Outcome.HELD,
+        "judged": verdict.judged,
+        "violations": verdict.violations,
+        "evidence": [_evidence_as_json(result, evidence) for evidence in verdict.evidence],
+    }
+
+
+def _evidence_as_json(result: Result, evidence: Evidence) -> dict[str, object]:
+    chain = result.journal.causes(evidence.event) if evidence.event else []
+    return {
+        "text": evidence.text,
+        "seed": result.seed,
+        "event": evidence.event,
+        "time_s": to_seconds(chain[-1].time_ns) if chain else None,
+        "causes": [_event_as_json(event) for event in chain],
+    }
+
+
+def _event_as_json(event: Event) -> dict[str, object]:
+    return {
+        "number": event.number,
+        "time_s": to_seconds(event.time_ns),
+        "actor": event.actor,
+        "kind": event.kind,
+        "subject": event.subject,
+        "cause": event.cause,
+        "detail": dict(event.detail),
+    }
+
+
+def _monitors(result: Result) -> dict[str, list[dict[str, object]]]:
+    """Return what lies in queues and how the sites are, at the end."""
+    queues: list[dict[str, object]] = []
+    sites: list[dict[str, object]] = []
+    for name, site in result.simulation.sites.items():
+        for table in ("outbound", "inbound", "parked"):
+            for queue, luws in site.store.table(table).items():
+                queues.append({"site": name, "side": table, "queue": queue, "depth": len(luws)})
+        for laptop, lying in site.store.table("site queues").items():
+            depth = len(lying.contents)
+            if depth:
+                queues.append({"site": name, "side": "fetch", "queue": laptop, "depth": depth})
+        restarts = sum(1 for _ in result.journal.select("restarted", actor=name))
+        sites.append({"site": name, "kind": site.kind, "up": site.is_up, "restarts": restarts})
+    return {"queues": queues, "bdocs": [], "sites": sites}
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON in one go: the file is either whole or not there."""
+    scratch = path.with_name(path.name + ".part")
+    scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    scratch.replace(path)
+
+
+@attrs.frozen
+class SavedRun:
+    """A run that was written to disk."""
+
+    folder: Path
+    scenario: str
+    settings: dict[str, str]
+    seed: int
+    level: str
+    fingerprint: str
+    digest: str
+    """SHA-256 of the scenario file when the run was saved."""
+    version: str
+    platform: str
+
+    def events(self) -> list[Event]:
+        """Return its history."""
+        return Journal.read(self.folder / "journal.jsonl.gz")
+
+
+def save_run(folder: Path, scenario_name: str, result: Result, content: dict[str, object]) -> None:
+    """Write a run into a folder, in one go; an earlier run there is replaced."""
+    scratch = folder.with_name(folder.name + ".part")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    again = {
+        "scenario_file": scenario_name,
+        "scenario_sha256": _digest(scenario_name),
+        "settings": settings_as_text(result.settings),
+        "level": result.journal.level.name.lower(),
+        "platform": f"{platform.platform()} {platform.python_implementation()} "
+        f"{platform.python_version()}",
+    }
+    write_json(scratch / "run.json", {**content, "again": again})
+    result.journal.write(scratch / "journal.jsonl.gz")
+    if folder.exists():
+        shutil.rmtree(folder)
+    scratch.rename(folder)
+
+
+def _digest(scenario_name: str) -> str:
+    path = Path(scenario_name)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def scenario_changed(run: SavedRun) -> bool:
+    """Say whether the scenario file is another one than when the run was saved."""
+    return bool(run.digest) and _digest(run.scenario) != run.digest
+
+
+def read_run(folder: Path) -> SavedRun:
+    """Read a saved run.
+
+    Raises:
+        BadInput: the folder holds none.
+    """
+    try:
+        content: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        again = content["again"]
+        return SavedRun(
+            folder,
+            again["scenario_file"],
+            dict(again["settings"]),
+            int(content["seed"]),
+            again["level"],
+            f"{content['fingerprint']['level']}:{content['fingerprint']['value']}",
+            again["scenario_sha256"],
+            content["version"],
+            again["platform"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{folder}: holds no saved run ({error}); save one with --save") from None

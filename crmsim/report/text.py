@@ -1,0 +1,206 @@
+"""How is a run told on a terminal, to somebody who sees it for the first time?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from crmsim.checks.check import Check, Evidence, Outcome, Verdict
+from crmsim.lab.scenario import Result
+from crmsim.trace.journal import Event
+from crmsim.units import seconds, show_duration, show_moment
+
+__all__ = ["show_checks", "show_event", "show_run", "show_seeds"]
+
+MARKS = {
+    Outcome.HELD: ("held", "green"),
+    Outcome.VIOLATED: ("VIOLATED", "bold red"),
+    Outcome.NOT_JUDGED: ("not judged", "yellow"),
+}
+CAUSES_SHOWN = 8
+
+
+def show_run(console: Console, result: Result, wall_s: float, again: str) -> None:
+    """Print a run: what happened, what was measured, what was judged, how to repeat it."""
+    lasted = show_duration(result.simulation.now_ns)
+    _line(console, f"{result.scenario}: {result.seed=}".replace("result.seed=", "seed "))
+    _pair(console, "virtual time", f"{lasted} in {show_duration(seconds(wall_s))}")
+    _pair(console, "events", f"{len(result.journal):,}")
+    show_metrics(console, result.metrics)
+    for active in result.simulation.fabric.faults:
+        touched = f"touched {active.touched:,} messages" if active.touched else "touched NOTHING"
+        _pair(console, "fault", f"{active.name}: {touched}")
+    _show_quiet(console, result)
+    console.print()
+    show_checks(console, result.verdicts)
+    for check, verdict in result.verdicts:
+        _show_evidence(console, result, check, verdict)
+    for names in result.raw_turns:
+        _line(console, f"order left to trio: {', '.join(names)} (may not be repeatable)", "yellow")
+    if result.error is not None:
+        _line(console, f"The run ended early. {result.error}", "bold red")
+    console.print()
+    _pair(console, "fingerprint", str(result.fingerprint))
+    _pair(console, "again", again)
+
+
+def _line(console: Console, text: str, style: str = "bold") -> None:
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def _pair(console: Console, name: str, value: str) -> None:
+    console.print(Text(f"  {name:<22}", style="dim") + Text(value), soft_wrap=True)
+
+
+def _show_quiet(console: Console, result: Result) -> None:
+    if result.quiet is None:
+        return
+    if result.quiet.is_quiet:
+        _pair(console, "in the end", "all is quiet: nothing left to write, send or import")
+        return
+    _line(console, "  Quiet was not reached. Still moving:", "bold red")
+    for what in result.quiet.still_moving[:8]:
+        _line(console, f"    {what}", "red")
+
+
+def show_metrics(console: Console, metrics: Mapping[str, Any]) -> None:
+    """Print what was measured; the words of the orders' story where they are known."""
+    rest = dict(metrics)
+    if "orders_written" in rest:
+        _show_orders(console, rest)
+    for name, value in rest.items():
+        _pair(console, name.replace("_", " "), _value(value))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_value(part)}" for name, part in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _show_orders(console: Console, m: dict[str, Any]) -> None:
+    """Print the metrics of a run of orders, and take them out of what is left to print."""
+    take = m.pop
+    fates = _value(take("orders_by_fate"))
+    _pair(
+        console,
+        "orders",
+        f"{take('orders_written'):,} written ({take('items_written'):,} items), "
+        f"{take('orders_booked'):,} booked ({take('items_booked'):,} items)",
+    )
+    _pair(console, "what CRM knows", fates)
+    _pair(console, "value", f"{_money(take('value_written'))} written, "
+          f"{_money(take('value_booked'))} booked in the ERP")
+    by_rep = take("value_booked_by_rep")
+    if len(by_rep) <= 12:
+        shown = ", ".join(f"{rep}: {_money(value)}" for rep, value in by_rep.items())
+        _pair(console, "booked by rep", shown)
+    _pair(console, "messages", f"{take('messages_sent'):,} sent, {take('messages_lost'):,} lost, "
+          f"{take('messages_doubled'):,} doubled, {take('messages_retried'):,} retried")
+    _pair(console, "lost because", _value(take("messages_lost_because")))
+    broken = take("sessions_broken")
+    _pair(console, "sessions", f"{take('sessions'):,} begun, {take('sessions_finished'):,} finished, "
+          f"{sum(broken.values()):,} broken off")
+    _pair(console, "broken off in", _value(broken))
+    lag = [take(f"sync_lag_s_{name}") for name in ("p50", "p95", "max")]
+    told = ["-" if value is None else show_duration(seconds(value)) for value in lag]
+    _pair(console, "written to booked", f"half within {told[0]}, 95 % within {told[1]}, "
+          f"all within {told[2]}; never booked: {take('sync_lag_censored')}")
+    _pair(console, "shipped late", f"{take('shipped_late')} orders")
+    show_crashes(console, take("crashes"))
+
+
+def _money(text: str) -> str:
+    whole, _, part = text.partition(".")
+    return f"{int(whole):,}.{part}"
+
+
+def show_crashes(console: Console, crashes: Mapping[str, Mapping[str, int]]) -> None:
+    """Print how often each kind of site crashed at each named point."""
+    points = list(next(iter(crashes.values()))) if crashes else []
+    table = Table(title="crashes", title_justify="left", title_style="dim", box=None, pad_edge=True)
+    table.add_column("  site")
+    for point in points:
+        table.add_column(point, justify="right")
+    for kind, counts in crashes.items():
+        table.add_row(f"  {kind}", *(f"{counts[point]:,}" for point in points))
+    console.print(table)
+
+
+def show_checks(console: Console, verdicts: tuple[tuple[Check, Verdict], ...]) -> None:
+    """Print each check with its verdict and how much it judged."""
+    for check, verdict in verdicts:
+        mark, style = MARKS[verdict.outcome]
+        judged = f"{verdict.judged:>9,} judged"
+        more = f", {verdict.violations:,} violations" if verdict.violations else ""
+        console.print(
+            Text(f"  {mark:<11}", style=style) + Text(f"{judged}  {check.name}{more}"),
+            soft_wrap=True,
+        )
+
+
+def _show_evidence(console: Console, result: Result, check: Check, verdict: Verdict) -> None:
+    if verdict.outcome is not Outcome.VIOLATED:
+        return
+    console.print()
+    _line(console, f"Violated: {check.name} ({', '.join(check.invariants)})", "bold red")
+    _line(console, f"  What is asked: {check.explanation}", "dim")
+    for evidence in verdict.evidence[:3]:
+        _line(console, f"  {evidence.text}", "red")
+        _show_causes(console, result, evidence)
+    if verdict.violations > 3:
+        _line(console, f"  ... and {verdict.violations - 3:,} more", "dim")
+
+
+def _show_causes(console: Console, result: Result, evidence: Evidence) -> None:
+    if not evidence.event:
+        return
+    chain = result.journal.causes(evidence.event)
+    if len(chain) > CAUSES_SHOWN:
+        _line(console, f"      ... {len(chain) - CAUSES_SHOWN} earlier causes", "dim")
+    for event in chain[-CAUSES_SHOWN:]:
+        _line(console, f"      {show_event(event)}", "")
+
+
+def show_event(event: Event) -> str:
+    """Return one event as a line."""
+    detail = " ".join(f"{name}={value}" for name, value in event.detail.items())
+    return (
+        f"#{event.number:<7} {show_moment(event.time_ns):<24} {event.actor:<12} "
+        f"{event.kind:<11} {event.subject} {detail}"
+    ).rstrip()
+
+
+def show_seeds(console: Console, runs: list[dict[str, Any]], sums: Mapping[str, Any]) -> None:
+    """Print the sum over many runs, after the lines of the failing ones."""
+    held = sum(run["held"] for run in runs)
+    style = "green" if held == len(runs) else "bold red"
+    _line(console, f"{len(runs)} runs: {held} held, {len(runs) - held} failed", style)
+    _pair(console, "events", f"{sum(run['events'] for run in runs):,}")
+    for name in ("value_booked", "orders_booked", "items_booked"):
+        values = list(dict.fromkeys(run["metrics"].get(name) for run in runs))
+        if values != [None]:
+            shown = ", ".join(map(str, values[:4])) + (" ..." if len(values) > 4 else "")
+            _pair(console, name.replace("_", " "), f"{shown} ({len(values)} different)")
+    for name, value in sums.items():
+        if name == "crashes":
+            show_crashes(console, value)
+        else:
+            _pair(console, name.replace("_", " "), _value(value))
+    judged = sum_judged(runs)
+    for check, (outcomes, count) in judged.items():
+        told = ", ".join(f"{outcome} {n}" for outcome, n in outcomes.items())
+        console.print(Text(f"  {count:>13,} judged  {check}: {told}"), soft_wrap=True)
+
+
+def sum_judged(runs: list[dict[str, Any]]) -> dict[str, tuple[dict[str, int], int]]:
+    """Return check -> (verdict -> in how many runs, how much was judged in all)."""
+    found: dict[str, tuple[dict[str, int], int]] = {}
+    for run in runs:
+        for check in run["checks"]:
+            outcomes, count = found.get(check["name"], ({}, 0))
+            outcomes[check["verdict"]] = outcomes.get(check["verdict"], 0) + 1
+            found[check["name"]] = (outcomes, count + check["judged"])
+    return found
