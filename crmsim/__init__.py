@@ -31,11 +31,9 @@ if TYPE_CHECKING:
     from crmsim.checks import ALL_CHECKS
     from crmsim.checks.check import Check, Judge, Mood
     from crmsim.kernel.actor import Actor, handles
-    from crmsim.kernel.address import Address
-    from crmsim.kernel.durable import CrashPoint
-    from crmsim.kernel.message import message
+    from crmsim.kernel.durable import CrashAt, CrashPoint
+    from crmsim.kernel.message import Address, message
     from crmsim.kernel.simulation import Simulation
-    from crmsim.kernel.site import CrashAt
     from crmsim.lab.landscape import Landscape
     from crmsim.lab.runs import load_scenario
     from crmsim.lab.scenario import Result, Scenario, scenario
@@ -50,9 +48,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "ALL_CHECKS": "crmsim.checks",
     "Actor": "crmsim.kernel.actor",
-    "Address": "crmsim.kernel.address",
+    "Address": "crmsim.kernel.message",
     "Check": "crmsim.checks.check",
-    "CrashAt": "crmsim.kernel.site",
+    "CrashAt": "crmsim.kernel.durable",
     "CrashPoint": "crmsim.kernel.durable",
     "Event": "crmsim.trace.journal",
     "Journal": "crmsim.trace.journal",

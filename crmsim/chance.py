@@ -18,13 +18,14 @@ A decision with probability zero draws nothing, so that "zero" always means "not
 
 import bisect
 import enum
+import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from statistics import _normal_dist_inv_cdf as normal_quantile  # type: ignore[attr-defined]
-from typing import Protocol
+from typing import Protocol, cast
 
 import attrs
 
@@ -44,6 +45,7 @@ __all__ = [
     "Triangular",
     "Uniform",
     "Weibull",
+    "field_names",
     "fold",
     "normal_quantile",
     "uniform_of",
@@ -110,11 +112,22 @@ def _word_of_other(value: object) -> int:
     if isinstance(value, tuple):
         return _word_of_parts(len(value), value)
     if attrs.has(type(value)) and type(value).__hash__ is not None:
-        fields = [getattr(value, field.name) for field in attrs.fields(type(value))]
+        fields = [getattr(value, name) for name in field_names(type(value))]
         return _word_of_parts(word_of(type(value).__name__), fields)
     raise BadMessage(
         f"{value!r} has no lasting identity; use numbers, texts, tuples or frozen attrs classes"
     )
+
+
+def field_names(cls: type) -> tuple[str, ...]:
+    """Return the names of the fields of an attrs class."""
+    return _field_names(cast(Hashable, cls))
+
+
+@functools.lru_cache(maxsize=4096)
+def _field_names(cls: Hashable) -> tuple[str, ...]:
+    fields: tuple[attrs.Attribute[object], ...] = attrs.fields(cls)  # type: ignore[arg-type]
+    return tuple(field.name for field in fields)
 
 
 def _word_of_parts(start: int, parts: Sequence[object]) -> int:
@@ -310,7 +323,7 @@ class Gamma:
 
     def at(self, u: float) -> float:
         """Return the `u`-quantile, by SciPy's inverse of the incomplete gamma function."""
-        from scipy.special import gammaincinv  # noqa: PLC0415 - scipy is slow to import
+        from scipy.special import gammaincinv
 
         return self.scale * float(gammaincinv(self.shape, u))
 
@@ -403,11 +416,15 @@ class Triangular:
         return (a * a + b * b + c * c - a * b - a * c - b * c) / 18
 
 
+def _sorted(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(sorted(values))
+
+
 @attrs.frozen
 class Empirical:
     """The numbers that were measured, each as likely as the others."""
 
-    values: tuple[float, ...] = attrs.field(converter=lambda values: tuple(sorted(values)))
+    values: tuple[float, ...] = attrs.field(converter=_sorted)
 
     @values.validator
     def _some(self, attribute: object, value: tuple[float, ...]) -> None:

@@ -322,7 +322,9 @@ def _must_be_writable(target: str | None, option: str, *, folder: bool = False) 
     if not folder and path.exists() and not os.access(path, os.W_OK):
         raise BadInput(f"{option} {target}: the file cannot be written to")
     if folder and path.exists() and not (path / "run.json").is_file() and _has_content(path):
-        raise BadInput(f"{option} {target}: holds something that is no saved run; name a new folder")
+        raise BadInput(
+            f"{option} {target}: holds something that is no saved run; name a new folder"
+        )
 
 
 def _has_content(path: Path) -> bool:

@@ -61,9 +61,12 @@ class Settings:
     made_up_days: int = setting(60, "days that a made-up book spans", low=1, high=3_650)
     loss: Share = setting(0.10, "share of messages that a line loses", low=0, high=0.9)
     duplicate: Share = setting(0.05, "share of messages that arrive twice", low=0, high=1)
-    reorder: Share = setting(0.10, "share of messages kept back so that others overtake them",
-                             low=0, high=1)
-    reorder_window: Duration = setting(seconds(20), "how long a message is kept back at most", low=0)
+    reorder: Share = setting(
+        0.10, "share of messages kept back so that others overtake them", low=0, high=1
+    )
+    reorder_window: Duration = setting(
+        seconds(20), "how long a message is kept back at most", low=0
+    )
     break_off: Share = setting(0.20, "share of sessions whose line breaks off", low=0, high=1)
     crashes: int = setting(2, "crashes of each kind of site at each named point", low=0, high=100)
     dedup: bool = setting(True, "targets recognise what they have seen before")
@@ -71,9 +74,11 @@ class Settings:
     in_order: bool = setting(True, "the next unit of work of a queue waits for the one before")
     lines: Lines = setting(
         Lines.DATAGRAM,
-        "datagram: lines lose, double and reorder; stream: they repeat what they lose by themselves",
+        "datagram: lines lose, double and reorder; stream: they repeat what they lose",
     )
-    work_processes: int = setting(2, "changes that CRM, and the ERP, work on at once", low=1, high=99)
+    work_processes: int = setting(
+        2, "changes that CRM, and the ERP, work on at once", low=1, high=99
+    )
     actors: Actors = setting(
         Actors.DETACHED, "whether the schedule or trio resumes waiting actors; same history"
     )

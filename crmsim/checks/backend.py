@@ -104,14 +104,20 @@ class _FatesAreKnown(_Finals):
             self.judged += 1
             record = crm.get(order.guid)
             if local.pending:
-                self.blame(f"{laptop} still waits for {local.pending} answers about order "
-                           f"{order.reference}")
+                self.blame(
+                    f"{laptop} still waits for {local.pending} answers about order "
+                    f"{order.reference}"
+                )
             elif record is None or local.base != record.document:
                 knows = None if record is None else record.document
-                self.blame(f"{laptop} says of order {order.reference}: {_fate(local.base)}; "
-                           f"CRM: {_fate(knows)}")
+                self.blame(
+                    f"{laptop} says of order {order.reference}: {_fate(local.base)}; "
+                    f"CRM: {_fate(knows)}"
+                )
             elif local.base.fate not in (Fate.BOOKED, Fate.SHIPPED, Fate.REFUSED):
-                self.blame(f"{laptop} knows order {order.reference} only as {local.base.fate.value}")
+                self.blame(
+                    f"{laptop} knows order {order.reference} only as {local.base.fate.value}"
+                )
         for guid, reference in self._written.items():
             if guid not in seen and reference not in ending.set_aside:
                 self.blame(f"order {reference} is on no laptop any more")

@@ -80,8 +80,6 @@ class Ending:
     """Documents that wait for a person; not judged, but counted."""
 
 
-
-
 class Judge:
     """Judges one run. Subclasses add `on_<kind>` methods for the kinds they ask for."""
 

@@ -46,8 +46,11 @@ class _InOrder(Judge):
         self.judged += 1
         latest, name = self._latest.get(queue, (-1, ""))
         if place < latest:
-            self.blame(f"{event.subject} began after {name} in {_told(queue)}, "
-                       "though it was enqueued before it", event)
+            self.blame(
+                f"{event.subject} began after {name} in {_told(queue)}, "
+                "though it was enqueued before it",
+                event,
+            )
         else:
             self._latest[queue] = (place, event.subject)
 
@@ -67,8 +70,10 @@ class _OneAtATime(Judge):
         self._of_site.setdefault(self.scene.site_of(event.actor), set()).add(queue)
         others = [unit[0] for unit in running if unit != _unit(event)]
         if others:
-            self.blame(f"{event.subject} began while {others[0]} was still running in "
-                       f"{_told(queue)}", event)
+            self.blame(
+                f"{event.subject} began while {others[0]} was still running in {_told(queue)}",
+                event,
+            )
         running[_unit(event)] = None
 
     def on_ended(self, event: Event) -> None:
@@ -116,8 +121,11 @@ class _EffectOnce(Judge):
         self.judged += 1
         key = (event.detail["target"], event.subject)
         if key in self._effects:
-            self.blame(f"{event.subject} took effect in {key[0]} a second time "
-                       f"(first: event {self._effects[key]})", event)
+            self.blame(
+                f"{event.subject} took effect in {key[0]} a second time "
+                f"(first: event {self._effects[key]})",
+                event,
+            )
         self._effects.setdefault(key, event.number)
 
 

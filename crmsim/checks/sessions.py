@@ -115,8 +115,10 @@ class _ImportInOrder(Judge):
         self.judged += 1
         position = int(str(event.detail["position"]))
         if position <= self._latest.get(event.actor, 0):
-            self.blame(f"{event.actor} imported position {position} after "
-                       f"{self._latest[event.actor]}", event)
+            self.blame(
+                f"{event.actor} imported position {position} after {self._latest[event.actor]}",
+                event,
+            )
         self._latest[event.actor] = max(position, self._latest.get(event.actor, 0))
 
 

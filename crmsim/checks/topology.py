@@ -79,8 +79,11 @@ class _NoPush(Judge):
         if self._is_laptop(target):
             self.judged += 1
             if target not in self._on_line:
-                self.blame(f"{event.actor} sent {event.detail['message']} to {target}, "
-                           "which was in no session", event)
+                self.blame(
+                    f"{event.actor} sent {event.detail['message']} to {target}, "
+                    "which was in no session",
+                    event,
+                )
 
     def on_entered(self, event: Event) -> None:
         if Phase(event.detail["phase"]).is_on_line:
@@ -95,9 +98,7 @@ class _NoPush(Judge):
         self._on_line.discard(event.actor)
 
 
-PERMITTED_WAYS = Check(
-    "every message takes a permitted way", Mood.ALWAYS, ("I-1",), _Ways
-)
+PERMITTED_WAYS = Check("every message takes a permitted way", Mood.ALWAYS, ("I-1",), _Ways)
 ONE_OF_EACH = Check(
     "there is one ERP, and each laptop has one station", Mood.ALWAYS, ("I-2",), _OneOfEach
 )

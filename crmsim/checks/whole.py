@@ -26,8 +26,11 @@ class _Causality(Judge):
     def _not_before(self, stage: str, event: Event, guid: str, version: int) -> None:
         known = self._versions.get((stage, guid), 0)
         if version > known:
-            self.blame(f"{event.actor} {event.kind} version {version} of {event.subject}, "
-                       f"but only version {known} had been {stage}", event)
+            self.blame(
+                f"{event.actor} {event.kind} version {version} of {event.subject}, "
+                f"but only version {known} had been {stage}",
+                event,
+            )
 
     def on_saved(self, event: Event) -> None:
         self._seen("saved", event)
@@ -45,8 +48,9 @@ class _Causality(Judge):
             if time_ns < latest_ns:
                 self.blame(f"time went back at event {number}", ending.journal.event(number))
             if cause >= number:
-                self.blame(f"event {number} comes before its cause {cause}",
-                           ending.journal.event(number))
+                self.blame(
+                    f"event {number} comes before its cause {cause}", ending.journal.event(number)
+                )
             latest_ns = time_ns
 
 
@@ -81,8 +85,11 @@ class _Conservation(Judge):
         expected = _Stage.STORED if stage is _Stage.REFUSED else _Stage(stage - 1)
         if before != expected:
             was = _Stage(before).name.lower() if before else "nowhere"
-            self.blame(f"order {self._names.get(key[0], key[0])} version {key[1]} became "
-                       f"{stage.name.lower()} while it was {was}", event)
+            self.blame(
+                f"order {self._names.get(key[0], key[0])} version {key[1]} became "
+                f"{stage.name.lower()} while it was {was}",
+                event,
+            )
         self._stages[key] = stage
 
     def on_saved(self, event: Event) -> None:
@@ -116,8 +123,9 @@ class _Conservation(Judge):
         for (guid, version), stage in self._stages.items():
             name = self._names.get(guid, guid)
             if stage < _Stage.BOOKED and name not in ending.set_aside:
-                self.blame(f"all is quiet, but order {name} version {version} is only "
-                           f"{stage.name.lower()}")
+                self.blame(
+                    f"all is quiet, but order {name} version {version} is only {stage.name.lower()}"
+                )
 
 
 CAUSALITY = Check("nothing comes before its cause", Mood.ALWAYS, ("I-90",), _Causality)

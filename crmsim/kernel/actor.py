@@ -26,16 +26,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import attrs
 import trio
 
-from crmsim.chance import MASK, ODD_A, ODD_B, TURN, Stream
+from crmsim.chance import MASK, ODD_A, ODD_B, TURN, Stream, field_names
 from crmsim.errors import BadMessage, BadValue
-from crmsim.kernel.address import Address
 from crmsim.kernel.durable import Change, Store
-from crmsim.kernel.message import is_message, refuse
+from crmsim.kernel.message import Address, is_message, refuse
 from crmsim.network.fabric import LOW_24
 from crmsim.trace.kinds import Kind
 
 if TYPE_CHECKING:
-    from crmsim.kernel.seat import Seat, Timer
+    from crmsim.kernel.life import Timer
 
 __all__ = ["Actor", "handles"]
 
@@ -281,7 +280,7 @@ def _freeze(value: object) -> object:
     if isinstance(value, Address):
         return repr(value)
     if attrs.has(type(value)) and type(value).__hash__ is None:
-        names = (field.name for field in attrs.fields(type(value)))
+        names = field_names(type(value))
         return (type(value).__name__, *(_freeze(getattr(value, name)) for name in names))
     if type(value).__hash__ is None:
         return _freeze(list(value)) if hasattr(value, "__iter__") else repr(value)

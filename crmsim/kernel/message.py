@@ -1,23 +1,33 @@
-"""What can be sent from one actor to another?
+"""What can be sent from one actor to another, and how does one actor name another?
 
 A message is a frozen attrs class made by `@message`. It knows what it is about: the fields that
 give it an identity which lasts across runs, so that its luck on a line depends on nothing else.
+
+An address belongs to the actor that holds it and leads to one other actor. It carries everything
+that sending needs (the line, the luck, what the receiver declares), so that a message is sent
+without looking anything up. For actors that know each other's message types it is written
+`Address[CreateOrder | CancelOrder]`, and mypy rejects a wrong message before the run.
 """
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TypeVar, dataclass_transform, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, dataclass_transform, overload
 
 import attrs
 
-from crmsim.chance import MASK, ODD_A, ODD_B, word_of
+from crmsim.chance import MASK, ODD_A, ODD_B, field_names, word_of
 from crmsim.errors import BadMessage, BadValue
+from crmsim.network.fabric import Line
+from crmsim.network.link import Link
 
-__all__ = ["is_message", "message", "size_of"]
+if TYPE_CHECKING:
+    from crmsim.kernel.seat import Seat
+
+__all__ = ["INSIDE", "Address", "is_message", "message", "refuse", "size_of"]
 
 C = TypeVar("C", bound=type)
 HEADER_BYTES = 40
-"""What every message costs on a line before its content (an IPv4 and a TCP header, RFC 791/9293)."""
+"""What a message costs on a line before its content (headers of IPv4 and TCP: RFC 791, 9293)."""
 
 
 @overload
@@ -42,7 +52,7 @@ def message(cls: C | None = None, *, about: tuple[str, ...] | None = None) -> An
     """
 
     def decorate(plain: C) -> C:
-        made = attrs.frozen(plain)
+        made: Any = attrs.frozen(plain)
         names = tuple(field.name for field in attrs.fields(made))
         chosen = names if about is None else about
         for name in chosen:
@@ -56,7 +66,7 @@ def message(cls: C | None = None, *, about: tuple[str, ...] | None = None) -> An
             made.size_bytes = property(size_of)
         if not hasattr(made, "subject"):
             made.subject = property(_subject)
-        return made
+        return made  # type: ignore[no-any-return]
 
     return decorate if cls is None else decorate(cls)
 
@@ -108,7 +118,9 @@ def _quick_init(cls: type) -> Callable[..., None] | None:
         for field in fields
     ):
         return None
-    space: dict[str, Any] = {f"set_{field.name}": getattr(cls, field.name).__set__ for field in fields}
+    space: dict[str, Any] = {
+        f"set_{field.name}": getattr(cls, field.name).__set__ for field in fields
+    }
     parameters = ["self"]
     seen_keyword_only = False
     for field in fields:
@@ -150,8 +162,7 @@ def size_of(thing: object) -> int:
     if isinstance(thing, tuple | list):
         return own + sum(size_of(part) for part in thing)
     if attrs.has(type(thing)):
-        names = (field.name for field in attrs.fields(type(thing)))
-        return own + sum(size_of(getattr(thing, name)) for name in names)
+        return own + sum(size_of(getattr(thing, name)) for name in field_names(type(thing)))
     return own + 8
 
 
@@ -167,3 +178,119 @@ def refuse(thing: object, sender: str, target: str) -> BadMessage:
         f"{sender!r} sends {what} to {target!r}, which declares no such message; "
         f"give {target!r} a method with @handles({what}), or name it in `receives`"
     )
+
+
+M_contra = TypeVar("M_contra", contravariant=True)
+
+
+class _NoLine:
+    """The way between two actors of one site: nothing can happen to a message."""
+
+    __slots__ = ()
+    epoch = 0
+    stamp = 0
+    lucky = False
+    loss_24 = 0
+    link = Link()
+    is_down = False
+
+    def carry(self, now_ns: int, message: object, word: int) -> tuple[int, ...]:
+        """Deliver at once."""
+        return (0,)
+
+    def quick(self, word: int) -> int:
+        """Take no time."""
+        return 0
+
+
+INSIDE: Any = _NoLine()
+"""The way between two actors of one site."""
+
+
+class Address(Generic[M_contra]):
+    """The way from one actor (`owner`) to another (`target`)."""
+
+    __slots__ = (
+        "accepts",
+        "ask",
+        "deliver",
+        "epoch",
+        "key",
+        "line",
+        "loss_24",
+        "owner",
+        "quick",
+        "reply",
+        "schedule",
+        "seen",
+        "stamp",
+        "target",
+    )
+
+    def __init__(self, owner: "Seat", target: "Seat", line: Line) -> None:
+        self.key = owner.simulation.luck.stream("way", f"{owner.name}>{target.name}").key
+        self.owner = owner
+        self.target = target
+        self.line = line
+        self.accepts: frozenset[type] = target.accepts
+        noted = owner.simulation.notes_deliveries
+        self.deliver: Callable[[Any], None] = target.deliver_noted if noted else target.deliver
+        self.schedule = owner.simulation.schedule
+        if line is not INSIDE:
+            line.addresses = (*line.addresses, self)
+        self.follow()
+        self.seen: dict[int, int] | None = None
+        """Identity -> how often it was sent this way, for messages that are counted."""
+        self.reply: Any = None
+        """The address of the way back, which a handler gets as `sender`."""
+        self.ask = 0
+        """The number of the question that this address answers; 0 for an ordinary address."""
+
+    def follow(self) -> None:
+        """Copy what the line is like, so that the quick way need not look there."""
+        line = self.line
+        traced = self.owner.draws is not None
+        self.quick = None if traced else line.quick
+        """The latency by the word drawn, when nothing else can happen and no trace is kept."""
+        self.loss_24 = line.loss_24
+        self.epoch = line.epoch
+        self.stamp = line.stamp
+
+    @property
+    def name(self) -> str:
+        """The name of the actor it leads to."""
+        return self.target.name
+
+    @property
+    def site(self) -> str:
+        """The name of the site it leads to."""
+        return self.target.site.name
+
+    def __repr__(self) -> str:
+        """Show both ends."""
+        return f"<Address {self.owner.name} > {self.target.name}>"
+
+    def count(self, identity: int) -> int:
+        """Return how often a message of this identity was sent this way before."""
+        if self.seen is None:
+            self.seen = {}
+        attempt = self.seen.get(identity, 0)
+        self.seen[identity] = attempt + 1
+        return attempt
+
+    def asking(self, number: int, answers: frozenset[type]) -> "Address[Any]":
+        """Return a copy whose way back answers question `number` of the owner."""
+        if self.seen is None:
+            self.seen = {}  # the copy counts with it
+        forth, back = self._copy(), self.reply._copy()
+        forth.reply, back.reply = back, forth
+        back.ask = number
+        back.accepts = answers
+        back.deliver = self.owner.answer
+        return forth
+
+    def _copy(self) -> "Address[Any]":
+        twin: Address[Any] = object.__new__(Address)
+        for name in Address.__slots__:
+            setattr(twin, name, getattr(self, name))
+        return twin

@@ -1,409 +1,29 @@
-"""What does the kernel keep for one actor?
+"""What does the kernel keep for one actor, and how do messages reach and leave it?
 
-A seat is the place that an actor takes in a simulation: its trio task, its mailbox, what it waits
-for, and the number of its incarnation. The actor object comes and goes with crashes; the seat and
-its addresses stay.
-
-How an actor is resumed. It is a real trio task in a nursery. Unless it runs attached, it detaches
-its coroutine while it waits, and the schedule resumes it by `coro.send`. A plain `def` handler is
-called by the schedule directly, without touching the coroutine at all. The coroutine goes back to
-trio to end, to raise, to be cancelled, and for a stretch of ordinary trio (`attached()`).
-
-                    schedule --- handler (def) ----> returns
-                        |
-       you are here: a seat --- coro.send ---------> run() / async handler, until it waits again
-                        |
-                        +------ reattach ----------> trio, until the stretch or the task ends
+A seat is the place that an actor takes in a simulation: its life, its mailbox, its addresses, and
+the number of its incarnation. The actor object comes and goes with crashes; the seat and its
+addresses stay.
 """
 
-import traceback
-import types
-from bisect import insort
-from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import attrs
-import outcome
-import trio
-
-from crmsim.chance import MASK, ODD_A, ODD_B, Stream
+from crmsim.chance import Stream
 from crmsim.errors import BadValue, NoRoute, TimedOut, Unreachable
-from crmsim.kernel.actor import Actor
-from crmsim.kernel.address import INSIDE, Address
 from crmsim.kernel.durable import Change, CrashPoint
-from crmsim.kernel.mailbox import Mailbox
-from crmsim.kernel.message import is_message, refuse
-from crmsim.kernel.site import Site, SiteCrashed
-from crmsim.network.fabric import LOW_24, Arrival, Loss
+from crmsim.kernel.life import EXPIRED, NOBODY, Life, Timer
+from crmsim.kernel.message import INSIDE, Address, is_message, refuse
+from crmsim.network.fabric import Arrival, Loss
 from crmsim.trace.kinds import DELIVERED, DUPLICATED, FIRED, HELD, LOST, SENT, Kind
 
-if TYPE_CHECKING:
-    from crmsim.kernel.simulation import Simulation
-
-__all__ = ["DeadSeat", "Seat", "Timer"]
-
-NOBODY: dict[type, Callable[..., None]] = {}
-"""No handler can be called directly: the actor is busy, paused or gone."""
-CANCEL, CRASH, EXPIRED = object(), object(), object()
-"""What a waiting coroutine can be handed instead of something it waits for."""
+__all__ = ["Seat"]
 
 
-@types.coroutine
-def _suspend() -> Generator[None, Any, Any]:
-    """Give the turn back to whoever resumed this coroutine; return what it hands over next."""
-    return (yield None)
-
-
-@attrs.define(eq=False)
-class Timer:
-    """A message to oneself that is still to come."""
-
-    due_ns: int
-    incarnation: int
-    address: Address[Any]
-    message: object
-    is_live: bool = True
-
-    def cancel(self) -> None:
-        """Make it never ring; harmless when it rang already."""
-        self.is_live = False
-
-
-class DeadSeat:
-    """The seat of an actor object whose site crashed: whatever it does has no effect."""
-
-    alive = False
-
-    def __init__(self, seat: "Seat") -> None:
-        self.simulation = seat.simulation
-        self.site = seat.site
-        self.name = seat.name
-        self.incarnation = -1
-        self._seat = seat
-
-    def own(self, address: object, message: object) -> None:
-        """Drop and count."""
-        self._drop(f"send {type(message).__name__}")
-
-    def note(self, kind: Kind, subject: str, detail: dict[str, object]) -> int:
-        """Drop and count."""
-        self._drop(f"note {kind.name}")
-        return 0
-
-    def after(self, delay_ns: int, message: object) -> Timer:
-        """Drop and count."""
-        self._drop("after")
-        return Timer(0, -1, self._seat.me, message, is_live=False)
-
-    def change(self) -> Change:
-        """Begin a change that will be dropped."""
-        return Change(self.site, _Ghost(self), 0)
-
-    def luck(self, purpose: str) -> Stream:
-        """Return the luck it had."""
-        return self._seat.luck(purpose)
-
-    def address_of(self, name: str) -> Address[Any]:
-        """Return the address it had."""
-        return self._seat.address_of(name)
-
-    def working(self, lasts_ns: int, subject: str) -> None:
-        """Do nothing."""
-
-    def open_line(self, to: object) -> None:
-        """Drop and count."""
-        self._drop("open line")
-
-    def close_line(self, to: object) -> None:
-        """Drop and count."""
-        self._drop("close line")
-
-    async def serve(self) -> None:
-        """End at once."""
-        raise SiteCrashed
-
-    async def sleep(self, delay_ns: int) -> None:
-        """End at once."""
-        raise SiteCrashed
-
-    async def receive(self, timeout_ns: int | None) -> object:
-        """End at once."""
-        raise SiteCrashed
-
-    async def put_question(self, *question: object) -> object:
-        """End at once."""
-        raise SiteCrashed
-
-    def _drop(self, what: str) -> None:
-        self.simulation.drop(self, what)
-
-
-@attrs.frozen
-class _Ghost:
-    """Stands for a crashed actor where a change names its actor."""
-
-    _seat: DeadSeat
-
-    @property
-    def name(self) -> str:
-        return self._seat.name
-
-
-class Seat:
+class Seat(Life):
     """The kernel's side of one actor."""
 
-    __slots__ = (
-        "_addresses",
-        "_ask_count",
-        "_asked",
-        "_coro",
-        "_is_detached",
-        "_lucks",
-        "_names",
-        "_plain",
-        "_raise_cancel",
-        "_run_in_context",
-        "_stretch",
-        "_token",
-        "accepts",
-        "actor",
-        "alive",
-        "cause",
-        "direct",
-        "draws",
-        "factory",
-        "incarnation",
-        "mailbox",
-        "name",
-        "schedule",
-        "sender",
-        "simulation",
-        "site",
-        "task",
-        "waits_for",
-    )
+    __slots__ = ()
 
-    def __init__(
-        self, simulation: "Simulation", site: Site, name: str, factory: Callable[[], Actor]
-    ) -> None:
-        self.simulation = simulation
-        self.schedule = simulation.schedule
-        self.draws = simulation.draws
-        self.site = site
-        self.name = name
-        self.factory = factory
-        self.actor = factory()
-        self._take_seat()
-        kind = type(self.actor)
-        self._names = kind.handlers
-        self.accepts = frozenset(kind.handlers) | frozenset(kind.receives)
-        self.mailbox = Mailbox(kind.mailbox_bound)
-        self._plain = kind.plain if simulation.is_detached else NOBODY
-        self.direct = NOBODY
-        """Message type -> plain handler, while a message can be handled at once; else empty."""
-        self.alive = False
-        self.waits_for = ""
-        """What the coroutine waits for; empty while it runs."""
-        self.incarnation = 0
-        self.cause = 0
-        self.sender: Address[Any] | None = None
-        self.task: trio.lowlevel.Task | None = None
-        self._coro: Any = None
-        self._run_in_context: Any = None
-        self._is_detached = False
-        self._stretch: trio.CancelScope | None = None
-        self._raise_cancel: Any = None
-        self._token = 0
-        self._ask_count = 0
-        self._asked = 0
-        self._addresses: dict[str, Address[Any]] = {}
-        self._lucks: dict[str, Stream] | None = None
-
-    # --- life and death -----------------------------------------------------------------------
-
-    def start(self, cause: int) -> None:
-        """Seat a fresh actor: a new object, a new trio task, the same store."""
-        if self.incarnation:
-            self.actor = self.factory()
-            self._take_seat()
-        self.incarnation += 1
-        self.alive = True
-        self.cause = cause
-        simulation = self.simulation
-        simulation.spawn(self._live, self.name)
-        simulation.schedule.push(
-            simulation.schedule.now_ns, self._begin, None, None, cause, self.incarnation
-        )
-
-    def _take_seat(self) -> None:
-        """Let the actor act through this seat."""
-        self.actor._seat = self
-
-    def _begin(self, action: Any) -> None:
-        self.simulation.other_count += 1
-        if self.alive and action[6] == self.incarnation:
-            self.resume(None)
-
-    async def _live(self) -> None:
-        """The outermost frame of the actor's coroutine."""
-        self.task = trio.lowlevel.current_task()
-        self._coro = self.task.coro
-        self._run_in_context = self.task.context.run
-        incarnation = self.incarnation
-        try:
-            if self.simulation.is_detached:
-                self._is_detached = True
-                self.waits_for = "start"
-                await self._check(await trio.lowlevel.temporarily_detach_coroutine_object(self._abort))
-            else:
-                await self._wait("start")
-            self.actor.started()
-            await self.actor.run()
-        except SiteCrashed:
-            pass
-        except trio.Cancelled:
-            raise
-        except BaseException as error:
-            self.simulation.fail(self._explained(error), self.name, self._doing(), error)
-        finally:
-            if incarnation == self.incarnation:
-                self.alive = False
-                self.direct = NOBODY
-            await self._go_home()
-
-    def _doing(self) -> str:
-        return self.waits_for
-
-    async def _go_home(self) -> None:
-        """Give the coroutine back to trio, where it can end."""
-        if self._is_detached:
-            self._is_detached = False
-            assert self.task is not None
-            await trio.lowlevel.reattach_detached_coroutine_object(self.task, None)
-
-    def _explained(self, error: BaseException) -> str:
-        if not (isinstance(error, RuntimeError) and "async context" in str(error)):
-            return ""
-        place = _last_own_line(error)
-        return (
-            f"{self.name!r} called trio while it was detached, at {place}; "
-            "put that call into `async with self.attached():`"
-        )
-
-    def crash(self, cause: int) -> None:
-        """Lose the actor: everything it does from now on has no effect."""
-        if not self.alive:
-            return
-        self._bury()
-        self.cause = cause
-        lost_count = self.mailbox.clear()
-        if lost_count:
-            self.note(LOST, "mailbox", {"count": lost_count, "reason": "site crashed"})
-        schedule = self.simulation.schedule
-        schedule.push(schedule.now_ns, self._unwind, self.task)
-
-    def _unwind(self, action: Any) -> None:
-        """End the coroutine of a crashed actor, unless it ended by itself."""
-        self.simulation.other_count += 1
-        if action[3] is not self.task:
-            return
-        if self._stretch is not None:
-            self._stretch.cancel()
-            self.simulation.hand_over()
-        elif self.waits_for:
-            self.resume(CRASH)
-
-    @property
-    def is_on_stretch(self) -> bool:
-        """Whether the actor is an ordinary trio task at the moment."""
-        return self._stretch is not None
-
-    # --- waiting and being resumed --------------------------------------------------------------
-
-    def resume(self, value: Any) -> None:
-        """Hand something to the waiting coroutine and let it run until it waits again."""
-        simulation = self.simulation
-        self.waits_for = ""
-        if not self._is_detached:
-            simulation.resumed_by_trio_count += 1
-            assert self.task is not None
-            trio.lowlevel.reschedule(self.task, outcome.Value(value))
-            simulation.hand_over()
-            return
-        simulation.resumed_by_send_count += 1
-        trapped = self._run_in_context(self._coro.send, value)
-        while trapped is not None and self._is_detached:
-            trapped = self._run_in_context(
-                self._coro.throw, RuntimeError("must be called from async context")
-            )
-        if not self._is_detached:
-            simulation.hand_over()
-
-    async def _wait(self, reason: str) -> Any:
-        """Wait until the schedule hands something over."""
-        if not self.alive:
-            raise SiteCrashed
-        self.waits_for = reason
-        if self._is_detached:
-            value = await _suspend()
-        else:
-            value = await trio.lowlevel.wait_task_rescheduled(self._abort_attached)
-        return await self._check(value)
-
-    async def _check(self, value: Any) -> Any:
-        self.waits_for = ""
-        if value is CRASH:
-            raise SiteCrashed
-        if value is CANCEL:
-            await self._go_home()
-            self._raise_cancel()
-        return value
-
-    def _abort(self, raise_cancel: Any) -> trio.lowlevel.Abort:
-        """Arrange for a detached coroutine to go home and be cancelled there."""
-        self._raise_cancel = raise_cancel
-        self.simulation.urgent.append(self._cancel)
-        return trio.lowlevel.Abort.FAILED
-
-    def _cancel(self) -> None:
-        self._bury()
-        if self._is_detached:
-            self.resume(CANCEL)
-
-    def _abort_attached(self, raise_cancel: Any) -> trio.lowlevel.Abort:
-        self._bury()
-        self.waits_for = ""
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def _bury(self) -> None:
-        """Let nothing that the actor does from now on have an effect."""
-        self.alive = False
-        self.direct = NOBODY
-        self._token += 1
-        self.actor._seat = DeadSeat(self)
-
-    def _wake(self, action: Any) -> None:
-        """End a sleep or a timeout, unless what it was for is over."""
-        self.simulation.other_count += 1
-        if action[6] != self._token or not self.alive:
-            self.simulation.stale_count += 1
-            return
-        if self.site.is_paused:
-            self.site.late.append(action)
-            return
-        self.direct = NOBODY
-        self.resume(action[3])
-
-    def _alarm(self, delay_ns: int, value: object) -> None:
-        self._token += 1
-        schedule = self.simulation.schedule
-        schedule.push(schedule.now_ns + delay_ns, self._wake, value, None, self.cause, self._token)
-
-    async def sleep(self, delay_ns: int) -> None:
-        """See `Actor.sleep`."""
-        self._alarm(delay_ns, None)
-        await self._wait("sleep")
+    # --- taking messages in turn ---
 
     async def serve(self) -> None:
         """Handle message after message by the handlers of the actor."""
@@ -484,9 +104,7 @@ class Seat:
         stale = not self.alive or address.ask != self._asked
         if stale or (
             link.answer_loss
-            and self.luck("answer").happens(
-                link.answer_loss, action[3].__identity__(), self._asked
-            )
+            and self.luck("answer").happens(link.answer_loss, action[3].__identity__(), self._asked)
         ):
             self.simulation.late_answer_count += stale
             if not stale:
@@ -505,7 +123,7 @@ class Seat:
             self._token += 1
             self._alarm(0, EXPIRED)
 
-    # --- getting messages -----------------------------------------------------------------------
+    # --- getting messages ---
 
     def deliver(self, action: Any) -> None:
         """Take a message off the line: the road of nearly every message."""
@@ -607,11 +225,9 @@ class Seat:
             "to": address.target.name,
             **detail,
         }
-        return self.simulation.note_for(
-            address.owner.name, kind, message.subject, action[5], said
-        )
+        return self.simulation.note_for(address.owner.name, kind, message.subject, action[5], said)
 
-    # --- sending ----------------------------------------------------------------------------------
+    # --- sending ---
 
     def send_carefully(self, to: Any, message: Any, attempt: int, word: int) -> None:
         """Send with a trace, or over a line that does more than delay."""
@@ -662,15 +278,17 @@ class Seat:
             address = Address[Any](self, self, INSIDE)
             address.reply = address
         elif target.site is self.site:
-            address, address_back = Address[Any](self, target, INSIDE), Address[Any](
-                target, self, INSIDE
+            address, address_back = (
+                Address[Any](self, target, INSIDE),
+                Address[Any](target, self, INSIDE),
             )
             address.reply, address_back.reply = address_back, address
             target._addresses[self.name] = address_back
         else:
             forth, back = self.simulation.lines(self.site.name, target.site.name)
-            address, address_back = Address[Any](self, target, forth), Address[Any](
-                target, self, back
+            address, address_back = (
+                Address[Any](self, target, forth),
+                Address[Any](target, self, back),
             )
             address.reply, address_back.reply = address_back, address
             target._addresses[self.name] = address_back
@@ -682,7 +300,7 @@ class Seat:
         """The address of the actor itself."""
         return self.address_of(self.name)
 
-    # --- the other verbs ----------------------------------------------------------------------------
+    # --- the other verbs ---
 
     def after(self, delay_ns: int, message: Any) -> Timer:
         """See `Actor.after`."""
@@ -706,9 +324,7 @@ class Seat:
         timer.is_live = False
         message = timer.message
         simulation = self.simulation
-        cause = simulation.note_for(
-            self.name, FIRED, type(message).__name__, action[5], {}
-        )
+        cause = simulation.note_for(self.name, FIRED, type(message).__name__, action[5], {})
         self._accept((action[0], action[1], None, message, timer.address, cause, 0), always=True)
 
     def note(self, kind: Kind, subject: str, detail: dict[str, object]) -> int:
@@ -748,34 +364,3 @@ class Seat:
         to.reply.line.close()
         if to in self.site.open_lines:
             self.site.open_lines.remove(to)
-
-    @asynccontextmanager
-    async def stretch(self) -> AsyncIterator[None]:
-        """See `Actor.attached`."""
-        was_detached = self._is_detached
-        await self._go_home()
-        try:
-            with trio.CancelScope() as self._stretch:
-                yield
-        finally:
-            self._stretch = None
-        if not self.alive:
-            raise SiteCrashed
-        self._alarm(0, None)
-        self.waits_for = "schedule"
-        if was_detached:
-            self._is_detached = True
-            await self._check(await trio.lowlevel.temporarily_detach_coroutine_object(self._abort))
-        else:
-            await self._check(await trio.lowlevel.wait_task_rescheduled(self._abort_attached))
-
-
-def _last_own_line(error: BaseException) -> str:
-    """Return the last line of the traceback that is not trio's or the kernel's own."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "/trio/" not in f.filename and "/crmsim/kernel/" not in f.filename]
-    if not own:
-        return "an unknown place"
-    return f"{own[-1].filename}:{own[-1].lineno}: {own[-1].line}"
-
-

@@ -8,18 +8,14 @@ in one of three ways:
 - ``with simulation.stepping() as steps``: action by action from outside, across notebook cells.
 """
 
-import gc
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import attrs
 import trio
 
 from crmsim.chance import Luck
 from crmsim.errors import (
-    ActorFailed,
     BadValue,
     CrmsimError,
     Deadlock,
@@ -27,15 +23,20 @@ from crmsim.errors import (
     UnknownSite,
 )
 from crmsim.kernel.actor import Actor
-from crmsim.kernel.address import Address
-from crmsim.kernel.clock import VirtualClock
-from crmsim.kernel.durable import Store
-from crmsim.kernel.mailbox import MailboxStatistics
+from crmsim.kernel.clock import VirtualClock, collector_off
+from crmsim.kernel.durable import CrashAt, Site, Store
 from crmsim.kernel.schedule import Action, Schedule, Strategy
 from crmsim.kernel.seat import Seat
-from crmsim.kernel.site import CrashAt, Site
-from crmsim.kernel.stepping import Steps
-from crmsim.kernel.turns import TurnWatch
+from crmsim.kernel.stepping import Steps, run_in_thread
+from crmsim.kernel.watch import (
+    Statistics,
+    TurnWatch,
+    doer_of,
+    explained,
+    loop_of,
+    single,
+    stuck_actors,
+)
 from crmsim.network.fabric import ActiveFault, Fabric, Line
 from crmsim.network.faults import Fault, Flap
 from crmsim.network.link import Link, LinkKind
@@ -44,34 +45,11 @@ from crmsim.trace.journal import Journal
 from crmsim.trace.kinds import DROPPED, LIFTED, STRUCK, Kind, Level
 from crmsim.units import show_moment
 
-__all__ = ["Simulation", "Statistics"]
+__all__ = ["Simulation"]
 
 R = TypeVar("R")
 LIVELOCK_COUNT = 1_000_000
 """Actions at one instant of virtual time after which a run counts as stuck."""
-
-
-@attrs.frozen
-class Statistics:
-    """How the machine itself fared."""
-
-    actors: int
-    actions: int
-    """Actions performed by the schedule."""
-    handled_directly: int
-    """Messages and timers handled by a plain call, without the actor's coroutine."""
-    resumed_by_send: int
-    """How often a detached coroutine was resumed by the schedule."""
-    resumed_by_trio: int
-    """How often an attached actor was resumed by trio."""
-    lost: int
-    dropped: int
-    """What crashed actors tried to do."""
-    stale: int
-    """Timers and timeouts that came due for nobody."""
-    late_answers: int
-    mailboxes: dict[str, MailboxStatistics]
-    """Of those actors whose mailbox ever held something."""
 
 
 class Simulation:
@@ -127,8 +105,6 @@ class Simulation:
             self.sites[name] = Site(self, name, topology.kind(name))
         for source, target, link in topology.links():
             self.fabric.add(source, target, link)
-
-    # --- building -------------------------------------------------------------------------------
 
     def add_site(self, name: str, kind: str = "site") -> Site:
         """Add a site to the topology and to the world.
@@ -219,8 +195,6 @@ class Simulation:
         self.topology.link(source, target)
         return self.fabric.lines[source, target], self.fabric.lines[target, source]
 
-    # --- driving ----------------------------------------------------------------------------------
-
     def run(self, until: int | None = None) -> None:
         """Run until a moment of virtual time, or until nothing is due any more.
 
@@ -236,7 +210,7 @@ class Simulation:
         A plain call. Inside a running trio loop (an async test) it goes through a thread.
         """
         if trio.lowlevel.in_trio_run():
-            return _in_thread(self, story)
+            return run_in_thread(self, lambda: self._run_trio(story))
         return self._run_trio(story)
 
     def _run_trio(self, story: Callable[["Simulation"], Awaitable[R]]) -> R:
@@ -245,11 +219,11 @@ class Simulation:
         self._was_run = True
         results: list[R] = []
         try:
-            with _collector_off():
+            with collector_off():
                 trio.run(self._main, story, results, clock=self.clock, instruments=[self._turns])
         except BaseExceptionGroup as group:
             if self.failure is None:
-                raise _single(group) from None
+                raise single(group) from None
         if self.failure is not None:
             raise self.failure
         return results[0]
@@ -365,47 +339,31 @@ class Simulation:
         """End the slice after this action: a trio task can run."""
         self.schedule.limit_ns = -1
 
-    # --- trouble ------------------------------------------------------------------------------------
-
     def fail(self, hint: str, actor: str, doing: str, error: BaseException) -> None:
         """End the run because of an error in an actor; the first error is kept."""
         if self.failure is None and not self._is_closing:
-            self.failure = self._explain(hint, actor, doing, error)
+            where = f"{actor!r}{doing} at {show_moment(self.now_ns)}, seed {self.seed}"
+            self.failure = explained(hint, where, error)
             self._root.cancel()
         self.hand_over()
 
-    def _explain(self, hint: str, actor: str, doing: str, error: BaseException) -> BaseException:
-        where = f"{actor!r}{doing} at {show_moment(self.now_ns)}, seed {self.seed}"
-        if isinstance(error, KeyboardInterrupt):
-            error.add_note(f"interrupted in {where}")
-            return error
-        text = hint or f"{type(error).__name__}: {error}"
-        failure = ActorFailed(f"{text} (in {where})")
-        failure.__cause__ = error
-        return failure
-
     def _action_failed(self, action: Action, error: BaseException) -> None:
-        address, message = action[4], action[3]
-        if isinstance(address, Address):
-            what = type(message).__name__
-            self.fail("", address.target.name, f" handling {what}", error)
-        elif hasattr(message, "address"):
-            what = type(message.message).__name__
-            self.fail("", message.address.target.name, f" handling {what}", error)
+        who, doing = doer_of(action)
+        if who:
+            self.fail("", who, doing, error)
         elif isinstance(error, CrmsimError | KeyboardInterrupt):
-            self.failure = self.failure or error
-            self._root.cancel()
-            self.hand_over()
+            self._end_with(error)
         else:
             self.fail("", "the story", "", error)
 
+    def _end_with(self, failure: BaseException) -> None:
+        self.failure = self.failure or failure
+        self._root.cancel()
+        self.hand_over()
+
     def _nothing_due(self) -> None:
         """Nothing is due and no deadline is set: all is done, or somebody waits in vain."""
-        stuck = [
-            f"{seat.name!r} waits in {seat.waits_for}"
-            for seat in self._seats.values()
-            if seat.alive and self._waits_in_vain(seat)
-        ]
+        stuck = stuck_actors(self._seats.values())
         if self._end_waiter is not None and not stuck:
             task, self._end_waiter = self._end_waiter, None
             trio.lowlevel.reschedule(task)
@@ -413,35 +371,24 @@ class Simulation:
             return
         if self.failure is None and not self._is_closing:
             who = "; ".join(stuck) or "the story waits for something that no action will bring"
-            self.failure = Deadlock(
-                f"nothing is due any more at {show_moment(self.now_ns)}, but {who}"
-            )
-            self._root.cancel()
-
-    def _waits_in_vain(self, seat: Seat) -> bool:
-        if seat.waits_for.startswith("answer"):
-            return True
-        return seat.waits_for == "receive" and not seat.actor.serves
+            told = f"nothing is due any more at {show_moment(self.now_ns)}, but {who}"
+            self._end_with(Deadlock(told))
 
     def _time_stands_still(self, count: int) -> None:
         if count < LIVELOCK_COUNT:
             return
-        names = [_name(action) for action in self.schedule.pending()[:50]]
-        loop = ", ".join(dict.fromkeys(names)) or "the actions of one handler"
-        self.failure = Livelock(
-            f"more than {count:,} actions at {show_moment(self.now_ns)} and time stands still; "
-            f"what comes round again: {loop}"
+        self._end_with(
+            Livelock(
+                f"more than {count:,} actions at {show_moment(self.now_ns)} and time stands still; "
+                f"what comes round again: {loop_of(self.schedule.pending()[:50])}"
+            )
         )
-        self._root.cancel()
-        self.hand_over()
 
     def drop(self, actor: Any, what: str) -> None:
         """Count what a crashed actor tried to do."""
         if not self._is_closing:
             self.dropped_count += 1
             self.note_for(actor.name, DROPPED, what, 0, {})
-
-    # --- faults ---------------------------------------------------------------------------------------
 
     @contextmanager
     def fault(self, fault: Fault) -> Iterator[ActiveFault]:
@@ -472,10 +419,8 @@ class Simulation:
     def plan(self, fault: Fault | Flap, at_ns: int, lasts_ns: int) -> None:
         """Let a fault begin at a moment and end after a span."""
         if isinstance(fault, Flap):
-            begin_ns = at_ns
-            while begin_ns < at_ns + lasts_ns:
-                self.plan(fault.fault, begin_ns, min(fault.down, at_ns + lasts_ns - begin_ns))
-                begin_ns += fault.down + fault.up
+            for begin_ns, span_ns in fault.spells(at_ns, lasts_ns):
+                self.plan(fault.fault, begin_ns, span_ns)
             return
         self.fabric.covered(fault)
 
@@ -500,8 +445,6 @@ class Simulation:
         for site in (line.source, line.target):
             for seat in self.sites[site].seats:
                 seat.break_questions(line)
-
-    # --- what is known -----------------------------------------------------------------------------------
 
     @property
     def now_ns(self) -> int:
@@ -547,58 +490,3 @@ class Simulation:
                 if seat.mailbox.most
             },
         )
-
-
-@contextmanager
-def _collector_off() -> Iterator[None]:
-    """Keep the cycle collector from walking the whole model again and again.
-
-    It would also finalise forgotten async generators at moments that depend on allocation counts.
-    What the run leaves in cycles is freed afterwards.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _single(error: BaseException) -> BaseException:
-    """Return the one error inside a group of one, however deep."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
-def _name(action: Action) -> str:
-    message, address = action[3], action[4]
-    if isinstance(address, Address):
-        return f"{type(message).__name__} from {address.owner.name!r} to {address.target.name!r}"
-    if hasattr(message, "address"):
-        return f"timer {type(message.message).__name__} of {message.address.target.name!r}"
-    return getattr(action[2], "__qualname__", repr(action[2]))
-
-
-def _in_thread(simulation: Simulation, story: Callable[[Simulation], Awaitable[R]]) -> R:
-    """Run in a thread of its own, because trio refuses to run inside trio."""
-    box: list[R] = []
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            box.append(simulation._run_trio(story))
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
-            errors.append(error)
-
-    thread = threading.Thread(target=work, name="crmsim", daemon=True)
-    thread.start()
-    try:
-        thread.join()
-    except KeyboardInterrupt as error:
-        simulation.clock.interruption = error
-        thread.join()
-    if errors:
-        raise errors[0]
-    return box[0]

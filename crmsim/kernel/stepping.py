@@ -11,15 +11,18 @@ also across cells::
 """
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from crmsim.errors import BadValue
 
 if TYPE_CHECKING:
     from crmsim.kernel.simulation import Simulation
 
-__all__ = ["Steps"]
+__all__ = ["Steps", "run_in_thread"]
+
+R = TypeVar("R")
 
 
 class Steps:
@@ -48,7 +51,7 @@ class Steps:
     def _work(self) -> None:
         try:
             self._simulation._run_trio(_until_told)
-        except BaseException as error:  # noqa: BLE001 - it is raised again by the next step
+        except BaseException as error:
             self._error = error
         self.is_done = True
         self._stopped.release()
@@ -136,3 +139,26 @@ class Steps:
 
 async def _until_told(simulation: "Simulation") -> None:
     await simulation.run_until(None)
+
+
+def run_in_thread(simulation: "Simulation", run: Callable[[], R]) -> R:
+    """Run in a thread of its own, because trio refuses to run inside trio."""
+    results: list[R] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(run())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="crmsim", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt as error:
+        simulation.clock.interruption = error
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

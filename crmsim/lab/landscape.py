@@ -12,9 +12,8 @@ from typing import Any
 
 from crmsim.chance import Distribution, Lognormal
 from crmsim.errors import BadValue
-from crmsim.kernel.durable import CrashPoint
+from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.kernel.simulation import Simulation
-from crmsim.kernel.site import CrashAt
 from crmsim.lab.settle import Quiet, settle
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.network.fabric import ActiveFault
@@ -55,7 +54,7 @@ class Landscape:
         self._laptops: dict[str, str] = {}
         self._stations: dict[str, list[str]] = {}
 
-    # --- building ---------------------------------------------------------------------------------
+    # --- building ---
 
     def add_crm(
         self,
@@ -157,7 +156,7 @@ class Landscape:
         """
         self.simulation.topology.check()
 
-    # --- the story ----------------------------------------------------------------------------------
+    # --- the story ---
 
     @property
     def now_ns(self) -> int:
@@ -181,7 +180,10 @@ class Landscape:
         self.simulation.start_soon(work, *arguments)
 
     def at(
-        self, moment: int | str, do: "Fault | Flap | Callable[..., object]", *arguments: Any,
+        self,
+        moment: int | str,
+        do: "Fault | Flap | Callable[..., object]",
+        *arguments: Any,
         for_: Duration | str | None = None,
     ) -> None:
         """Plan something for a moment: a plain call, or a fault with ``for_=`` how long.
@@ -232,4 +234,3 @@ class Landscape:
 
 def _moment(moment: int | str) -> int:
     return parse_moment(moment) if isinstance(moment, str) else moment
-

@@ -50,7 +50,10 @@ def order_metrics(result: Result) -> Mapping[str, object]:
 def _orders(result: Result) -> dict[str, object]:
     written: dict[str, tuple[int, Decimal]] = {}
     for event in result.journal.select("saved"):
-        written[event.subject] = (int(str(event.detail["items"])), Decimal(str(event.detail["value"])))
+        written[event.subject] = (
+            int(str(event.detail["items"])),
+            Decimal(str(event.detail["value"])),
+        )
     booked: list[Any] = list(result.simulation.store("erp").table("orders").values())
     by_rep: dict[str, Decimal] = {}
     for row in booked:

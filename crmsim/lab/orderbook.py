@@ -166,8 +166,9 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise BadInput(f"{path}: no such file; an order book has {ORDERS_FILE} and {ITEMS_FILE}") \
-            from None
+        raise BadInput(
+            f"{path}: no such file; an order book has {ORDERS_FILE} and {ITEMS_FILE}"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read as UTF-8 text ({error})") from None
     if "\0" in text:
@@ -207,7 +208,9 @@ def _date(place: str, column: str, text: str) -> date:
     try:
         return date.fromisoformat(day)
     except ValueError:
-        raise BadInput(f"{place}: {column} is {text!r}, no date; write it like 1996-07-04") from None
+        raise BadInput(
+            f"{place}: {column} is {text!r}, no date; write it like 1996-07-04"
+        ) from None
 
 
 def _number(place: str, column: str, text: str) -> Decimal:

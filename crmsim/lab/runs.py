@@ -1,7 +1,7 @@
 """How is a scenario found, and how is a run told to other programs, saved and repeated?
 
-A saved run is a folder with ``run.json`` (what `--json` prints, plus the platform and what is needed
-to run it again) and ``journal.jsonl.gz`` (every event).
+A saved run is a folder with ``run.json`` (what `--json` prints, plus the platform and what is
+needed to run it again) and ``journal.jsonl.gz`` (every event).
 """
 
 import hashlib
@@ -67,7 +67,7 @@ def _from_file(path: Path) -> Scenario:
         exec(compile(source, str(path), "exec", optimize=0), module.__dict__)
     except SyntaxError as error:
         raise BadInput(f"{path}, line {error.lineno}: {error.msg}") from None
-    except Exception as error:  # noqa: BLE001 - whatever the file raises is told as an input error
+    except Exception as error:
         line = _line_in(error, path)
         raise BadInput(f"{path}, line {line}: {type(error).__name__}: {error}") from error
     scenarios = [thing for thing in vars(module).values() if isinstance(thing, Scenario)]

@@ -19,7 +19,8 @@ import attrs
 from crmsim.checks.check import Check, Ending, Judge, Outcome, Scene, Verdict
 from crmsim.errors import BadValue, CrmsimError, Finding, StoryError
 from crmsim.kernel.schedule import Strategy
-from crmsim.kernel.simulation import Simulation, Statistics
+from crmsim.kernel.simulation import Simulation
+from crmsim.kernel.watch import Statistics
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.settings import read_settings
 from crmsim.lab.settle import Quiet
@@ -140,7 +141,7 @@ class Scenario:
             ModelError: the landscape makes no sense.
         """
         texts = {name: value for name, value in settings.items() if isinstance(value, str)}
-        ready = attrs.evolve(
+        ready: Any = attrs.evolve(
             read_settings(self.settings, texts, "settings"),
             **{name: value for name, value in settings.items() if name not in texts},
         )
@@ -211,7 +212,7 @@ def _tell(
         return error
     except CrmsimError:
         raise
-    except Exception as error:  # noqa: BLE001 - the scenario's own code raised: that is a finding
+    except Exception as error:
         return error
     return None
 

@@ -11,7 +11,7 @@ import tomllib
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import cattrs
@@ -34,9 +34,8 @@ from crmsim.units import (
     to_seconds,
 )
 
-__all__ = ["describe", "read_settings_file", "read_settings", "setting", "settings_as_json"]
+__all__ = ["describe", "read_settings", "read_settings_file", "setting", "settings_as_json"]
 
-S = TypeVar("S")
 _READERS: dict[Any, tuple[Callable[[str], Any], Callable[[Any], str], str]] = {
     Duration: (parse_duration, show_duration, "a duration, e.g. 45min"),
     Share: (parse_share, show_share, "a share, e.g. 10%"),
@@ -130,7 +129,7 @@ def _wanted(kind: Any) -> str:
     return {int: "a whole number", float: "a number", Path: "a path"}.get(kind, "a text")
 
 
-def read_settings(cls: type[S], values: Mapping[str, Any], place: str) -> S:
+def read_settings(cls: type, values: Mapping[str, Any], place: str) -> Any:
     """Make settings of what a user wrote.
 
     Args:

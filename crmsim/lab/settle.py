@@ -51,8 +51,11 @@ async def settle(simulation: Simulation, budget: Duration) -> Quiet:
 
 def what_moves(simulation: Simulation) -> list[str]:
     """Return what is not at rest, in words."""
-    moving = [f"fault {active.name} is at work" for active in simulation.fabric.faults
-              if not active.lifted]
+    moving = [
+        f"fault {active.name} is at work"
+        for active in simulation.fabric.faults
+        if not active.lifted
+    ]
     for name, site in simulation.sites.items():
         if not site.is_up:
             moving.append(f"{name} is down")

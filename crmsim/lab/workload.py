@@ -61,9 +61,7 @@ def _made_up_item(luck: Stream, number: int, place: int) -> OrderItem:
     quantity = 1 + int(Lognormal(18.0, 0.7).at(luck.uniform(number, key + 1)))
     discount = (0, 0, 0, 0, 5, 10, 15, 20)[luck.below(8, number, key + 2)]
     product = f"P{luck.below(77, number, key + 3):02}"
-    return OrderItem(
-        product, quantity, Decimal(round(price * 100)) / 100, Decimal(discount) / 100
-    )
+    return OrderItem(product, quantity, Decimal(round(price * 100)) / 100, Decimal(discount) / 100)
 
 
 def diaries(book: OrderBook, luck: Luck) -> dict[str, tuple[DiaryEntry, ...]]:
@@ -95,7 +93,10 @@ def _entries(order: BookOrder, written: Stream, unsure: Stream) -> list[DiaryEnt
     wait_ns = minutes(5) + int(minutes(50) * unsure.uniform(identity, 2))
     if unsure.happens(0.5, identity, 3):
         wait_ns = days(1 + unsure.below(2, identity, 4))
-    return [DiaryEntry(time_ns, first), DiaryEntry(time_ns + wait_ns, attrs.evolve(final, version=2))]
+    return [
+        DiaryEntry(time_ns, first),
+        DiaryEntry(time_ns + wait_ns, attrs.evolve(final, version=2)),
+    ]
 
 
 def _guessed(item: OrderItem, guess: int) -> OrderItem:

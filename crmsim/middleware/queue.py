@@ -35,7 +35,7 @@ class Luw:
     body: object
     """What is to be done: a record of `crmsim.formats`."""
     serial: int = 0
-    """Where it stands in the store that holds it; tells two copies apart when nobody de-duplicates."""
+    """Its row in the store that holds it; tells two copies apart when nobody de-duplicates."""
 
 
 class QueueStatus(enum.Enum):
@@ -97,7 +97,9 @@ class RetryPolicy:
 
     def __attrs_post_init__(self) -> None:
         if self.first <= 0 or self.most < self.first or self.factor < 1:
-            raise BadValue("a retry waits longer than zero, never shorter than before, at most `most`")
+            raise BadValue(
+                "a retry waits longer than zero, never shorter than before, at most `most`"
+            )
 
     def wait_ns(self, attempt: int, u: float) -> int:
         """Return how long to wait for an answer to attempt `attempt` (from 0) before the next."""

@@ -10,15 +10,14 @@ faults hold it.
 import enum
 import functools
 import math
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterator
+from typing import Protocol, cast
 
 import attrs
 
 from crmsim.chance import (
     ODD_A,
     ODD_B,
-    Distribution,
     Lognormal,
     Luck,
     fold,
@@ -134,7 +133,7 @@ class Line:
         self._last_due_ns = 0
         self.loss_24 = round(link.loss * (1 << 24))
         """A message is lost when the low 24 bits of its word are below this."""
-        self.delay_of = _delay(link.latency)
+        self.delay_of = _delay(cast(Hashable, link.latency))
         """Word -> latency in nanoseconds."""
         bursts = link.bursts is not None
         self._burst_luck = luck.stream("bursts", f"{source}>{target}") if bursts else None
@@ -155,7 +154,7 @@ class Line:
             and self.is_open
         )
         self.quick = self.delay_of if plain else None
-        """The latency, when latency and loss are all there is; then the kernel takes it directly."""
+        """The latency, when latency and loss are all there is; the kernel takes it directly."""
         self.lucky = not plain or bool(self.loss_24) or link.latency.variance > 0
         """Whether any draw can matter."""
         self.stamp = WATCHED if self._holds else self.epoch
@@ -220,7 +219,8 @@ class Line:
         """Walk the stays of the burst process up to now: good, bad, good, ..."""
         bursts = self.link.bursts
         luck = self._burst_luck
-        assert bursts is not None and luck is not None
+        assert bursts is not None
+        assert luck is not None
         while self._bad_until_ns <= now_ns:
             mean_ns = bursts.bad_mean if self._burst_index % 2 else bursts.good_mean
             stay_ns = -mean_ns * math.log1p(-luck.uniform(self._burst_index))
@@ -355,9 +355,9 @@ def _group(fault: Fault) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _delay(latency: Distribution) -> Callable[[int], int]:
+def _delay(latency: Hashable) -> Callable[[int], int]:
     """Compile a latency: the high 40 bits of a word choose the nanoseconds."""
-    at = latency.at
+    at: Callable[[float], float] = latency.at  # type: ignore[attr-defined]
     if isinstance(latency, Lognormal):
         middle, sigma = math.log(latency.median) + math.log(1e9), latency.sigma
         exp = math.exp
@@ -425,5 +425,3 @@ class Fabric:
 def _names(lines: dict[tuple[str, str], Line]) -> str:
     names = [f"{source}>{target}" for source, target in lines]
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-
-

@@ -9,6 +9,7 @@ cable), ``hold`` (a router that keeps them until the line is back) or ``deliver`
 passed). There is no default, because each surprises somebody.
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 import attrs
@@ -29,6 +30,10 @@ def _known_fate(instance: object, attribute: object, value: str) -> None:
 
 def _names(value: str | tuple[str, ...]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _numbers(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (value,) if isinstance(value, int) else tuple(value)
 
 
 @attrs.frozen
@@ -110,9 +115,7 @@ class NthMessage:
 
     message: str
     """The name of the message type."""
-    numbers: tuple[int, ...] = attrs.field(
-        converter=lambda value: (value,) if isinstance(value, int) else tuple(value)
-    )
+    numbers: tuple[int, ...] = attrs.field(converter=_numbers)
     verdict: Literal["drop", "double", "delay"] = "drop"
     delay: Duration = Duration(0)
     """With ``delay``: how much later it arrives. With ``double``: the gap to the copy."""
@@ -135,6 +138,13 @@ class Flap:
     def __attrs_post_init__(self) -> None:
         if self.down <= 0 or self.up <= 0:
             raise BadValue("a Flap is down and up for longer than zero each")
+
+    def spells(self, begin_ns: int, lasts_ns: int) -> Iterator[tuple[int, int]]:
+        """Yield (beginning, span) of every spell of the fault within a span of time."""
+        end_ns = begin_ns + lasts_ns
+        while begin_ns < end_ns:
+            yield begin_ns, min(self.down, end_ns - begin_ns)
+            begin_ns += self.down + self.up
 
 
 Fault = Partition | Outage | Hold | Slow | NthMessage

@@ -7,6 +7,7 @@ ends see it.
 """
 
 import enum
+from typing import Any
 
 import attrs
 
@@ -24,7 +25,7 @@ class LinkKind(enum.Enum):
     STREAM = "stream"
 
 
-def _is_share(instance: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+def _is_share(instance: Any, attribute: "attrs.Attribute[Share]", value: Share) -> None:
     if not 0 <= value <= 1:
         raise BadValue(f"{attribute.name} is {value}; a share lies between 0 and 1")
 
@@ -77,7 +78,7 @@ class Link:
     """One direction of a line. All shares are per message."""
 
     kind: LinkKind = LinkKind.DATAGRAM
-    latency: Distribution = Constant(0.01)
+    latency: Distribution = attrs.field(default=Constant(0.01))
     """Seconds from one end to the other, without the time to push the bytes in."""
     rate: Rate | None = None
     """Bytes per second that fit into the line; None for no limit."""

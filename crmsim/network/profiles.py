@@ -25,7 +25,7 @@ def lan(**changes: Any) -> Link:
 
 
 def wan(**changes: Any) -> Link:
-    """Leased line between two offices, 2.048 Mbit/s (ITU-T G.703 E1); round trip 40 ms (assumed)."""
+    """Leased line between two offices, 2.048 Mbit/s (ITU-T G.703); round trip 40 ms (assumed)."""
     return _link(0.020, 0.4, "2048kbit/s", changes)
 
 
@@ -56,7 +56,7 @@ def umts(**changes: Any) -> Link:
 
 
 def lte(**changes: Any) -> Link:
-    """Fourth generation, 20 Mbit/s in use (assumed; 3GPP TS 36.306 allows more); round trip 50 ms."""
+    """Fourth generation, 20 Mbit/s in use, round trip 50 ms (both assumed; 3GPP TS 36.306)."""
     return _link(0.025, 0.5, "20Mbit/s", changes)
 
 

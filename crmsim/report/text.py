@@ -91,23 +91,39 @@ def _show_orders(console: Console, m: dict[str, Any]) -> None:
         f"{take('orders_booked'):,} booked ({take('items_booked'):,} items)",
     )
     _pair(console, "what CRM knows", fates)
-    _pair(console, "value", f"{_money(take('value_written'))} written, "
-          f"{_money(take('value_booked'))} booked in the ERP")
+    _pair(
+        console,
+        "value",
+        f"{_money(take('value_written'))} written, "
+        f"{_money(take('value_booked'))} booked in the ERP",
+    )
     by_rep = take("value_booked_by_rep")
     if len(by_rep) <= 12:
         shown = ", ".join(f"{rep}: {_money(value)}" for rep, value in by_rep.items())
         _pair(console, "booked by rep", shown)
-    _pair(console, "messages", f"{take('messages_sent'):,} sent, {take('messages_lost'):,} lost, "
-          f"{take('messages_doubled'):,} doubled, {take('messages_retried'):,} retried")
+    _pair(
+        console,
+        "messages",
+        f"{take('messages_sent'):,} sent, {take('messages_lost'):,} lost, "
+        f"{take('messages_doubled'):,} doubled, {take('messages_retried'):,} retried",
+    )
     _pair(console, "lost because", _value(take("messages_lost_because")))
     broken = take("sessions_broken")
-    _pair(console, "sessions", f"{take('sessions'):,} begun, {take('sessions_finished'):,} finished, "
-          f"{sum(broken.values()):,} broken off")
+    _pair(
+        console,
+        "sessions",
+        f"{take('sessions'):,} begun, {take('sessions_finished'):,} finished, "
+        f"{sum(broken.values()):,} broken off",
+    )
     _pair(console, "broken off in", _value(broken))
     lag = [take(f"sync_lag_s_{name}") for name in ("p50", "p95", "max")]
     told = ["-" if value is None else show_duration(seconds(value)) for value in lag]
-    _pair(console, "written to booked", f"half within {told[0]}, 95 % within {told[1]}, "
-          f"all within {told[2]}; never booked: {take('sync_lag_censored')}")
+    _pair(
+        console,
+        "written to booked",
+        f"half within {told[0]}, 95 % within {told[1]}, "
+        f"all within {told[2]}; never booked: {take('sync_lag_censored')}",
+    )
     _pair(console, "shipped late", f"{take('shipped_late')} orders")
     show_crashes(console, take("crashes"))
 

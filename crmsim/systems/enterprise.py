@@ -19,8 +19,8 @@ from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bapi import BapiDelivery, BapiOrder, BapiResult
 from crmsim.formats.bdoc import SyncBDoc, Task, Update
 from crmsim.kernel.actor import Actor, handles
-from crmsim.kernel.address import Address
 from crmsim.kernel.durable import Change
+from crmsim.kernel.message import Address
 from crmsim.middleware.queue import Luw, RetryPolicy, site_queue, upload_queue
 from crmsim.systems.qrfc import Executed, Guarantees, InboundQueues, OutboundQueues, RetryDue
 from crmsim.systems.wire import (
@@ -97,7 +97,7 @@ class CrmEnterprise(Actor):
         u = self.luck("service time").uniform(word_of(luw.luw))
         return int(self._service_s.at(u) * 1e9)
 
-    # --- sessions of laptops ------------------------------------------------------------------
+    # --- sessions of laptops ---
 
     @handles(Dial)
     def dialled(self, message: Dial, sender: Address[Admitted]) -> None:
@@ -150,7 +150,7 @@ class CrmEnterprise(Actor):
         change.put("site queues", site, SiteQueue(place, (*lying.contents, (place, content))))
         change.note(ENQUEUED, _place(site, place), queue=site_queue(site) + " out")
 
-    # --- the ERP's side --------------------------------------------------------------------------
+    # --- the ERP's side ---
 
     @handles(Transfer)
     def transferred(self, message: Transfer, sender: Address[Receipt]) -> None:
@@ -167,7 +167,7 @@ class CrmEnterprise(Actor):
         """No receipt of the ERP came in time."""
         self._outbound.retry(message)
 
-    # --- the work ------------------------------------------------------------------------------------
+    # --- the work ---
 
     @handles(Executed)
     def executed(self, message: Executed, sender: object) -> None:

@@ -15,9 +15,8 @@ from crmsim.chance import Distribution as Chances
 from crmsim.chance import word_of
 from crmsim.formats.bapi import BapiDelivery, BapiOrder, BapiResult
 from crmsim.kernel.actor import Actor, handles
-from crmsim.kernel.address import Address
 from crmsim.kernel.durable import Change
-from crmsim.kernel.message import message
+from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import Luw, RetryPolicy, delta_queue
 from crmsim.systems.qrfc import Executed, Guarantees, InboundQueues, OutboundQueues, RetryDue
 from crmsim.systems.wire import Receipt, Transfer

@@ -15,8 +15,7 @@ from crmsim.applications.pricing import net_value
 from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bdoc import SyncBDoc, Task, Update
 from crmsim.kernel.actor import Actor, handles
-from crmsim.kernel.address import Address
-from crmsim.kernel.message import message
+from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.sync.importer import LocalOrder, after_import, after_receipt, after_save
 from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
@@ -139,7 +138,7 @@ class MobileClient(Actor):
         self._plan_writing()
         self._plan_session()
 
-    # --- writing -------------------------------------------------------------------------------------
+    # --- writing ---
 
     def _plan_writing(self) -> None:
         entry: int = self.store.get("rep", "written", 0)
@@ -188,7 +187,7 @@ class MobileClient(Actor):
         count = next(i for i, entry in enumerate(self._diary) if entry.order.reference == reference)
         return f"{luck.word(count):016X}{luck.word(count, 1):016X}"
 
-    # --- sessions --------------------------------------------------------------------------------------
+    # --- sessions ---
 
     def _plan_session(self) -> None:
         time_ns, number = self._habits.next_session(self.luck("session time"), self.now_ns)
@@ -284,7 +283,7 @@ class MobileClient(Actor):
         if session is not None and session.number == message.session:
             self._leave(went_well=False)
 
-    # --- requests and answers ----------------------------------------------------------------------------
+    # --- requests and answers ---
 
     def _request(self, request: Dial | Upload | Fetch) -> None:
         """Send a request and wait for its answer."""
@@ -297,9 +296,7 @@ class MobileClient(Actor):
     def _transmit(self, session: Session) -> None:
         request = attrs.evolve(session.request, attempt=session.attempt)
         with self.commit() as change:  # behind every save that is still being written
-            change.send(
-                self.address(self._station), request, attempt=session.attempt, if_open=True
-            )
+            change.send(self.address(self._station), request, attempt=session.attempt, if_open=True)
         self._be_patient(session)
 
     def _be_patient(self, session: Session) -> None:
@@ -417,7 +414,7 @@ class MobileClient(Actor):
             change.send(self.address(self._station), session.request, attempt=0, if_open=True)
         self._be_patient(session)
 
-    # --- import --------------------------------------------------------------------------------------------
+    # --- import ---
 
     def _import_next(self) -> None:
         session = self._session

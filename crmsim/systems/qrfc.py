@@ -15,9 +15,8 @@ from typing import Any
 import attrs
 
 from crmsim.kernel.actor import Actor
-from crmsim.kernel.address import Address
 from crmsim.kernel.durable import Change
-from crmsim.kernel.message import message
+from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import Luw, QueueEvent, QueueStatus, RetryPolicy, after_event
 from crmsim.systems.wire import Receipt, Transfer
 from crmsim.trace.kinds import BEGUN, CLEARED, EFFECTED, ENDED, ENQUEUED, FAILED, RECEIVED, RETRIED

@@ -11,7 +11,7 @@ from collections.abc import Collection
 import attrs
 
 from crmsim.kernel.actor import Actor, handles
-from crmsim.kernel.address import Address
+from crmsim.kernel.message import Address
 from crmsim.systems.wire import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
 from crmsim.units import Duration, milliseconds
 

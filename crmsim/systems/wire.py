@@ -76,7 +76,7 @@ class Fetch:
 
 @message(about=("site", "session", "step", "attempt"))
 class Package:
-    """What lies in the queue of a laptop next; empty when nothing does. CRM to station to laptop."""
+    """What lies in a laptop's queue next; empty when nothing does. CRM to station to laptop."""
 
     site: str
     session: int

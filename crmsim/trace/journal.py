@@ -193,9 +193,8 @@ class Journal:
             if wanted and kind not in wanted:
                 continue
             event = _told(number, row)
-            if (
-                (subject is None or event.subject == subject)
-                and (actor is None or event.actor == actor)
+            if (subject is None or event.subject == subject) and (
+                actor is None or event.actor == actor
             ):
                 yield event
 
@@ -225,9 +224,18 @@ class Journal:
         try:
             with gzip.open(path, "rt", encoding="utf-8") as lines:
                 rows = [json.loads(line) for line in lines]
-            return [Event(*row[:6], {key: _frozen(v) for key, v in row[6].items()}) for row in rows]
+            return [_event(*row) for row in rows]
         except (OSError, ValueError, TypeError, IndexError, AttributeError) as error:
-            raise BadInput(f"{path}: no journal of a run ({error}); save one with --save") from error
+            raise BadInput(
+                f"{path}: no journal of a run ({error}); save one with --save"
+            ) from error
+
+
+def _event(
+    number: int, time_ns: int, actor: str, kind: str, subject: str, cause: int, detail: Any
+) -> Event:
+    told = {key: _frozen(value) for key, value in detail.items()}
+    return Event(number, time_ns, actor, kind, subject, cause, told)
 
 
 def _told(number: int, row: "Event | Passage") -> Event:

@@ -70,7 +70,9 @@ SAVED = _kind(
     "saved", Level.METRICS, "A laptop saved a document: version, message, task. (LOCAL_SAVE)"
 )
 RECEIVED = _kind(
-    "received", Level.BUSINESS, "A receiver stored a message durably: queue. Now it may be receipted."
+    "received",
+    Level.BUSINESS,
+    "A receiver stored a message durably: queue. Now it may be receipted.",
 )
 CLEARED = _kind(
     "cleared", Level.BUSINESS, "A sender took a message out of its queue or outbox: queue."
@@ -88,7 +90,9 @@ COMMITTED = _kind(
 BOOKED = _kind(
     "booked", Level.METRICS, "The ERP stored a document: version, net value. (ERP_COMMIT)"
 )
-SHIPPED = _kind("shipped", Level.METRICS, "The warehouse shipped an order: planned day, day. (POST)")
+SHIPPED = _kind(
+    "shipped", Level.METRICS, "The warehouse shipped an order: planned day, day. (POST)"
+)
 DISTRIBUTED = _kind(
     "distributed", Level.BUSINESS, "The distribution status of a document changed. (DIST)"
 )

@@ -1,0 +1,131 @@
+"""How did the machine itself fare, and what went wrong with a run, in words?
+
+Did trio have to decide an order that the schedule should have decided? Tasks of a story may use raw
+trio (`trio.sleep`, nurseries). When two of them become runnable in one turn of trio's loop, trio
+runs them in random order. An instrument sees it and names them, so that a run that is not
+repeatable says so instead of being a riddle.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from crmsim.errors import ActorFailed
+from crmsim.kernel.mailbox import MailboxStatistics
+from crmsim.kernel.message import Address
+from crmsim.kernel.schedule import Action
+
+if TYPE_CHECKING:
+    from crmsim.kernel.seat import Seat
+    from crmsim.kernel.simulation import Simulation
+
+__all__ = ["Statistics", "TurnWatch", "doer_of", "explained", "loop_of", "single", "stuck_actors"]
+
+
+@attrs.frozen
+class Statistics:
+    """How the machine itself fared."""
+
+    actors: int
+    actions: int
+    """Actions performed by the schedule."""
+    handled_directly: int
+    """Messages and timers handled by a plain call, without the actor's coroutine."""
+    resumed_by_send: int
+    """How often a detached coroutine was resumed by the schedule."""
+    resumed_by_trio: int
+    """How often an attached actor was resumed by trio."""
+    lost: int
+    dropped: int
+    """What crashed actors tried to do."""
+    stale: int
+    """Timers and timeouts that came due for nobody."""
+    late_answers: int
+    mailboxes: dict[str, MailboxStatistics]
+    """Of those actors whose mailbox ever held something."""
+
+
+class TurnWatch(trio.abc.Instrument):
+    """Watches which tasks become runnable together."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self._woken: dict[trio.lowlevel.Task, None] = {}
+        self.found: list[tuple[str, ...]] = []
+        """Names of tasks that were runnable together, once each."""
+        self.is_watching = False
+        """From the first step of the story to its end."""
+
+    def expect(self, task: trio.lowlevel.Task) -> None:
+        """The schedule woke this task: nothing to decide."""
+        self._woken.pop(task, None)
+
+    def task_scheduled(self, task: trio.lowlevel.Task) -> None:
+        """Remember a task that became runnable."""
+        if self.is_watching and self._is_of_story(task):
+            self._woken[task] = None
+
+    def before_io_wait(self, timeout: float) -> None:
+        """Judge the turn that ended."""
+        if len(self._woken) > 1:
+            names = tuple(sorted(task.name for task in self._woken))
+            if self.is_watching and names not in self.found:
+                self.found.append(names)
+        self._woken.clear()
+
+    def _is_of_story(self, task: trio.lowlevel.Task) -> bool:
+        return task.parent_nursery is not None and not self._simulation.is_at_home(task.name)
+
+
+def explained(hint: str, where: str, error: BaseException) -> BaseException:
+    """Return the error that ends a run because of an error in an actor."""
+    if isinstance(error, KeyboardInterrupt):
+        error.add_note(f"interrupted in {where}")
+        return error
+    text = hint or f"{type(error).__name__}: {error}"
+    failure = ActorFailed(f"{text} (in {where})")
+    failure.__cause__ = error
+    return failure
+
+
+def single(error: BaseException) -> BaseException:
+    """Return the one error inside a group of one, however deep."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def doer_of(action: Action) -> tuple[str, str]:
+    """Return whose action it is and what it does; empty when it is no actor's."""
+    what, whom = action[3], action[4]
+    if isinstance(whom, Address):
+        return whom.target.name, f" handling {type(what).__name__}"
+    if hasattr(what, "address"):
+        return what.address.target.name, f" handling {type(what.message).__name__}"
+    return "", ""
+
+
+def loop_of(actions: Iterable[Action]) -> str:
+    """Return what a number of pending actions are, once each."""
+    names = dict.fromkeys(_name(action) for action in actions)
+    return ", ".join(names) or "the actions of one handler"
+
+
+def _name(action: Action) -> str:
+    who, doing = doer_of(action)
+    return f"{who!r}{doing}" if who else getattr(action[2], "__qualname__", repr(action[2]))
+
+
+def stuck_actors(seats: "Iterable[Seat]") -> list[str]:
+    """Return who waits for something that cannot come any more, now that nothing is due."""
+    return [
+        f"{seat.name!r} waits in {seat.waits_for}"
+        for seat in seats
+        if seat.alive
+        and (
+            seat.waits_for.startswith("answer")
+            or (seat.waits_for == "receive" and not seat.actor.serves)
+        )
+    ]
