@@ -454,16 +454,13 @@ class Mixture:
     stretched to the whole interval again.
     """
 
-    parts: tuple[tuple[float, Distribution], ...] = attrs.field()
+    parts: tuple[tuple[float, Distribution], ...]
     _edges: tuple[float, ...] = attrs.field(init=False, repr=False, eq=False)
-
-    @parts.validator
-    def _some(self, attribute: object, value: tuple[tuple[float, Distribution], ...]) -> None:
-        if not value or any(weight <= 0 for weight, _ in value):
-            raise BadValue("a Mixture needs parts with weights above zero")
 
     @_edges.default
     def _cumulate(self) -> tuple[float, ...]:
+        if not self.parts or any(weight <= 0 for weight, _ in self.parts):
+            raise BadValue("a Mixture needs parts with weights above zero")
         total = math.fsum(weight for weight, _ in self.parts)
         return tuple(itertools.accumulate(weight / total for weight, _ in self.parts))
 

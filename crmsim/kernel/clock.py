@@ -80,6 +80,8 @@ class VirtualClock(trio.abc.Clock):
         """Called before every action while the run is driven step by step."""
         self.interruption: KeyboardInterrupt | None = None
         """A Ctrl-C that reached the caller's thread while the run goes on in another one."""
+        self.is_closed = False
+        """Whether the run is over: actors are brought home, but nothing is performed any more."""
         self.action_count = 0
         self._on_error = on_error
         self._on_idle = on_idle
@@ -102,6 +104,8 @@ class VirtualClock(trio.abc.Clock):
             self._on_error((self.schedule.now_ns, 0, _nothing, None, None, 0, 0), interruption)
         if self.urgent:
             self._context.run(self.urgent.pop(0))
+            return 0
+        if self.is_closed:
             return 0
         limit_ns = _NEVER_NS if deadline == math.inf else max(to_ns(deadline), 0)
         self._context.run(self._slice, limit_ns)

@@ -187,6 +187,8 @@ class Site:
         self.is_paused = False
         self.late: list[Any] = []
         """Timers that ran out while the site was paused."""
+        self.restart_after_ns: int | None = None
+        """Supervision: how long after an error in an actor the site restarts; None ends the run."""
         self.write_ns = 0
         """How long a commit takes."""
         self.crashes: list[CrashAt] = []
@@ -237,7 +239,7 @@ class Site:
             self.crashes.append(action[3])  # it lies on the floor already: try again later
 
     def _fall(self, crash: CrashAt) -> None:
-        self.crash(crash.point)
+        self.crash(crash.point.value)
         schedule = self.simulation.schedule
         schedule.push(schedule.now_ns + crash.down, self._rise)
 
@@ -245,17 +247,29 @@ class Site:
         self.simulation.other_count += 1
         self.restart()
 
-    def crash(self, point: CrashPoint | None = None) -> None:
-        """Lose everything that is not durable; a site that is down stays down."""
+    def supervise(self, error: BaseException) -> bool:
+        """Crash and restart because of an error in an actor; False when nobody asked for that."""
+        if self.restart_after_ns is None or not isinstance(error, Exception):
+            return False
+        self.crash(f"{type(error).__name__}: {error}")
+        schedule = self.simulation.schedule
+        schedule.push(schedule.now_ns + self.restart_after_ns, self._rise)
+        return True
+
+    def crash(self, point: str = "") -> None:
+        """Lose everything that is not durable; a site that is down stays down.
+
+        Args:
+            point: Where in its work, or why, for the journal.
+        """
         if not self.is_up:
             return
         self.is_up = False
         self.is_paused = False
         self.late.clear()
         lost_count = self.store.lose_unsafe()
-        where = "" if point is None else point.value
         simulation = self.simulation
-        detail = {"site_kind": self.kind, "point": where, "undone": lost_count}
+        detail = {"site_kind": self.kind, "point": point, "undone": lost_count}
         cause = simulation.note_for(self.name, CRASHED, "", 0, detail)
         for seat in self.seats:
             seat.crash(cause)

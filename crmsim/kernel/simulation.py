@@ -30,6 +30,7 @@ from crmsim.kernel.seat import Seat
 from crmsim.kernel.stepping import Steps, run_in_thread
 from crmsim.kernel.watch import (
     Statistics,
+    Turn,
     TurnWatch,
     doer_of,
     explained,
@@ -99,7 +100,6 @@ class Simulation:
         self._nursery: trio.Nursery | None = None
         self._is_closing = False
         self._was_run = False
-        self._waits: dict[int, str] = {}
         self._turns = TurnWatch(self)
         for name in topology.sites():
             self.sites[name] = Site(self, name, topology.kind(name))
@@ -177,14 +177,9 @@ class Simulation:
             known = ", ".join(list(self._seats)[:8])
             raise UnknownSite(f"there is no actor {name!r}; the actors are {known}") from None
 
-    def actor(self, name: str) -> Actor:
+    def actor(self, name: str) -> Any:
         """Return the actor object that sits on a seat now."""
         return self.seat_of(name).actor
-
-    @property
-    def actors(self) -> list[str]:
-        """The names of all actors, in the order they were seated."""
-        return list(self._seats)
 
     def lines(self, source: str, target: str) -> tuple[Line, Line]:
         """Return both directions between two sites.
@@ -237,8 +232,7 @@ class Simulation:
                 try:
                     results.append(await story(self))
                 finally:
-                    self._is_closing = True
-                    self._turns.is_watching = False
+                    self._close()
                     self._nursery.cancel_scope.cancel()
 
     def stepping(self) -> Steps:
@@ -270,11 +264,14 @@ class Simulation:
         """Start a further task of the story; tasks start in the order they were asked for."""
         assert self._nursery is not None, "start_soon is a verb of a running story"
 
+        turn = self._plan_turn(self.schedule.now_ns, "its start")
+
         async def wait_for_turn() -> None:
-            await self._turn(self.schedule.now_ns, "its start")
+            await self._take(turn)
             await work(*arguments)
 
-        self._nursery.start_soon(wait_for_turn, name=getattr(work, "__qualname__", repr(work)))
+        with self._turns.looking_away():  # the new task only waits for its turn yet
+            self._nursery.start_soon(wait_for_turn, name=getattr(work, "__qualname__", repr(work)))
 
     def at(self, time_ns: int, do: Callable[..., object], *arguments: Any) -> None:
         """Call a plain function at a moment of virtual time."""
@@ -289,25 +286,31 @@ class Simulation:
 
     async def _turn(self, time_ns: int, what: str, *, last: bool = False) -> None:
         """Wait, as a task of the story, for a moment of the schedule."""
-        task = trio.lowlevel.current_task()
-        key = self.schedule.number
-        self._waits[key] = what
+        await self._take(self._plan_turn(time_ns, what, last=last))
 
-        def fire(action: Action) -> None:
-            self.other_count += 1
-            if self._waits.pop(key, None) is not None:
-                trio.lowlevel.reschedule(task)
-                self._turns.expect(task)
-                self.hand_over()
+    def _plan_turn(self, time_ns: int, what: str, *, last: bool = False) -> Turn:
+        turn = Turn(what)
+        if last:
+            self.schedule.push_last(time_ns, self._give_turn, turn)
+        else:
+            self.schedule.push(time_ns, self._give_turn, turn)
+        return turn
 
+    def _give_turn(self, action: Action) -> None:
+        self.other_count += 1
+        turn: Turn = action[3]
+        if turn.task is not None:
+            trio.lowlevel.reschedule(turn.task)
+            self._turns.expect(turn.task)
+            turn.task = None
+            self.hand_over()
+
+    async def _take(self, turn: Turn) -> None:
         def abort(raise_cancel: object) -> trio.lowlevel.Abort:
-            self._waits.pop(key, None)
+            turn.task = None
             return trio.lowlevel.Abort.SUCCEEDED
 
-        if last:
-            self.schedule.push_last(time_ns, fire)
-        else:
-            self.schedule.push(time_ns, fire)
+        turn.task = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(abort)
 
     async def _wait_for_end(self) -> None:
@@ -328,10 +331,13 @@ class Simulation:
         self._nursery.start_soon(life, name=name)
         self.hand_over()
 
+    def _close(self) -> None:
+        self._is_closing = self.clock.is_closed = True
+        self._turns.is_watching = False
+
     def stop(self) -> None:
         """End the run where it stands, without an error."""
-        self._is_closing = True
-        self._turns.is_watching = False
+        self._close()
         self._root.cancel()
         self.hand_over()
 
@@ -340,7 +346,11 @@ class Simulation:
         self.schedule.limit_ns = -1
 
     def fail(self, hint: str, actor: str, doing: str, error: BaseException) -> None:
-        """End the run because of an error in an actor; the first error is kept."""
+        """End the run because of an error in an actor, or restart its site if it is supervised."""
+        seat = self._seats.get(actor)
+        if seat is not None and seat.site.supervise(error):
+            self.hand_over()
+            return
         if self.failure is None and not self._is_closing:
             where = f"{actor!r}{doing} at {show_moment(self.now_ns)}, seed {self.seed}"
             self.failure = explained(hint, where, error)

@@ -151,14 +151,16 @@ def run_in_thread(simulation: "Simulation", run: Callable[[], R]) -> R:
             results.append(run())
         except BaseException as error:
             errors.append(error)
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=work, name="crmsim", daemon=True)
-    thread.start()
+    done = threading.Event()  # an interrupted Thread.join may not be repeated
+    threading.Thread(target=work, name="crmsim", daemon=True).start()
     try:
-        thread.join()
+        done.wait()
     except KeyboardInterrupt as error:
         simulation.clock.interruption = error
-        thread.join()
+        done.wait()
     if errors:
         raise errors[0]
     return results[0]

@@ -6,7 +6,8 @@ runs them in random order. An instrument sees it and names them, so that a run t
 repeatable says so instead of being a riddle.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import attrs
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from crmsim.kernel.seat import Seat
     from crmsim.kernel.simulation import Simulation
 
-__all__ = ["Statistics", "TurnWatch", "doer_of", "explained", "loop_of", "single", "stuck_actors"]
+__all__ = [
+    "Statistics",
+    "Turn",
+    "TurnWatch",
+    "doer_of",
+    "explained",
+    "loop_of",
+    "single",
+    "stuck_actors",
+]
 
 
 @attrs.frozen
@@ -47,6 +57,15 @@ class Statistics:
     """Of those actors whose mailbox ever held something."""
 
 
+@attrs.define(eq=False)
+class Turn:
+    """A moment of the schedule that a task of the story waits for."""
+
+    what: str
+    task: trio.lowlevel.Task | None = None
+    """Who waits; None before and after."""
+
+
 class TurnWatch(trio.abc.Instrument):
     """Watches which tasks become runnable together."""
 
@@ -57,6 +76,15 @@ class TurnWatch(trio.abc.Instrument):
         """Names of tasks that were runnable together, once each."""
         self.is_watching = False
         """From the first step of the story to its end."""
+
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """Take no notice of what becomes runnable inside the block."""
+        before, self.is_watching = self.is_watching, False
+        try:
+            yield
+        finally:
+            self.is_watching = before
 
     def expect(self, task: trio.lowlevel.Task) -> None:
         """The schedule woke this task: nothing to decide."""
