@@ -1,0 +1,201 @@
+"""The pure rules: statuses, sessions, queues, import. Every pair of every table."""
+
+import itertools
+from decimal import Decimal
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crmsim.applications import status
+from crmsim.applications.guards import why_not_change, why_not_transfer
+from crmsim.applications.logistics import ship_time_ns
+from crmsim.applications.numbering import order_number
+from crmsim.applications.pricing import net_value
+from crmsim.business.document import Fate, OrderDocument
+from crmsim.business.sales import OrderItem, SalesOrder
+from crmsim.errors import BadValue
+from crmsim.formats.answer import Confirmation, Rejection
+from crmsim.formats.bdoc import Update
+from crmsim.middleware import queue
+from crmsim.sync import session
+from crmsim.sync.importer import LocalOrder, after_import, after_receipt, after_save
+from crmsim.units import Share, days, hours, minutes, seconds
+
+ITEM = OrderItem("tea", 3, Decimal("2.50"), Decimal("0.1"))
+ORDER = SalesOrder("G1", "4711", "1", "C1", (ITEM,))
+DOCUMENT = OrderDocument(ORDER, "0005000001", Fate.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("state", "event"), itertools.product(status.Distribution, status.DistributionEvent)
+)
+def test_every_pair_of_the_distribution_table(state, event):
+    if (state, event) in status.DISTRIBUTION:
+        assert status.next_status(state, event) is status.DISTRIBUTION[state, event]
+    else:
+        with pytest.raises(BadValue, match="cannot be"):
+            status.next_status(state, event)
+
+
+def test_only_saving_starts_a_distribution_and_only_the_erp_ends_it():
+    enters = {e for (_, e), s in status.DISTRIBUTION.items() if s is status.Distribution.TO_BE}
+    leaves = {e for (s, e) in status.DISTRIBUTION if s is status.Distribution.TO_BE}
+    assert enters == {status.DistributionEvent.SAVED}
+    assert leaves == {status.DistributionEvent.ACCEPTED, status.DistributionEvent.REFUSED}
+
+
+@pytest.mark.parametrize(("state", "event"), itertools.product(queue.QueueStatus, queue.QueueEvent))
+def test_every_pair_of_the_queue_table(state, event):
+    if (state, event) in queue.TRANSITIONS:
+        assert queue.after_event(state, event) is queue.TRANSITIONS[state, event]
+    else:
+        with pytest.raises(BadValue, match=state.value):
+            queue.after_event(state, event)
+
+
+@pytest.mark.parametrize(("phase", "went_well"), itertools.product(session.Phase, (True, False)))
+def test_every_pair_of_the_session_table(phase, went_well):
+    follows = session.next_phase(phase, went_well=went_well)
+    assert follows is session.FOLLOWS[phase, went_well]
+    if follows is not None:
+        order = list(session.Phase)
+        assert order.index(follows) > order.index(phase), "a session never goes back"
+
+
+def test_a_session_that_goes_well_passes_every_phase():
+    phases, phase = [], session.Phase.INIT
+    while phase is not None:
+        phases.append(phase)
+        phase = session.next_phase(phase, went_well=True)
+    assert phases == list(session.Phase)
+
+
+def test_there_is_no_other_phase():
+    with pytest.raises(BadValue):
+        session.next_phase("LUNCH", went_well=True)  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 200), st.floats(0, 1))
+def test_a_retry_waits_longer_each_time_up_to_a_limit(attempt, u):
+    policy = queue.RetryPolicy(seconds(10), 2.0, minutes(5), Share(0.5))
+    wait_ns = policy.wait_ns(attempt, u)
+    full_ns = min(seconds(10) * 2.0**attempt, minutes(5))
+    assert full_ns / 2 - 1 <= wait_ns <= full_ns
+    assert policy.wait_ns(attempt, 0) <= policy.wait_ns(attempt + 1, 0)
+
+
+@pytest.mark.parametrize("wrong", [{"first": 0}, {"factor": 0.5}, {"most": 1}])
+def test_a_retry_policy_without_sense_is_refused(wrong):
+    with pytest.raises(BadValue):
+        queue.RetryPolicy(**wrong)
+
+
+def test_queues_have_the_names_of_their_documents():
+    assert queue.upload_queue("0069002341") == "R3AU_SALESDO0069002341"
+    assert queue.delta_queue("0069002341") == "R3AD_SALESDO0069002341"
+    assert queue.site_queue("laptop-7") == "CRM_SITE_laptop-7"
+
+
+def test_values_are_exact():
+    items = [OrderItem("x", 7, Decimal("0.1"), Decimal("0.05"))] * 3
+    assert net_value(items) == Decimal("1.995")
+    assert net_value([]) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: OrderItem("x", 0, Decimal(1)),
+        lambda: OrderItem("x", 1, Decimal(-1)),
+        lambda: OrderItem("x", 1, Decimal(1), Decimal(2)),
+    ],
+)
+def test_an_item_without_sense_is_refused(wrong):
+    with pytest.raises(BadValue):
+        wrong()
+
+
+def test_an_order_without_items_is_not_transferred():
+    assert why_not_transfer(ORDER) is None
+    assert "without items" in why_not_transfer(attrs.evolve(ORDER, items=()))
+
+
+@pytest.mark.parametrize("fate", Fate)
+def test_only_a_shipped_order_is_final(fate):
+    reason = why_not_change(attrs.evolve(DOCUMENT, fate=fate))
+    assert (reason is not None) == (fate is Fate.SHIPPED)
+
+
+def test_the_warehouse_ships_on_the_planned_day_or_at_once():
+    assert ship_time_ns(3, hours(5)) == days(3) + hours(16)
+    assert ship_time_ns(3, days(5)) == days(5)
+
+
+def test_numbers_are_ten_digits_and_different():
+    numbers = [order_number(count) for count in range(1000)]
+    assert len(set(numbers)) == 1000
+    assert {len(number) for number in numbers} == {10}
+
+
+# --- import ---
+
+
+def test_a_save_stays_on_top_of_what_arrives():
+    second = attrs.evolve(ORDER, version=2)
+    local = after_save(after_save(None, ORDER, "$1"), second, "$1")
+    assert (local.pending, local.upload, local.document.number) == (2, 0, "$1")
+    local = after_receipt(local)
+    assert local.upload == 1
+    local = after_import(local, Update(DOCUMENT))
+    assert local.document.order.version == 2, "the rep's own change stays on top"
+    assert local.document.number == "0005000001"
+    local = after_import(local, Confirmation("m1", "G1", DOCUMENT))
+    assert (local.pending, local.upload) == (1, 0)
+    assert local.document.order.version == 2
+    new = attrs.evolve(DOCUMENT, order=second)
+    local = after_import(local, Confirmation("m2", "G1", new))
+    assert local.pending == 0
+    assert local.mine is None
+    assert local.document == new
+
+
+def test_a_rejected_create_disappears_and_the_answer_to_its_update_changes_nothing():
+    local = after_save(None, ORDER, "$1")
+    assert after_import(local, Rejection("m1", "G1", "no", None)) is None
+    assert after_import(None, Rejection("m2", "G1", "no", None)) is None
+
+
+def test_a_rejected_update_goes_back_to_the_before_image():
+    local = LocalOrder(DOCUMENT, attrs.evolve(ORDER, version=2), "$1", pending=1, upload=1)
+    local = after_import(local, Rejection("m2", "G1", "shipped", DOCUMENT))
+    assert local.document == DOCUMENT
+    assert local.refusal == "shipped"
+    assert (local.pending, local.upload) == (0, 0)
+
+
+def test_news_about_an_unknown_order_make_it_known():
+    assert after_import(None, Update(DOCUMENT)).document == DOCUMENT
+
+
+answers = st.lists(st.sampled_from(["save", "receipt", "confirm", "reject", "news"]), max_size=20)
+
+
+@given(answers)
+def test_uploads_are_never_more_than_pending_saves(steps):
+    local = after_save(None, ORDER, "$1")
+    for step in steps:
+        if local is None:
+            break
+        if step == "save":
+            local = after_save(local, ORDER, "$1")
+        elif step == "receipt":
+            local = after_receipt(local)
+        elif step == "confirm":
+            local = after_import(local, Confirmation("m", "G1", DOCUMENT))
+        elif step == "reject":
+            local = after_import(local, Rejection("m", "G1", "no", DOCUMENT))
+        else:
+            local = after_import(local, Update(DOCUMENT))
+        assert 0 <= local.upload <= local.pending
