@@ -29,7 +29,7 @@ DOCUMENT = OrderDocument(ORDER, "0005000001", Fate.ACCEPTED)
 
 
 @pytest.mark.parametrize(
-    ("state", "event"), itertools.product(status.Distribution, status.DistributionEvent)
+    ("state", "event"), list(itertools.product(status.Distribution, status.DistributionEvent))
 )
 def test_every_pair_of_the_distribution_table(state, event):
     if (state, event) in status.DISTRIBUTION:
@@ -46,7 +46,9 @@ def test_only_saving_starts_a_distribution_and_only_the_erp_ends_it():
     assert leaves == {status.DistributionEvent.ACCEPTED, status.DistributionEvent.REFUSED}
 
 
-@pytest.mark.parametrize(("state", "event"), itertools.product(queue.QueueStatus, queue.QueueEvent))
+@pytest.mark.parametrize(
+    ("state", "event"), list(itertools.product(queue.QueueStatus, queue.QueueEvent))
+)
 def test_every_pair_of_the_queue_table(state, event):
     if (state, event) in queue.TRANSITIONS:
         assert queue.after_event(state, event) is queue.TRANSITIONS[state, event]
@@ -55,7 +57,9 @@ def test_every_pair_of_the_queue_table(state, event):
             queue.after_event(state, event)
 
 
-@pytest.mark.parametrize(("phase", "went_well"), itertools.product(session.Phase, (True, False)))
+@pytest.mark.parametrize(
+    ("phase", "went_well"), list(itertools.product(session.Phase, (True, False)))
+)
 def test_every_pair_of_the_session_table(phase, went_well):
     follows = session.next_phase(phase, went_well=went_well)
     assert follows is session.FOLLOWS[phase, went_well]

@@ -21,7 +21,7 @@ import attrs
 import crmsim
 from crmsim.checks.check import Check, Evidence, Outcome, Verdict
 from crmsim.errors import BadInput
-from crmsim.lab.scenario import Result, Scenario
+from crmsim.lab.scenario import Result, Scenario, told
 from crmsim.lab.settings import settings_as_json, settings_as_text
 from crmsim.trace.journal import Event, Journal
 from crmsim.units import to_seconds
@@ -99,7 +99,7 @@ def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
         "held": result.held,
         "quiet": None if result.quiet is None else result.quiet.is_quiet,
         "still_moving": [] if result.quiet is None else list(result.quiet.still_moving),
-        "error": None if result.error is None else f"{type(result.error).__name__}: {result.error}",
+        "error": None if result.error is None else told(result.error),
         "raw_turns": [list(names) for names in result.raw_turns],
         "metrics": dict(result.metrics),
         "faults": [

@@ -11,6 +11,8 @@ call) and pytest.
 """
 
 import inspect
+import os
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -75,7 +77,7 @@ class Result:
         if self.quiet is not None and not self.quiet.is_quiet:
             found.append("quiet was not reached: " + "; ".join(self.quiet.still_moving[:5]))
         if self.error is not None:
-            found.append(f"the run ended with {type(self.error).__name__}: {self.error}")
+            found.append(f"the run ended early: {told(self.error)}")
         return found
 
     @property
@@ -102,6 +104,18 @@ class Result:
         if not self.held:
             raise Finding(f"seed {self.seed}: " + "\n".join(self.findings)) from self.error
         return self
+
+
+def told(error: BaseException) -> str:
+    """Return what went wrong in a run, and where in the user's own code."""
+    frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
+    own = [frame for frame in frames if not _is_machinery(frame.filename)]
+    what = str(error) if isinstance(error, StoryError) else f"{type(error).__name__}: {error}"
+    return f"{what} ({own[-1].filename}, line {own[-1].lineno})" if own else what
+
+
+def _is_machinery(filename: str) -> bool:
+    return any(f"{os.sep}{name}{os.sep}" in filename for name in ("trio", "crmsim", "outcome"))
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crmsim.checks.check import Check, Evidence, Outcome, Verdict
-from crmsim.lab.scenario import Result
+from crmsim.lab.scenario import Result, told
 from crmsim.trace.journal import Event
 from crmsim.units import seconds, show_duration, show_moment
 
@@ -40,7 +40,7 @@ def show_run(console: Console, result: Result, wall_s: float, again: str) -> Non
     for names in result.raw_turns:
         _line(console, f"order left to trio: {', '.join(names)} (may not be repeatable)", "yellow")
     if result.error is not None:
-        _line(console, f"The run ended early. {result.error}", "bold red")
+        _line(console, f"The run ended early: {told(result.error)}", "bold red")
     console.print()
     _pair(console, "fingerprint", str(result.fingerprint))
     _pair(console, "again", again)

@@ -1,0 +1,170 @@
+"""The first scenario: whatever breaks, every order is booked exactly once."""
+
+import os
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from crmsim.checks.check import Outcome
+from crmsim.kernel.durable import CrashPoint
+from crmsim.lab.metrics import quantile
+from crmsim.sync.session import Phase
+
+from .stories import order_book, small_run
+
+SMALL = {"made_up_orders": 40, "made_up_days": 14, "made_up_reps": 3}
+
+
+def violated(result) -> set[str]:
+    return {check.name for check, verdict in result.verdicts if verdict.outcome is Outcome.VIOLATED}
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_everything_holds_under_the_default_trouble(seed):
+    result = order_book().run(seed=seed, **SMALL).must_hold()
+    metrics = result.metrics
+    assert metrics["orders_written"] == metrics["orders_booked"] == 40
+    assert metrics["value_written"] == metrics["value_booked"]
+    assert metrics["sync_lag_censored"] == 0
+    assert result.quiet.is_quiet
+    assert result.raw_turns == []
+    assert all(verdict.judged for _, verdict in result.verdicts)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"loss": 0.5, "duplicate": 0.5, "reorder": 1.0},
+        {"break_off": 0.8},
+        {"crashes": 8},
+        {"lines": "stream"},
+        {"work_processes": 8},
+        {"reorder": 1.0, "reorder_window": "60s"},
+    ],
+    ids=str,
+)
+def test_everything_holds_under_worse_trouble(trouble):
+    order_book().run(seed=3, **SMALL, **trouble).must_hold()
+
+
+def test_without_trouble_nothing_is_lost_retried_or_broken():
+    calm = {"loss": "0%", "duplicate": "0%", "reorder": "0%", "break_off": "0%", "crashes": 0}
+    metrics = order_book().run(seed=1, **SMALL, **calm).must_hold().metrics
+    assert metrics["messages_lost"] == metrics["messages_doubled"] == 0
+    assert metrics["messages_retried"] == 0
+    assert sum(metrics["sessions_broken"].values()) == 0
+    assert metrics["sessions"] == metrics["sessions_finished"]
+
+
+def test_trouble_of_each_sort_really_happens():
+    metrics = small_run().metrics
+    assert metrics["messages_lost"] > 0
+    assert metrics["messages_doubled"] > 0
+    assert metrics["messages_retried"] > 0
+    assert sum(metrics["sessions_broken"].values()) > 0
+    for kind, points in metrics["crashes"].items():
+        assert sum(points.values()) >= 4, kind
+
+
+def test_crashes_hit_every_kind_of_site_at_every_point():
+    metrics = order_book().run(seed=1).must_hold().metrics
+    assert metrics["crashes"] == {
+        kind: {point.value: 2 for point in CrashPoint}
+        for kind in ("mobile", "station", "crm", "erp")
+    }
+
+
+SWITCHES = {
+    "dedup": {
+        "no LUW takes effect twice",
+        "every order is in the ERP exactly once",
+        "the ERP's total equals what was written",
+    },
+    "receipts": {
+        "nobody forgets what the other side does not hold",
+        "every order is in the ERP exactly once",
+    },
+    "in_order": {
+        "a queue works on one LUW at a time",
+        "no LUW overtakes the head of its queue",
+        "changes are validated in the order they were saved",
+    },
+}
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_each_switch_is_found_out_within_five_seeds(switch):
+    found: set[str] = set()
+    for seed in range(1, 6):
+        result = order_book().run(seed=seed, **{switch: False})
+        assert not result.held
+        found |= violated(result)
+    assert found >= SWITCHES[switch]
+
+
+def test_a_correction_of_a_shipped_order_is_refused_and_the_laptop_goes_back():
+    import attrs
+
+    from crmsim.business.sales import OrderItem, SalesOrder
+    from crmsim.kernel.simulation import Simulation
+    from crmsim.lab.landscape import Landscape
+    from crmsim.network.profiles import gprs, wan
+    from crmsim.network.topology import CRM_CHANNELS, Topology
+    from crmsim.systems.people import DiaryEntry, Habits
+    from crmsim.units import days, hours
+
+    first = SalesOrder("", "77", "1", "C", (OrderItem("tea", 3, Decimal(2)),))
+    second = attrs.evolve(first, items=(OrderItem("tea", 9, Decimal(2)),), version=2)
+    diary = (DiaryEntry(hours(9), first), DiaryEntry(days(3), second))
+    simulation = Simulation(Topology(CRM_CHANNELS), seed=1)
+    land = Landscape(simulation)
+
+    async def story(_: Simulation) -> None:
+        land.add_crm()
+        land.add_erp(wan(), ship_days={"77": 1})
+        land.add_station("station", wan())
+        land.add_laptop(
+            "laptop-1", gprs(dial_up=True), rep="1", diary=diary, habits=Habits(), station="station"
+        )
+        land.check()
+        await land.run_until(days(5))
+        assert (await land.settle()).is_quiet
+
+    simulation.tell(story)
+    local = next(iter(simulation.store("laptop-1").table("orders").values()))
+    assert "fully delivered" in local.refusal
+    assert local.document.order.items[0].quantity == 3
+    assert local.pending == 0
+    assert simulation.actor("erp").total == 6
+
+
+def test_settling_says_what_still_moves():
+    result = order_book().run(seed=1, **SMALL, loss=0.9, break_off=1.0, crashes=0)
+    if not result.quiet.is_quiet:
+        assert result.quiet.still_moving
+        assert any("quiet was not reached" in finding for finding in result.findings)
+
+
+def test_quantiles_are_by_nearest_rank():
+    values = list(range(1, 101))
+    assert quantile(values, 0.95) == 95
+    assert quantile(values, 1.0) == 100
+    assert quantile(values, 0.0) == 1
+    assert quantile([], 0.5) is None
+
+
+def test_metrics_name_every_phase():
+    assert list(small_run().metrics["sessions_broken"]) == [phase.value for phase in Phase]
+
+
+REAL = os.environ.get("CRMSIM_ORDER_BOOK")
+if REAL:
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("seed", [1, 2])
+    def test_the_real_book_crosses_the_network(seed):
+        result = order_book().run(seed=seed, orders=Path(REAL)).must_hold()
+        metrics = result.metrics
+        assert (metrics["orders_booked"], metrics["items_booked"]) == (830, 2155)
+        assert metrics["value_booked"] == "1265793.0395"
