@@ -83,13 +83,17 @@ class Actor:
     def __init_subclass__(cls, **options: Any) -> None:
         """Collect the handlers of the class and of the classes it extends."""
         super().__init_subclass__(**options)
-        cls.handlers = dict(cls.handlers)
-        for name, method in vars(cls).items():
-            for kind in getattr(method, "__handles__", ()):
-                cls.handlers[kind] = (name, inspect.iscoroutinefunction(method))
-        if "run" in vars(cls):
-            cls.has_life = True
-            trio.lowlevel.disable_ki_protection(cls.run)
+        cls.handlers = {}
+        for ancestor in reversed(cls.__mro__):
+            for name, method in vars(ancestor).items():
+                for kind in getattr(method, "__handles__", ()):
+                    final = getattr(cls, name)  # a subclass may have written it anew
+                    trio.lowlevel.disable_ki_protection(final)
+                    cls.handlers[kind] = (name, inspect.iscoroutinefunction(final))
+        for name in ("run", "started"):
+            if name in vars(cls):
+                trio.lowlevel.disable_ki_protection(vars(cls)[name])
+        cls.has_life = cls.run is not Actor.run
         cls.plain = {
             kind: getattr(cls, name)
             for kind, (name, is_async) in cls.handlers.items()
@@ -157,7 +161,11 @@ class Actor:
             BadMessage: it is no message, not hashable, or the receiver does not declare it.
         """
         # The road of every message, so it is written out in one piece.
-        if to.owner is not self._seat:
+        try:
+            is_own = to.owner is self._seat
+        except AttributeError:
+            is_own = False
+        if not is_own:
             to = self._seat.own(to, message)
             if to is None:
                 return  # the site crashed: nothing that this object does has an effect

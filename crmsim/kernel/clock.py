@@ -23,16 +23,19 @@ import trio
 
 from crmsim.kernel.durable import SiteCrashed
 from crmsim.kernel.schedule import LAST, Action, Schedule
+from crmsim.network.link import LinkKind
 
 __all__ = ["VirtualClock", "collector_off", "to_ns"]
 
 SLICE_S = 0.005
 """Real seconds after which trio gets its turn for Ctrl-C and real input and output."""
-_NEVER_NS = 1 << 62
+_NEVER_NS = 1 << 200
 
 
 def to_ns(deadline_s: float) -> int:
     """Return the first nanosecond that is not before a float deadline in seconds."""
+    if deadline_s <= 0:
+        return 0
     return math.ceil(Fraction(deadline_s) * 1_000_000_000)
 
 
@@ -56,6 +59,21 @@ def _nothing(action: Action) -> None:
     """Stand in for the action of an error that no action raised."""
 
 
+def _heads_of_streams(actions: list[Action]) -> list[Action]:
+    """Leave out what stands behind another message of its stream: streams keep their order."""
+    seen: dict[str, None] = {}
+    heads = []
+    for action in actions:
+        line = getattr(action[4], "line", None)
+        if line is not None and line.link.kind is LinkKind.STREAM:
+            name = f"{line.source}>{line.target}"
+            if name in seen:
+                continue
+            seen[name] = None
+        heads.append(action)
+    return heads
+
+
 class VirtualClock(trio.abc.Clock):
     """A trio clock that performs what is due instead of sleeping.
 
@@ -76,8 +94,9 @@ class VirtualClock(trio.abc.Clock):
         self.schedule = schedule
         self.urgent: list[Callable[[], None]] = []
         """What must happen before any due action: coroutines that trio wants to cancel."""
-        self.pause_point: Callable[[], None] | None = None
-        """Called before every action while the run is driven step by step."""
+        self.pause_point: Callable[[int], None] | None = None
+        """Called with its moment before every action, and before a jump to a deadline of trio's,
+        while the run is driven step by step."""
         self.interruption: KeyboardInterrupt | None = None
         """A Ctrl-C that reached the caller's thread while the run goes on in another one."""
         self.is_closed = False
@@ -107,7 +126,7 @@ class VirtualClock(trio.abc.Clock):
             return 0
         if self.is_closed:
             return 0
-        limit_ns = _NEVER_NS if deadline == math.inf else max(to_ns(deadline), 0)
+        limit_ns = _NEVER_NS if deadline == math.inf else to_ns(deadline)
         self._context.run(self._slice, limit_ns)
         return 0
 
@@ -117,11 +136,14 @@ class VirtualClock(trio.abc.Clock):
         began_ns, began_s = schedule.now_ns, perf_counter()
         performed_count = self._perform(schedule)
         self.action_count += performed_count
+        self._watch_instant(began_ns, performed_count)
         if schedule.limit_ns < 0:
             return
         if performed_count == self._budget:
-            self._judge_slice(began_ns, perf_counter() - began_s)
+            self._fit_budget(perf_counter() - began_s)
         elif limit_ns != _NEVER_NS:
+            if self.pause_point is not None:
+                self.pause_point(limit_ns)
             schedule.now_ns = max(schedule.now_ns, limit_ns)
         elif schedule.next_due_ns() is None:
             self._on_idle()
@@ -165,7 +187,7 @@ class VirtualClock(trio.abc.Clock):
             if due_ns is None or due_ns > schedule.limit_ns:
                 return count
             if self.pause_point is not None:
-                self.pause_point()
+                self.pause_point(due_ns)
                 if schedule.limit_ns < 0:
                     return count
             action = self._next(schedule)
@@ -188,16 +210,20 @@ class VirtualClock(trio.abc.Clock):
         enabled = schedule.pending()
         horizon_ns = min([schedule.limit_ns, *(a[0] for a in enabled if a[1] >= LAST)])
         open_now = [a for a in enabled if a[1] < LAST and a[0] <= horizon_ns]
+        open_now = _heads_of_streams(open_now)
         action = schedule.strategy.choose(open_now) if open_now else enabled[0]
         schedule.remove(action)
         return action
 
-    def _judge_slice(self, began_ns: int, lasted_s: float) -> None:
-        """Fit the budget to the length of a slice; notice when time stands still."""
-        factor = SLICE_S / max(lasted_s, 1e-6)
-        self._budget = int(min(max(self._budget * min(max(factor, 0.5), 2.0), 32), 100_000))
-        if self.schedule.now_ns == began_ns:
-            self._still_count += self._budget
-            self._on_still(self._still_count)
-        else:
+    def _fit_budget(self, lasted_s: float) -> None:
+        """Fit the number of actions of a slice to the time it may last."""
+        factor = min(max(SLICE_S / max(lasted_s, 1e-6), 0.5), 2.0)
+        self._budget = int(min(max(self._budget * factor, 32), 100_000))
+
+    def _watch_instant(self, began_ns: int, performed_count: int) -> None:
+        """Notice when time stands still."""
+        if self.schedule.now_ns != began_ns:
             self._still_count = 0
+        self._still_count += performed_count
+        if self._still_count:
+            self._on_still(self._still_count)

@@ -129,6 +129,11 @@ class Store:
         assert first is change, "commits of one site become durable in order"
         change.undo.clear()
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether a change is not durable yet."""
+        return bool(self._unsafe)
+
     def lose_unsafe(self) -> int:
         """Undo every change that is not durable yet; return how many there were."""
         count = len(self._unsafe)
@@ -191,6 +196,9 @@ class Site:
         """Supervision: how long after an error in an actor the site restarts; None ends the run."""
         self.write_ns = 0
         """How long a commit takes."""
+        self.crash_count = 0
+        self._written_ns = 0
+        """When the write that was begun last will be done."""
         self.crashes: list[CrashAt] = []
         """Planned crashes that have not happened yet."""
         self.open_lines: list[Any] = []
@@ -229,23 +237,26 @@ class Site:
             self._fall(crash)
             raise SiteCrashed
         schedule = self.simulation.schedule
-        schedule.push(schedule.now_ns + delay_ns, self._fall_later, crash)
+        due_ns = schedule.now_ns + delay_ns
+        schedule.push(due_ns, self._fall_later, crash, None, 0, self.crash_count)
 
     def _fall_later(self, action: Any) -> None:
         self.simulation.other_count += 1
-        if self.is_up:
+        if self.is_up and action[6] == self.crash_count:
             self._fall(action[3])
         else:
-            self.crashes.append(action[3])  # it lies on the floor already: try again later
+            self.crashes.append(action[3])  # it fell for another reason: try again later
 
     def _fall(self, crash: CrashAt) -> None:
         self.crash(crash.point.value)
         schedule = self.simulation.schedule
-        schedule.push(schedule.now_ns + crash.down, self._rise)
+        due_ns = schedule.now_ns + crash.down
+        schedule.push(due_ns, self._rise, None, None, 0, self.crash_count)
 
     def _rise(self, action: Any) -> None:
         self.simulation.other_count += 1
-        self.restart()
+        if action[6] == self.crash_count:  # else it crashed again meanwhile
+            self.restart()
 
     def supervise(self, error: BaseException) -> bool:
         """Crash and restart because of an error in an actor; False when nobody asked for that."""
@@ -253,7 +264,8 @@ class Site:
             return False
         self.crash(f"{type(error).__name__}: {error}")
         schedule = self.simulation.schedule
-        schedule.push(schedule.now_ns + self.restart_after_ns, self._rise)
+        due_ns = schedule.now_ns + self.restart_after_ns
+        schedule.push(due_ns, self._rise, None, None, 0, self.crash_count)
         return True
 
     def crash(self, point: str = "") -> None:
@@ -266,6 +278,8 @@ class Site:
             return
         self.is_up = False
         self.is_paused = False
+        self.crash_count += 1
+        self._written_ns = 0
         self.late.clear()
         lost_count = self.store.lose_unsafe()
         simulation = self.simulation
@@ -274,8 +288,8 @@ class Site:
         for seat in self.seats:
             seat.crash(cause)
         for address in self.open_lines:
-            address.line.close()
-            address.reply.line.close()
+            self.simulation.hang_up(address.line)
+            self.simulation.hang_up(address.reply.line)
         self.open_lines.clear()
         simulation.break_streams(self.name)
 
@@ -298,7 +312,7 @@ class Site:
             seat.rest()
 
     def resume(self) -> None:
-        """Go on after a pause: first the timers that rang meanwhile, then the mailboxes."""
+        """Go on after a pause: the mailboxes in their order, with what rang meanwhile behind."""
         if not self.is_paused:
             return
         self.is_paused = False
@@ -313,25 +327,27 @@ class Site:
     def commit(self, change: Change) -> None:
         """Apply a change and begin to write it; what it says and sends waits for the disk."""
         seat: Seat = change.actor._seat
-        if not seat.alive:
+        if seat.is_dead:
             self.simulation.drop(change.actor, "commit")
             return
         self.strike(CrashPoint.BEFORE_COMMIT)
         self.store.apply(change)
-        if self.write_ns == 0:
+        if self.write_ns == 0 and not self.store.is_writing:
             self._harden(change)
             return
-        schedule = self.simulation.schedule
         self.strike(CrashPoint.IN_COMMIT, self.write_ns // 2)
-        incarnation = seat.incarnation
-        schedule.push(schedule.now_ns + self.write_ns, self._written, change, None, 0, incarnation)
+        schedule = self.simulation.schedule
+        self._written_ns = max(schedule.now_ns + self.write_ns, self._written_ns)
+        schedule.push(self._written_ns, self._written, change, None, 0, self.crash_count)
 
     def _written(self, action: Any) -> None:
         self.simulation.other_count += 1
-        change: Change = action[3]
-        seat: Seat = change.actor._seat
-        if seat.alive and seat.incarnation == action[6]:
-            self._harden(change)
+        if action[6] != self.crash_count:
+            return
+        if self.is_paused:
+            self.late.append(action)
+        else:
+            self._harden(action[3])
 
     def _harden(self, change: Change) -> None:
         seat: Seat = change.actor._seat

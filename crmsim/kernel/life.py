@@ -26,6 +26,7 @@ import outcome
 import trio
 
 from crmsim.chance import Stream
+from crmsim.errors import BadValue
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change, Site, SiteCrashed
 from crmsim.kernel.mailbox import Mailbox
@@ -35,7 +36,7 @@ from crmsim.trace.kinds import LOST, Kind
 if TYPE_CHECKING:
     from crmsim.kernel.simulation import Simulation
 
-__all__ = ["EXPIRED", "NOBODY", "DeadSeat", "Life", "Timer"]
+__all__ = ["EXPIRED", "NOBODY", "Body", "DeadSeat", "Life", "Timer"]
 
 NOBODY: dict[type, Callable[..., None]] = {}
 """No handler can be called directly: the actor is busy, paused or gone."""
@@ -68,6 +69,7 @@ class DeadSeat:
     """The seat of an actor object whose site crashed: whatever it does has no effect."""
 
     alive = False
+    is_dead = True
 
     def __init__(self, seat: Any) -> None:
         self.simulation = seat.simulation
@@ -115,6 +117,17 @@ class DeadSeat:
         """Drop and count."""
         self._drop("close line")
 
+    @property
+    def sender(self) -> object:
+        """The sender it had."""
+        return self._seat.sender
+
+    @asynccontextmanager
+    async def stretch(self) -> AsyncIterator[None]:
+        """End at once."""
+        raise SiteCrashed
+        yield
+
     async def serve(self) -> None:
         """End at once."""
         raise SiteCrashed
@@ -146,38 +159,83 @@ class _Ghost:
         return str(self._seat.name)
 
 
+class Body:
+    """The coroutine of one incarnation: a crash leaves it to its end, a restart makes a new one."""
+
+    __slots__ = ("is_detached", "raise_cancel", "stretches", "task", "waits_for")
+
+    def __init__(self) -> None:
+        self.task: trio.lowlevel.Task | None = None
+        self.is_detached = False
+        self.waits_for = ""
+        self.stretches: list[trio.CancelScope] = []
+        self.raise_cancel: Any = None
+
+    def resume(self, value: Any, simulation: "Simulation") -> None:
+        """Hand something to the coroutine and let it run until it waits again."""
+        task = self.task
+        assert task is not None
+        self.waits_for = ""
+        if not self.is_detached:
+            simulation.resumed_by_trio_count += 1
+            trio.lowlevel.reschedule(task, outcome.Value(value))
+            simulation.hand_over()
+            return
+        simulation.resumed_by_send_count += 1
+        coro: Any = task.coro
+        trapped = task.context.run(coro.send, value)
+        while trapped is not None and self.is_detached:
+            error = RuntimeError("must be called from async context")
+            trapped = task.context.run(coro.throw, error)
+        if not self.is_detached:
+            simulation.hand_over()
+
+    async def check(self, value: Any) -> Any:
+        """Look at what the coroutine was resumed with."""
+        self.waits_for = ""
+        if value is CRASH:
+            raise SiteCrashed
+        if value is CANCEL:
+            await self.go_home()
+            self.raise_cancel()
+        return value
+
+    async def go_home(self) -> None:
+        """Give the coroutine back to trio, where it can end."""
+        if self.is_detached:
+            self.is_detached = False
+            assert self.task is not None
+            await trio.lowlevel.reattach_detached_coroutine_object(self.task, None)
+
+
 class Life:
     """The coroutine of one actor, and what it waits for; a `Seat` adds the messages."""
 
     __slots__ = (
         "_addresses",
         "_ask_count",
-        "_asked",
-        "_coro",
-        "_is_detached",
         "_lucks",
         "_names",
         "_plain",
-        "_raise_cancel",
-        "_run_in_context",
-        "_stretch",
         "_token",
         "accepts",
         "actor",
         "alive",
+        "asked",
+        "body",
         "cause",
         "direct",
         "draws",
         "factory",
+        "handled",
         "incarnation",
         "mailbox",
         "name",
+        "question",
         "schedule",
         "sender",
         "simulation",
         "site",
-        "task",
-        "waits_for",
     )
 
     def __init__(
@@ -199,20 +257,18 @@ class Life:
         self.direct = NOBODY
         """Message type -> plain handler, while a message can be handled at once; else empty."""
         self.alive = False
-        self.waits_for = ""
-        """What the coroutine waits for; empty while it runs."""
+        self.body = Body()
         self.incarnation = 0
         self.cause = 0
         self.sender: Address[Any] | None = None
-        self.task: trio.lowlevel.Task | None = None
-        self._coro: Any = None
-        self._run_in_context: Any = None
-        self._is_detached = False
-        self._stretch: trio.CancelScope | None = None
-        self._raise_cancel: Any = None
+        self.handled: Any = None
+        """The message that the coroutine handles at the moment."""
+        self.asked = 0
+        """The number of the question that waits for its answer; 0 for none."""
+        self.question: Any = None
+        """(address, identity, attempt) of that question."""
         self._token = 0
         self._ask_count = 0
-        self._asked = 0
         self._addresses: dict[str, Address[Any]] = {}
         self._lucks: dict[str, Stream] | None = None
 
@@ -226,11 +282,10 @@ class Life:
         self.incarnation += 1
         self.alive = True
         self.cause = cause
+        self.body = Body()
         simulation = self.simulation
-        simulation.spawn(self._live, self.name)
-        simulation.schedule.push(
-            simulation.schedule.now_ns, self._begin, None, None, cause, self.incarnation
-        )
+        simulation.spawn(self._live, self.body, self.name)
+        simulation.schedule.push(simulation.schedule.now_ns, self._begin, self.body, None, cause)
 
     def _take_seat(self) -> None:
         """Let the actor act through this seat."""
@@ -238,20 +293,17 @@ class Life:
 
     def _begin(self, action: Any) -> None:
         self.simulation.other_count += 1
-        if self.alive and action[6] == self.incarnation:
+        if self.alive and action[3] is self.body:
             self.resume(None)
 
-    async def _live(self) -> None:
+    async def _live(self, body: "Body") -> None:
         """The outermost frame of the actor's coroutine."""
-        self.task = trio.lowlevel.current_task()
-        self._coro = self.task.coro
-        self._run_in_context = self.task.context.run
-        incarnation = self.incarnation
+        body.task = trio.lowlevel.current_task()
         try:
             if self.simulation.is_detached:
-                self._is_detached = True
-                self.waits_for = "start"
-                await self._check(
+                body.is_detached = True
+                body.waits_for = "start"
+                await body.check(
                     await trio.lowlevel.temporarily_detach_coroutine_object(self._abort)
                 )
             else:
@@ -263,22 +315,20 @@ class Life:
         except trio.Cancelled:
             raise
         except BaseException as error:
-            self.simulation.fail(self._explained(error), self.name, self._doing(), error)
+            self.simulation.fail(self._explained(error), self.name, self.doing, error)
         finally:
-            if incarnation == self.incarnation:
+            body.waits_for = ""
+            if body is self.body:
                 self.alive = False
                 self.direct = NOBODY
-            await self._go_home()
+            await body.go_home()
 
-    def _doing(self) -> str:
-        return self.waits_for
+    is_dead = False
 
-    async def _go_home(self) -> None:
-        """Give the coroutine back to trio, where it can end."""
-        if self._is_detached:
-            self._is_detached = False
-            assert self.task is not None
-            await trio.lowlevel.reattach_detached_coroutine_object(self.task, None)
+    @property
+    def doing(self) -> str:
+        """What the actor handles at the moment, in words; empty when nothing."""
+        return "" if self.handled is None else f" handling {type(self.handled).__name__}"
 
     def _explained(self, error: BaseException) -> str:
         if not (isinstance(error, RuntimeError) and "async context" in str(error)):
@@ -299,86 +349,75 @@ class Life:
         if lost_count:
             said: dict[str, object] = {"count": lost_count, "reason": "the site crashed"}
             self.simulation.note_for(self.name, LOST, "mailbox", cause, said)
-        schedule = self.simulation.schedule
-        schedule.push(schedule.now_ns, self._unwind, self.task)
+        self.schedule.push(self.schedule.now_ns, self._unwind, self.body)
 
     def _unwind(self, action: Any) -> None:
         """End the coroutine of a crashed actor, unless it ended by itself."""
         self.simulation.other_count += 1
-        if action[3] is not self.task:
-            return
-        if self._stretch is not None:
-            self._stretch.cancel()
+        body: Body = action[3]
+        if body.stretches:
+            body.stretches[0].cancel()
             self.simulation.hand_over()
-        elif self.waits_for:
-            self.resume(CRASH)
+        elif body.waits_for:
+            body.resume(CRASH, self.simulation)
+
+    # --- waiting and being resumed ---
+
+    @property
+    def waits_for(self) -> str:
+        """What the coroutine waits for; empty while it runs."""
+        return self.body.waits_for
 
     @property
     def is_on_stretch(self) -> bool:
         """Whether the actor is an ordinary trio task at the moment."""
-        return self._stretch is not None
-
-    # --- waiting and being resumed ---
+        return bool(self.body.stretches)
 
     def resume(self, value: Any) -> None:
         """Hand something to the waiting coroutine and let it run until it waits again."""
-        simulation = self.simulation
-        self.waits_for = ""
-        if not self._is_detached:
-            simulation.resumed_by_trio_count += 1
-            assert self.task is not None
-            trio.lowlevel.reschedule(self.task, outcome.Value(value))
-            simulation.hand_over()
-            return
-        simulation.resumed_by_send_count += 1
-        trapped = self._run_in_context(self._coro.send, value)
-        while trapped is not None and self._is_detached:
-            trapped = self._run_in_context(
-                self._coro.throw, RuntimeError("must be called from async context")
-            )
-        if not self._is_detached:
-            simulation.hand_over()
+        self.body.resume(value, self.simulation)
 
     async def _wait(self, reason: str) -> Any:
         """Wait until the schedule hands something over."""
         if not self.alive:
             raise SiteCrashed
-        self.waits_for = reason
-        if self._is_detached:
-            value = await _suspend()
-        else:
-            value = await trio.lowlevel.wait_task_rescheduled(self._abort_attached)
-        return await self._check(value)
-
-    async def _check(self, value: Any) -> Any:
-        self.waits_for = ""
-        if value is CRASH:
-            raise SiteCrashed
-        if value is CANCEL:
-            await self._go_home()
-            self._raise_cancel()
-        return value
+        body = self.body
+        if not body.is_detached and trio.lowlevel.current_task() is not body.task:
+            raise BadValue(
+                f"a task that {self.name!r} started waits with a verb of the actor; "
+                "in such a task use trio's own sleep and events"
+            )
+        body.waits_for = reason
+        if body.is_detached:
+            return await body.check(await _suspend())
+        return await body.check(await trio.lowlevel.wait_task_rescheduled(self._abort_attached))
 
     def _abort(self, raise_cancel: Any) -> trio.lowlevel.Abort:
         """Arrange for a detached coroutine to go home and be cancelled there."""
-        self._raise_cancel = raise_cancel
-        self.simulation.urgent.append(self._cancel)
+        body = self.body
+        body.raise_cancel = raise_cancel
+
+        def cancel() -> None:
+            self._bury()
+            if body.is_detached:
+                body.resume(CANCEL, self.simulation)
+
+        self.simulation.urgent.append(cancel)
         return trio.lowlevel.Abort.FAILED
 
-    def _cancel(self) -> None:
-        self._bury()
-        if self._is_detached:
-            self.resume(CANCEL)
-
     def _abort_attached(self, raise_cancel: Any) -> trio.lowlevel.Abort:
-        self._bury()
-        self.waits_for = ""
+        """End a wait of an attached coroutine: the run is over, or a trio scope was cancelled."""
+        self._token += 1
+        self.body.waits_for = ""
+        if self.simulation.is_closing:
+            self._bury()
         return trio.lowlevel.Abort.SUCCEEDED
 
     def _bury(self) -> None:
         """Let nothing that the actor does from now on have an effect."""
         self.alive = False
         self.direct = NOBODY
+        self.asked = 0
         self._token += 1
         self.actor._seat = DeadSeat(self)
 
@@ -396,8 +435,8 @@ class Life:
 
     def _alarm(self, delay_ns: int, value: object) -> None:
         self._token += 1
-        schedule = self.simulation.schedule
-        schedule.push(schedule.now_ns + delay_ns, self._wake, value, None, self.cause, self._token)
+        due_ns = self.schedule.now_ns + delay_ns
+        self.schedule.push(due_ns, self._wake, value, None, self.cause, self._token)
 
     async def sleep(self, delay_ns: int) -> None:
         """See `Actor.sleep`."""
@@ -407,22 +446,24 @@ class Life:
     @asynccontextmanager
     async def stretch(self) -> AsyncIterator[None]:
         """See `Actor.attached`."""
-        was_detached = self._is_detached
-        await self._go_home()
+        body = self.body
+        was_detached = body.is_detached
+        await body.go_home()
         try:
-            with trio.CancelScope() as self._stretch:
+            with trio.CancelScope() as scope:
+                body.stretches.append(scope)
                 yield
         finally:
-            self._stretch = None
-        if not self.alive:
+            body.stretches.remove(scope)
+        if not self.alive or body is not self.body:
             raise SiteCrashed
         self._alarm(0, None)
-        self.waits_for = "schedule"
+        body.waits_for = "schedule"
         if was_detached:
-            self._is_detached = True
-            await self._check(await trio.lowlevel.temporarily_detach_coroutine_object(self._abort))
+            body.is_detached = True
+            await body.check(await trio.lowlevel.temporarily_detach_coroutine_object(self._abort))
         else:
-            await self._check(await trio.lowlevel.wait_task_rescheduled(self._abort_attached))
+            await body.check(await trio.lowlevel.wait_task_rescheduled(self._abort_attached))
 
 
 def _last_own_line(error: BaseException) -> str:

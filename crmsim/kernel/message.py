@@ -86,7 +86,7 @@ def _identity(cls: type, names: tuple[str, ...], *, check_hash: bool) -> Callabl
     start = word_of(f"message {cls.__name__}")
     lines = ["def __identity__(self):"]
     if check_hash:
-        lines.append("    hash(self)")
+        lines.append("    check_hashable(self)")
     for place, name in enumerate(names):
         lines += [
             f"    part = self.{name}",
@@ -100,10 +100,17 @@ def _identity(cls: type, names: tuple[str, ...], *, check_hash: bool) -> Callabl
                 f"    word = (word ^ (word >> 64) ^ {ODD_B}) & {MASK}",
             ]
     lines.append("    return word" if names else f"    return {start}")
-    space: dict[str, Any] = {"word_of": word_of}
+    space: dict[str, Any] = {"word_of": word_of, "check_hashable": _check_hashable}
     exec("\n".join(lines), space)
     method: Callable[[Any], int] = space["__identity__"]
     return method
+
+
+def _check_hashable(thing: object) -> None:
+    try:
+        hash(thing)
+    except TypeError as error:
+        raise BadMessage(f"{thing!r} cannot be sent, because it is not hashable: {error}") from None
 
 
 def _quick_init(cls: type) -> Callable[..., None] | None:
@@ -282,15 +289,29 @@ class Address(Generic[M_contra]):
         """Return a copy whose way back answers question `number` of the owner."""
         if self.seen is None:
             self.seen = {}  # the copy counts with it
-        forth, back = self._copy(), self.reply._copy()
+        forth, back = _AskAddress(self), _AskAddress(self.reply)
         forth.reply, back.reply = back, forth
         back.ask = number
         back.accepts = answers
         back.deliver = self.owner.answer
         return forth
 
-    def _copy(self) -> "Address[Any]":
-        twin: Address[Any] = object.__new__(Address)
+
+class _AskAddress(Address[Any]):
+    """An address that lives as long as one question: it looks at its line instead of copying it."""
+
+    __slots__ = ()
+    quick = None
+
+    def __init__(self, original: Address[Any]) -> None:
         for name in Address.__slots__:
-            setattr(twin, name, getattr(self, name))
-        return twin
+            if name not in ("epoch", "loss_24", "quick", "stamp"):
+                setattr(self, name, getattr(original, name))
+
+    @property
+    def epoch(self) -> int:  # type: ignore[override]
+        return self.line.epoch
+
+    @property
+    def stamp(self) -> int:  # type: ignore[override]
+        return self.line.stamp

@@ -7,12 +7,12 @@ addresses stay.
 
 from typing import Any
 
-from crmsim.chance import Stream
+from crmsim.chance import ODD_A, Stream
 from crmsim.errors import BadValue, NoRoute, TimedOut, Unreachable
 from crmsim.kernel.durable import Change, CrashPoint
 from crmsim.kernel.life import EXPIRED, NOBODY, Life, Timer
 from crmsim.kernel.message import INSIDE, Address, is_message, refuse
-from crmsim.network.fabric import Arrival, Loss
+from crmsim.network.fabric import Arrival, Line, Loss
 from crmsim.trace.kinds import DELIVERED, DUPLICATED, FIRED, HELD, LOST, SENT, Kind
 
 __all__ = ["Seat"]
@@ -44,6 +44,7 @@ class Seat(Life):
         """Call the handler of a message; return its coroutine when it is async."""
         self.cause = action[5]
         message, address = action[3], action[4]
+        self.handled = message
         try:
             name, _ = self._names[message.__class__]
         except KeyError:
@@ -52,6 +53,8 @@ class Seat(Life):
 
     async def receive(self, timeout_ns: int | None) -> Any:
         """See `Actor.receive`."""
+        if timeout_ns is not None and timeout_ns < 0:
+            raise BadValue(f"{self.name!r} waits {timeout_ns} ns; time does not go back")
         if self.mailbox.waiting:
             action = self.mailbox.take()
         else:
@@ -62,6 +65,7 @@ class Seat(Life):
         if action is EXPIRED:
             raise TimedOut(f"{self.name!r} got no message within its time")
         self.cause = action[5]
+        self.handled = action[3]
         self.sender = action[4].reply
         return action[3]
 
@@ -70,29 +74,30 @@ class Seat(Life):
     ) -> Any:
         """See `Actor.ask`."""
         to = self.own(to)
+        identity = message.__identity__()
+        self.question = (to, identity, to.count(identity ^ ODD_A))
+        self._must_be_reachable(to)
         self._ask_count += 1
-        number = self._asked = self._ask_count
-        asking = to.asking(number, frozenset({expect}))
-        self._must_be_reachable(asking, message)
-        self.actor.send(asking, message)
+        self.asked = self._ask_count
+        self.actor.send(to.asking(self.asked, frozenset({expect})), message)
         self._token += 1
         if timeout_ns is not None:
             self._alarm(timeout_ns, EXPIRED)
-        answer = await self._wait(f"answer from {to.target.name!r}")
-        self._asked = 0
-        self._token += 1
+        try:
+            answer = await self._wait(f"answer from {to.target.name!r}")
+        finally:
+            self.asked = 0
+            self._token += 1
         if answer is EXPIRED:
             raise TimedOut(f"{self.name!r} got no answer from {to.name!r} to {message} in time")
         return answer
 
-    def _must_be_reachable(self, asking: Address[Any], message: Any) -> None:
-        link = asking.line.link
-        if asking.line.is_down:
-            raise Unreachable(f"the line from {self.name!r} to {asking.name!r} is down")
-        if link.call_failure and self.luck("call").happens(
-            link.call_failure, message.__identity__(), self._ask_count
-        ):
-            raise Unreachable(f"the call from {self.name!r} to {asking.name!r} failed")
+    def _must_be_reachable(self, to: Address[Any]) -> None:
+        _, identity, attempt = self.question
+        if to.line.is_down:
+            raise Unreachable(f"the line from {self.name!r} to {to.name!r} is down")
+        if self.luck("call").happens(to.line.link.call_failure, identity, attempt):
+            raise Unreachable(f"the call from {self.name!r} to {to.name!r} failed")
 
     def answer(self, action: Any) -> None:
         """Take an answer to a question; it bypasses the mailbox."""
@@ -100,28 +105,27 @@ class Seat(Life):
         address = action[4]
         if not self._passes(action):
             return
-        link = address.line.link
-        stale = not self.alive or address.ask != self._asked
-        if stale or (
-            link.answer_loss
-            and self.luck("answer").happens(link.answer_loss, action[3].__identity__(), self._asked)
-        ):
-            self.simulation.late_answer_count += stale
-            if not stale:
-                self._lose(action, "the call broke before the answer")
+        if address.ask != self.asked:
+            self.simulation.late_answer_count += 1
             return
         if self.site.is_paused:
             self.site.late.append(action)
             return
-        self._asked = 0
+        _, identity, attempt = self.question
+        if self.luck("answer").happens(address.line.link.answer_loss, identity, attempt):
+            self._lose(action, "the call broke before the answer")
+            self._alarm(0, EXPIRED)
+            return
+        self.asked = 0
         self.cause = action[5]
         self.resume(action[3])
 
-    def break_questions(self, address_line: object) -> None:
-        """End a question whose stream line broke: nobody knows whether it was acted upon."""
-        if self._asked and self.waits_for.startswith("answer"):
-            self._token += 1
-            self._alarm(0, EXPIRED)
+    def break_question(self, line: Line) -> None:
+        """End a question over a stream line that broke: nobody knows what became of it."""
+        if self.asked:
+            to = self.question[0]
+            if line in (to.line, to.reply.line):
+                self._alarm(0, EXPIRED)
 
     # --- getting messages ---
 
@@ -360,7 +364,7 @@ class Seat(Life):
     def close_line(self, to: Address[Any]) -> None:
         """See `Actor.close_line`."""
         to = self.own(to)
-        to.line.close()
-        to.reply.line.close()
+        self.simulation.hang_up(to.line)
+        self.simulation.hang_up(to.reply.line)
         if to in self.site.open_lines:
             self.site.open_lines.remove(to)

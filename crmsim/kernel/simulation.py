@@ -32,6 +32,7 @@ from crmsim.kernel.watch import (
     Statistics,
     Turn,
     TurnWatch,
+    call_unprotected,
     doer_of,
     explained,
     loop_of,
@@ -39,7 +40,7 @@ from crmsim.kernel.watch import (
     stuck_actors,
 )
 from crmsim.network.fabric import ActiveFault, Fabric, Line
-from crmsim.network.faults import Fault, Flap
+from crmsim.network.faults import Fault, Flap, Outage, Partition
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.topology import Topology
 from crmsim.trace.journal import Journal
@@ -98,8 +99,9 @@ class Simulation:
         self.late_answer_count = 0
         self._seats: dict[str, Seat] = {}
         self._nursery: trio.Nursery | None = None
-        self._is_closing = False
+        self.is_closing = False
         self._was_run = False
+        self._end_waiters: list[trio.lowlevel.Task] = []
         self._turns = TurnWatch(self)
         for name in topology.sites():
             self.sites[name] = Site(self, name, topology.kind(name))
@@ -146,7 +148,7 @@ class Simulation:
         seat = Seat(self, place, actor_name, factory)
         self._seats[actor_name] = seat
         place.seats.append(seat)
-        if self._nursery is not None:
+        if self._nursery is not None and place.is_up:
             seat.start(0)
 
     def site(self, name: str) -> Site:
@@ -221,14 +223,15 @@ class Simulation:
                 raise single(group) from None
         if self.failure is not None:
             raise self.failure
-        return results[0]
+        return results[0] if results else None  # type: ignore[return-value]
 
     async def _main(self, story: Any, results: list[Any]) -> None:
         self._turns.is_watching = True
         with trio.CancelScope() as self._root:
             async with trio.open_nursery() as self._nursery:
                 for seat in self._seats.values():
-                    seat.start(0)
+                    if seat.site.is_up:
+                        seat.start(0)
                 try:
                     results.append(await story(self))
                 finally:
@@ -280,7 +283,7 @@ class Simulation:
 
         def perform(action: Action) -> None:
             self.other_count += 1
-            do(*arguments)
+            call_unprotected(do, arguments)
 
         self.schedule.push(time_ns, perform)
 
@@ -317,22 +320,20 @@ class Simulation:
         task = trio.lowlevel.current_task()
 
         def abort(raise_cancel: object) -> trio.lowlevel.Abort:
-            self._end_waiter = None
+            self._end_waiters.remove(task)
             return trio.lowlevel.Abort.SUCCEEDED
 
-        self._end_waiter = task
+        self._end_waiters.append(task)
         await trio.lowlevel.wait_task_rescheduled(abort)
 
-    _end_waiter: trio.lowlevel.Task | None = None
-
-    def spawn(self, life: Callable[[], Awaitable[None]], name: str) -> None:
+    def spawn(self, life: Callable[[Any], Awaitable[None]], body: object, name: str) -> None:
         """Start the trio task of an actor."""
         assert self._nursery is not None
-        self._nursery.start_soon(life, name=name)
+        self._nursery.start_soon(life, body, name=name)
         self.hand_over()
 
     def _close(self) -> None:
-        self._is_closing = self.clock.is_closed = True
+        self.is_closing = self.clock.is_closed = True
         self._turns.is_watching = False
 
     def stop(self) -> None:
@@ -351,7 +352,7 @@ class Simulation:
         if seat is not None and seat.site.supervise(error):
             self.hand_over()
             return
-        if self.failure is None and not self._is_closing:
+        if self.failure is None and not self.is_closing:
             where = f"{actor!r}{doing} at {show_moment(self.now_ns)}, seed {self.seed}"
             self.failure = explained(hint, where, error)
             self._root.cancel()
@@ -374,12 +375,12 @@ class Simulation:
     def _nothing_due(self) -> None:
         """Nothing is due and no deadline is set: all is done, or somebody waits in vain."""
         stuck = stuck_actors(self._seats.values())
-        if self._end_waiter is not None and not stuck:
-            task, self._end_waiter = self._end_waiter, None
+        if self._end_waiters and not stuck:
+            task = self._end_waiters.pop(0)
             trio.lowlevel.reschedule(task)
             self._turns.expect(task)
             return
-        if self.failure is None and not self._is_closing:
+        if self.failure is None and not self.is_closing:
             who = "; ".join(stuck) or "the story waits for something that no action will bring"
             told = f"nothing is due any more at {show_moment(self.now_ns)}, but {who}"
             self._end_with(Deadlock(told))
@@ -396,7 +397,7 @@ class Simulation:
 
     def drop(self, actor: Any, what: str) -> None:
         """Count what a crashed actor tried to do."""
-        if not self._is_closing:
+        if not self.is_closing:
             self.dropped_count += 1
             self.note_for(actor.name, DROPPED, what, 0, {})
 
@@ -413,10 +414,9 @@ class Simulation:
         """Let a fault of the network begin now."""
         active = self.fabric.strike(fault)
         self.note_for("network", STRUCK, active.name, 0, {})
-        if hasattr(fault, "under_way"):
+        if isinstance(fault, Partition | Outage) and fault.under_way == "drop":
             for line in self.fabric.covered(fault):
-                if line.link.kind is LinkKind.STREAM:
-                    self._break_questions(line)
+                self._break_questions(line)
         return active
 
     def lift(self, active: ActiveFault) -> None:
@@ -451,10 +451,16 @@ class Simulation:
                 line.cut("drop")
                 self._break_questions(line)
 
+    def hang_up(self, line: Line) -> None:
+        """Close a dial-up line: what is under way is lost, and both ends notice."""
+        line.close()
+        self._break_questions(line)
+
     def _break_questions(self, line: Line) -> None:
-        for site in (line.source, line.target):
-            for seat in self.sites[site].seats:
-                seat.break_questions(line)
+        if line.link.kind is LinkKind.STREAM:
+            for site in (line.source, line.target):
+                for seat in self.sites[site].seats:
+                    seat.break_question(line)
 
     @property
     def now_ns(self) -> int:

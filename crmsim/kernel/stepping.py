@@ -36,6 +36,8 @@ class Steps:
         self._stopped = threading.Semaphore(0)
         self._steps_left = 0
         self._until_ns: int | None = None
+        self._next_ns = 0
+        """When what comes next is due."""
         self._is_closing = False
         self.is_done = False
         """Whether nothing is due any more or the run failed."""
@@ -56,17 +58,18 @@ class Steps:
         self.is_done = True
         self._stopped.release()
 
-    def _pause(self) -> None:
-        """Called in the run's thread before every action."""
+    def _pause(self, due_ns: int) -> None:
+        """Stop, in the run's thread, before whatever comes next at `due_ns`."""
         if self._is_closing:
+            self._simulation.stop()
             return
-        due_ns = self._simulation.schedule.next_due_ns()
         if self._until_ns is not None:
-            if due_ns is not None and due_ns <= self._until_ns:
+            if due_ns <= self._until_ns:
                 return
         elif self._steps_left > 0:
             self._steps_left -= 1
             return
+        self._next_ns = due_ns
         self._stopped.release()
         self._go.acquire()
         if self._is_closing:
@@ -99,15 +102,13 @@ class Steps:
     def run_until(self, until_ns: int) -> int:
         """Perform all that is due up to a moment, with what is due at it; return virtual time."""
         self._must_be_open()
-        due_ns = self._simulation.schedule.next_due_ns()
-        if not self.is_done and due_ns is not None and due_ns <= until_ns:
+        if not self.is_done and self._next_ns <= until_ns:
             self._until_ns = until_ns
             self._go.release()
             self._wait()
             self._until_ns = None
         schedule = self._simulation.schedule
-        if not self.is_done:
-            schedule.now_ns = max(schedule.now_ns, until_ns)
+        schedule.now_ns = max(schedule.now_ns, until_ns)
         return schedule.now_ns
 
     def _must_be_open(self) -> None:

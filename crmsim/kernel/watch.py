@@ -6,9 +6,9 @@ runs them in random order. An instrument sees it and names them, so that a run t
 repeatable says so instead of being a riddle.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
@@ -26,6 +26,7 @@ __all__ = [
     "Statistics",
     "Turn",
     "TurnWatch",
+    "call_unprotected",
     "doer_of",
     "explained",
     "loop_of",
@@ -107,8 +108,15 @@ class TurnWatch(trio.abc.Instrument):
         return task.parent_nursery is not None and not self._simulation.is_at_home(task.name)
 
 
+@trio.lowlevel.disable_ki_protection
+def call_unprotected(do: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    """Call a function of the user's, which Ctrl-C may interrupt."""
+    do(*arguments)
+
+
 def explained(hint: str, where: str, error: BaseException) -> BaseException:
     """Return the error that ends a run because of an error in an actor."""
+    error = single(error)
     if isinstance(error, KeyboardInterrupt):
         error.add_note(f"interrupted in {where}")
         return error
@@ -132,6 +140,9 @@ def doer_of(action: Action) -> tuple[str, str]:
         return whom.target.name, f" handling {type(what).__name__}"
     if hasattr(what, "address"):
         return what.address.target.name, f" handling {type(what.message).__name__}"
+    doer: Any = getattr(action[2], "__self__", None)
+    if hasattr(doer, "doing"):
+        return doer.name, doer.doing
     return "", ""
 
 

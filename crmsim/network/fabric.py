@@ -33,8 +33,6 @@ __all__ = ["ActiveFault", "Arrival", "Fabric", "Line", "Loss"]
 LOW_24 = (1 << 24) - 1
 _BREAKS_KEPT = 16
 """How many breaks a line remembers: a message under way across more of them counts as lost."""
-WATCHED = -1
-"""Stamp of a message that was sent while a fault held the line: look again when it arrives."""
 
 
 class Loss(enum.Enum):
@@ -117,9 +115,10 @@ class Line:
         self.addresses: tuple[Follower, ...] = ()
         """Who copies the state of this line for speed and must hear of every change."""
         self.epoch = 0
-        """Grows whenever something befalls the messages under way."""
+        """Grows by 2 whenever something befalls the messages under way."""
         self.stamp = 0
-        """What a message sent now carries: the epoch, or `WATCHED`."""
+        """What a message sent now carries: the epoch, or one less (odd) while a fault holds the
+        line, so that it is looked at again when it arrives."""
         self.is_open = not link.dial_up
         self.held: list[object] | None = None
         """Messages that a fault keeps back, in order of arrival; the kernel's own records."""
@@ -157,7 +156,7 @@ class Line:
         """The latency, when latency and loss are all there is; the kernel takes it directly."""
         self.lucky = not plain or bool(self.loss_24) or link.latency.variance > 0
         """Whether any draw can matter."""
-        self.stamp = WATCHED if self._holds else self.epoch
+        self.stamp = self.epoch - 1 if self._holds else self.epoch
         for address in self.addresses:
             address.follow()
 
@@ -175,7 +174,10 @@ class Line:
             return loss
         delay_ns = wait_ns + int(self.delay_of(word) * self._slowness())
         if link.kind is LinkKind.STREAM:
-            return (self._in_order(now_ns, delay_ns + self._repeats_ns(word)),)
+            delay_ns += self._repeats_ns(now_ns, word)
+            fate = self._judge(message, (delay_ns,))
+            wait_ns = delay_ns + link.retransmit if isinstance(fate, Loss) else fate[0]
+            return (self._in_order(now_ns, wait_ns),)
         return self._judge(message, self._copies(delay_ns, word))
 
     def _barred(self, now_ns: int) -> Loss | None:
@@ -204,16 +206,20 @@ class Line:
 
     def _lost(self, now_ns: int, word: int) -> Loss | None:
         link = self.link
-        if link.kind is LinkKind.DATAGRAM and word & LOW_24 < self.loss_24:
+        if link.kind is LinkKind.STREAM:
+            return None
+        if word & LOW_24 < self.loss_24:
             return Loss.LOST
         if link.corrupt and uniform_of(fold(word ^ ODD_A, ODD_A)) < link.corrupt:
             return Loss.CORRUPTED
-        if link.bursts is not None:
-            bad = self._is_bad(now_ns)
-            share = link.bursts.bad_loss if bad else link.bursts.good_loss
-            if share and uniform_of(fold(word ^ ODD_B, ODD_A)) < share:
-                return Loss.BURST
-        return None
+        return Loss.BURST if self._hit_by_burst(now_ns, word) else None
+
+    def _hit_by_burst(self, now_ns: int, word: int) -> bool:
+        bursts = self.link.bursts
+        if bursts is None:
+            return False
+        share = bursts.bad_loss if self._is_bad(now_ns) else bursts.good_loss
+        return share > 0 and uniform_of(fold(word ^ ODD_B, ODD_A)) < share
 
     def _is_bad(self, now_ns: int) -> bool:
         """Walk the stays of the burst process up to now: good, bad, good, ..."""
@@ -236,12 +242,12 @@ class Line:
             active.touched += 1
         return factor
 
-    def _repeats_ns(self, word: int) -> int:
+    def _repeats_ns(self, now_ns: int, word: int) -> int:
         """Return what the lost tries of a stream cost: 1, 1 + 2, 1 + 2 + 4 ... timeouts."""
-        if not self.loss_24:
-            return 0
-        u = uniform_of(fold(word ^ ODD_A, ODD_B))
-        tries = min(int(math.log(u) / math.log(self.link.loss)), 16)
+        tries = int(self._hit_by_burst(now_ns, word))
+        if self.loss_24:
+            u = uniform_of(fold(word ^ ODD_A, ODD_B))
+            tries += min(int(math.log(u) / math.log(self.link.loss)), 16)
         return self.link.retransmit * ((1 << tries) - 1)
 
     def _in_order(self, now_ns: int, delay_ns: int) -> int:
@@ -277,37 +283,38 @@ class Line:
         self._choose_way()
 
     def close(self) -> None:
-        """Hang up: what is under way is lost."""
+        """Hang up: what is under way, or waits in front of the line, is lost."""
         if self.is_open:
             self.is_open = False
             self.cut("drop")
+            self._free_ns = self._last_due_ns = 0
 
     def cut(self, under_way: UnderWay, active: ActiveFault | None = None) -> None:
         """Decide what becomes of the messages under way."""
-        if under_way != "deliver":
-            self.epoch += 1
-            recent = self._breaks[-_BREAKS_KEPT:]
-            self._breaks = (*recent, (self.epoch, under_way, active))
+        self.epoch += 2
+        recent = self._breaks[-_BREAKS_KEPT:]
+        self._breaks = (*recent, (self.epoch, under_way, active))
         self._choose_way()
 
     def arrival(self, stamp: int) -> Arrival:
         """Say what becomes of a message with this stamp that reaches the far end now."""
-        if stamp != WATCHED:
-            if self._breaks and stamp < self._breaks[0][0] - 1:
+        sent_epoch = stamp + (stamp & 1)
+        if self._breaks and sent_epoch < self._breaks[0][0] - 2:
+            return Arrival.LOST
+        since = [b for b in self._breaks if b[0] > sent_epoch and b[1] != "deliver"]
+        for _, under_way, active in since:
+            if active is not None:
+                active.touched += 1
+            if under_way == "drop":
                 return Arrival.LOST
-            for epoch, under_way, active in reversed(self._breaks):
-                if epoch <= stamp:
-                    break
-                if active is not None:
-                    active.touched += 1
-                if under_way == "drop":
-                    return Arrival.LOST
-        blocked = self._holds or tuple(a for a in self._cuts if _holds_back(a.fault))
-        if not blocked:
-            return Arrival.ARRIVES
-        if stamp == WATCHED:
-            blocked[0].touched += 1
-        return Arrival.HELD
+        if any(active is not None and not active.lifted for _, _, active in since):
+            return Arrival.HELD
+        before = [b[2] for b in self._breaks if b[0] <= sent_epoch]
+        for active in self._holds:
+            if active in before:
+                active.touched += 1
+                return Arrival.HELD
+        return Arrival.ARRIVES
 
     @property
     def is_down(self) -> bool:
@@ -339,10 +346,6 @@ class Line:
             return []
         released, self.held = self.held or [], None
         return released
-
-
-def _holds_back(fault: Fault) -> bool:
-    return not isinstance(fault, NthMessage | Slow) and fault.under_way == "hold"
 
 
 def _group(fault: Fault) -> str:

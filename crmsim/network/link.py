@@ -116,5 +116,7 @@ class Link:
             raise BadValue("a buffer fills up only in front of a limited rate; set rate too")
         if self.rate is not None and self.rate <= 0:
             raise BadValue("a rate is above zero, or None for no limit")
+        if self.latency.at(2.0**-41) < 0:
+            raise BadValue(f"{self.latency} can be negative; no message arrives before it is sent")
         if self.retransmit <= 0 or self.reorder_window < 0:
             raise BadValue("retransmit is longer than zero, reorder_window not negative")

@@ -8,6 +8,7 @@ nanosecond, or leaving out one draw, changes the fingerprint.
 import gzip
 import json
 import struct
+import zlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
@@ -75,7 +76,7 @@ Passage = tuple[int, Kind, Way, Any, int, int]
 Most events of a run are passages. They are kept as they are and told as an `Event` only when
 somebody reads them, which makes a trace several times cheaper.
 """
-_PACK = struct.Struct("<qQQQQ").pack
+_PACK = struct.Struct("<qQQQQ?").pack
 
 
 class Journal:
@@ -211,7 +212,9 @@ class Journal:
         """Write all events as gzipped lines of JSON; the same history gives the same bytes."""
         with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
             for event in self:
-                line = json.dumps([*event[:6], dict(event.detail)], separators=(",", ":"))
+                line = json.dumps(
+                    [*event[:6], dict(event.detail)], separators=(",", ":"), default=str
+                )
                 packed.write(line.encode() + b"\n")
 
     @staticmethod
@@ -225,7 +228,7 @@ class Journal:
             with gzip.open(path, "rt", encoding="utf-8") as lines:
                 rows = [json.loads(line) for line in lines]
             return [_event(*row) for row in rows]
-        except (OSError, ValueError, TypeError, IndexError, AttributeError) as error:
+        except (OSError, EOFError, zlib.error, ValueError, TypeError, AttributeError) as error:
             raise BadInput(
                 f"{path}: no journal of a run ({error}); save one with --save"
             ) from error
@@ -256,8 +259,7 @@ def _packed(row: "Event | Passage") -> bytes:
     if isinstance(row, Event):
         return tuple.__repr__(row).encode()
     time_ns, kind, way, message, cause, attempt = row
-    identity = message.__identity__() ^ kind.level
-    return _PACK(time_ns, way.key, identity, cause, attempt)
+    return _PACK(time_ns, way.key, message.__identity__(), cause, attempt, kind is SENT)
 
 
 def _frozen(value: object) -> object:
