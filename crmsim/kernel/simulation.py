@@ -183,6 +183,11 @@ class Simulation:
         """Return the actor object that sits on a seat now."""
         return self.seat_of(name).actor
 
+    @property
+    def actors(self) -> list[str]:
+        """The names of all actors, in the order they were seated."""
+        return list(self._seats)
+
     def lines(self, source: str, target: str) -> tuple[Line, Line]:
         """Return both directions between two sites.
 
@@ -489,20 +494,4 @@ class Simulation:
 
     def statistics(self) -> Statistics:
         """Return how the machine itself fared so far."""
-        handled = self.clock.action_count - self.other_count - self.stale_count
-        return Statistics(
-            actors=len(self._seats),
-            actions=self.clock.action_count,
-            handled_directly=max(handled, 0) if self.is_detached else 0,
-            resumed_by_send=self.resumed_by_send_count,
-            resumed_by_trio=self.resumed_by_trio_count,
-            lost=self.lost_count,
-            dropped=self.dropped_count,
-            stale=self.stale_count,
-            late_answers=self.late_answer_count,
-            mailboxes={
-                name: seat.mailbox.statistics()
-                for name, seat in self._seats.items()
-                if seat.mailbox.most
-            },
-        )
+        return Statistics.of(self)

@@ -57,6 +57,24 @@ class Statistics:
     mailboxes: dict[str, MailboxStatistics]
     """Of those actors whose mailbox ever held something."""
 
+    @classmethod
+    def of(cls, simulation: "Simulation") -> "Statistics":
+        """Collect the statistics of a simulation."""
+        seats = [simulation.seat_of(name) for name in simulation.actors]
+        handled = simulation.clock.action_count - simulation.other_count - simulation.stale_count
+        return cls(
+            actors=len(seats),
+            actions=simulation.clock.action_count,
+            handled_directly=max(handled, 0) if simulation.is_detached else 0,
+            resumed_by_send=simulation.resumed_by_send_count,
+            resumed_by_trio=simulation.resumed_by_trio_count,
+            lost=simulation.lost_count,
+            dropped=simulation.dropped_count,
+            stale=simulation.stale_count,
+            late_answers=simulation.late_answer_count,
+            mailboxes={s.name: s.mailbox.statistics() for s in seats if s.mailbox.most},
+        )
+
 
 @attrs.define(eq=False)
 class Turn:

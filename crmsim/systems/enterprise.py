@@ -23,16 +23,8 @@ from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.middleware.queue import Luw, RetryPolicy, site_queue, upload_queue
 from crmsim.systems.qrfc import Executed, Guarantees, InboundQueues, OutboundQueues, RetryDue
-from crmsim.systems.wire import (
-    Admitted,
-    Dial,
-    Fetch,
-    Package,
-    Receipt,
-    Transfer,
-    Upload,
-    UploadReceipt,
-)
+from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
+from crmsim.systems.wire import Receipt, Transfer
 from crmsim.trace.kinds import (
     CLEARED,
     COMMITTED,

@@ -21,7 +21,7 @@ from crmsim.sync.importer import LocalOrder, after_import, after_receipt, after_
 from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
 from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.systems.qrfc import Guarantees
-from crmsim.systems.wire import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
+from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
 from crmsim.trace.kinds import (
     BROKEN,
     CLEARED,

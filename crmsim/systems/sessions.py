@@ -1,0 +1,76 @@
+"""What do a laptop, its station and CRM say to each other in a session?
+
+Every message carries its attempt, so that a repeated message has luck of its own, and is about the
+thing itself, so that nobody else's sending moves that luck.
+"""
+
+from crmsim.formats.answer import Confirmation, Rejection
+from crmsim.formats.bdoc import SyncBDoc, Update
+from crmsim.kernel.message import message
+
+__all__ = ["Admitted", "Dial", "Fetch", "Package", "Upload", "UploadReceipt"]
+
+
+@message(about=("site", "session"))
+class Dial:
+    """A laptop asks to be let in. Laptop to station to CRM."""
+
+    site: str
+    session: int
+    attempt: int
+
+
+@message(about=("site", "session", "attempt"))
+class Admitted:
+    """The session is open. CRM to station to laptop."""
+
+    site: str
+    session: int
+    attempt: int
+    received: int
+    """The highest number of a save of this laptop that CRM holds durably; 0 for none."""
+
+
+@message(about=("site", "session", "step"))
+class Upload:
+    """Changes of a laptop, in the order they were saved. Laptop to station to CRM."""
+
+    site: str
+    session: int
+    step: int
+    attempt: int
+    changes: tuple[SyncBDoc, ...]
+
+
+@message(about=("site", "session", "step", "attempt"))
+class UploadReceipt:
+    """CRM holds these changes durably. CRM to station to laptop."""
+
+    site: str
+    session: int
+    step: int
+    attempt: int
+    numbers: tuple[int, ...]
+
+
+@message(about=("site", "session", "step"))
+class Fetch:
+    """A laptop asks for what lies in its queue, and says what it holds durably already."""
+
+    site: str
+    session: int
+    step: int
+    attempt: int
+    held: int
+    """The position up to which the laptop holds everything durably."""
+
+
+@message(about=("site", "session", "step", "attempt"))
+class Package:
+    """What lies in a laptop's queue next; empty when nothing does. CRM to station to laptop."""
+
+    site: str
+    session: int
+    step: int
+    attempt: int
+    contents: tuple[tuple[int, Confirmation | Rejection | Update], ...]
