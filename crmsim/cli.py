@@ -132,7 +132,7 @@ def _run_one(
     from crmsim.report.text import show_run
 
     scenario = load_scenario(scenario_name)
-    settings = read_settings(scenario.settings, values, "--set")
+    settings = read_settings(scenario.settings, values, "settings")
     with _busy(f"running {scenario.name}, seed {seed}"):
         began = perf_counter()
         result = scenario.run_with(settings, seed=seed, level=level)
@@ -161,7 +161,7 @@ def _run_many(
     from crmsim.study.seeds import Job, parse_seeds, run_seeds, sum_tables
 
     numbers = parse_seeds(seeds)
-    read_settings(load_scenario(scenario_name).settings, values, "--set")
+    read_settings(load_scenario(scenario_name).settings, values, "settings")
     console = _console(stderr=json_file == "-")
     runs: list[dict[str, Any]] = []
     job = Job(scenario_name, values, level)
@@ -208,7 +208,10 @@ def list_scenarios(folder: str) -> int:
     if not names:
         raise BadInput(f"{folder}: holds no scenario file")
     for name in names:
-        click.echo(f"{name}\n    {load_scenario(name).question}")
+        try:
+            click.echo(f"{name}\n    {load_scenario(name).question}")
+        except BadInput as error:
+            click.echo(f"{name}\n    no scenario: {error}")
     return HELD
 
 
@@ -349,7 +352,8 @@ def _again(scenario_name: str, seed: int, values: dict[str, Any], level: Level) 
 
     words = ["crmsim", "run", scenario_name, "--seed", str(seed)]
     for name, value in values.items():
-        words += ["--set", f"{name}={value}"]
+        text = ("on" if value else "off") if isinstance(value, bool) else value
+        words += ["--set", f"{name}={text}"]
     if level is not Level.BUSINESS:
         words += ["--trace", level.name.lower()]
     return shlex.join(words)

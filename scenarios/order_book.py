@@ -74,7 +74,7 @@ class Settings:
     in_order: bool = setting(True, "the next unit of work of a queue waits for the one before")
     lines: Lines = setting(
         Lines.DATAGRAM,
-        "datagram: lines lose, double and reorder; stream: they repeat what they lose",
+        "datagram: lines lose, double and reorder; stream: they only lose, and repeat that",
     )
     work_processes: int = setting(
         2, "changes that CRM, and the ERP, work on at once", low=1, high=99
@@ -91,6 +91,8 @@ async def order_book(land: Landscape, settings: Settings) -> None:
     land.plan_crashes(settings.crashes, days(book.last_day_written))
     await land.run_until(days(book.last_day + 1))
     await land.settle()
+    written = land.value_on_laptops
+    assert written == book.value, f"the book says {book.value}, the laptops say {written}"
 
 
 def the_book(land: Landscape, settings: Settings) -> OrderBook:

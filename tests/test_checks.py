@@ -254,6 +254,85 @@ class Bent:
         return small_run().journal.event(number)
 
 
+def phases(*names, session="s1", actor="laptop-1"):
+    return [event("entered", actor, session, phase=name) for name in names]
+
+
+@pytest.mark.fires(sessions.PHASES_IN_ORDER)
+def test_a_session_that_jumps_back_overlaps_or_sends_while_it_imports():
+    check = sessions.PHASES_IN_ORDER
+    good = [
+        *phases("INIT", "AUTH", "SEND", "RECEIVE", "IMPORT", "FINAL"),
+        event("finished", "laptop-1", "s1"),
+    ]
+    assert rejudge(check, [*good, *phases("INIT", session="s2")]).outcome is Outcome.HELD
+    assert fired(rejudge(check, phases("INIT", "SEND", "AUTH")), "AUTH out of order")
+    assert fired(rejudge(check, phases("SEND")), "SEND out of order")
+    assert fired(
+        rejudge(check, [*phases("INIT"), *phases("INIT", session="s2")]), "s2 began while s1"
+    )
+    sent = event("sent", "laptop-1", to="station", message="Fetch", attempt=0)
+    assert fired(rejudge(check, [*good[:5], sent]), "sent Fetch during IMPORT")
+    broken = event("broken", "laptop-1", "s1", phase="SEND")
+    short = [*phases("INIT", "AUTH", "SEND"), broken, *phases("IMPORT", "FINAL")]
+    assert rejudge(check, [*short, *phases("INIT", session="s2")]).outcome is Outcome.HELD
+
+
+@pytest.mark.fires(backend.NO_LOCK_IS_LEFT)
+def test_an_order_that_stays_locked():
+    from crmsim.applications.status import Distribution
+
+    def lock(rows):
+        key, row = an_erp_order(rows)
+        rows[key] = attrs.evolve(row, distribution=Distribution.TO_BE)
+
+    stores = changed_store("crm", "orders", lock)
+    assert fired(rejudge(backend.NO_LOCK_IS_LEFT, history(), stores=stores), "still being")
+
+
+@pytest.mark.fires(backend.SHIPPED_AS_PLANNED)
+def test_an_order_shipped_twice_early_never_or_unplanned():
+    check, shipped = backend.SHIPPED_AS_PLANNED, first("shipped")
+    assert fired(rejudge(check, twice(history(), shipped)), "second time")
+    assert fired(rejudge(check, without(history(), shipped)), "never was")
+    early = shipped._replace(detail={**shipped.detail, "day": 0})
+    assert fired(
+        rejudge(check, [early if e is shipped else e for e in history()]), "before its day"
+    )
+    unplanned = shipped._replace(subject="nobody's")
+    assert fired(rejudge(check, [*history(), unplanned]), "nobody had planned")
+
+
+def test_an_answer_that_comes_twice_or_never():
+    answer = next(e for e in history() if e.kind == "imported" and e.detail["answers"])
+    check = sessions.ANSWERED_ONCE
+    assert fired(rejudge(check, twice(history(), answer)), "second answer")
+    assert fired(rejudge(check, without(history(), answer)), "never reached its laptop")
+
+
+def test_an_outbox_that_loses_something():
+    gone = first("cleared", queue="outbox")
+    assert fired(rejudge(queues.QUEUES_CONSERVE, without(history(), gone)), "outbox of laptop")
+
+
+def test_an_order_on_the_laptop_of_another_rep():
+    mine = small_run().simulation.store("laptop-1").table("orders")
+    stores = changed_store("laptop-2", "orders", lambda rows: rows.update(mine))
+    assert fired(rejudge(backend.FATES_ARE_KNOWN, history(), stores=stores), "not its rep's")
+
+
+@pytest.mark.parametrize("level", ["off", "metrics"])
+def test_a_check_that_cannot_see_enough_does_not_judge(level):
+    from crmsim import Level
+
+    from .stories import order_book
+
+    result = order_book().run(seed=1, made_up_orders=10, made_up_days=5, level=Level[level.upper()])
+    assert result.held
+    idle = [check.name for check, v in result.verdicts if v.outcome is Outcome.NOT_JUDGED]
+    assert "every message takes a permitted way" in idle
+
+
 @pytest.mark.fires(whole.CAUSALITY)
 def test_a_history_that_does_not_hang_together():
     check = whole.CAUSALITY

@@ -291,6 +291,37 @@ def test_settings_can_come_from_a_file(capsys, tmp_path):
     refused(capsys, "run", SCENARIO, "--settings", file, says="no settings file")
 
 
+def test_a_device_is_written_to_and_not_replaced(capsys):
+    refused(capsys, "run", SCENARIO, *SMALL, "--json", "/dev/full", says="cannot be written")
+    assert not os.path.isfile("/dev/full")
+
+
+def test_a_link_stays_a_link(capsys, tmp_path):
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    assert crmsim(capsys, "run", SCENARIO, *SMALL, "--json", tmp_path / "link.json")[0] == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text())["held"]
+
+
+def test_an_error_in_the_metrics_is_the_scenarios_own(capsys, tmp_path):
+    file = tmp_path / "measuring.py"
+    file.write_text(
+        "from attrs import frozen\nfrom crmsim import scenario\n"
+        "@frozen\nclass Settings: pass\n"
+        "def wrong(result): return {'x': 1 / 0}\n"
+        "@scenario(Settings, metrics=wrong)\nasync def measuring(land, settings): pass\n"
+    )
+    code, out, err = crmsim(capsys, "run", file)
+    assert (code, "measuring.py, line 5" in out, "Traceback" in err) == (1, True, False)
+
+
+def test_a_scenario_cannot_choose_the_exit_code(capsys, tmp_path):
+    file = tmp_path / "leaving.py"
+    file.write_text("import sys\nsys.exit(0)\n")
+    refused(capsys, "run", file, says="line 2")
+
+
 def test_what_is_no_saved_run_cannot_be_replayed(capsys, tmp_path):
     refused(capsys, "replay", tmp_path, says="no saved run")
 

@@ -121,8 +121,6 @@ def test_every_public_name_has_a_docstring():
             named = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
             marks = getattr(node, "decorator_list", ())
             overloads = [mark for mark in marks if "overload" in ast.dump(mark)]
-                d for d in getattr(node, "decorator_list", ()) if "overload" in ast.dump(d)
-            ]
             if named and not overloads and not node.name.startswith("_"):
                 assert ast.get_docstring(node), f"{place(file)}: {node.name}"
 

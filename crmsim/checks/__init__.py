@@ -4,6 +4,8 @@ from crmsim.checks.backend import (
     AGREEMENT,
     EXACTLY_ONCE_IN_ERP,
     FATES_ARE_KNOWN,
+    NO_LOCK_IS_LEFT,
+    SHIPPED_AS_PLANNED,
     TOTALS_ARE_EQUAL,
 )
 from crmsim.checks.check import Check
@@ -18,6 +20,7 @@ from crmsim.checks.sessions import (
     ANSWERED_ONCE,
     IMPORT_IN_ORDER,
     MESSAGES_ONCE,
+    PHASES_IN_ORDER,
     RECEIPTS_FIRST,
     VALIDATED_IN_ORDER,
 )
@@ -28,6 +31,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     PERMITTED_WAYS,
     ONE_OF_EACH,
     NO_PUSH,
+    PHASES_IN_ORDER,
     IN_ORDER,
     ONE_AT_A_TIME,
     HEAD_OF_LINE,
@@ -41,6 +45,8 @@ ALL_CHECKS: tuple[Check, ...] = (
     CAUSALITY,
     DOCUMENTS_CONSERVE,
     EXACTLY_ONCE_IN_ERP,
+    SHIPPED_AS_PLANNED,
+    NO_LOCK_IS_LEFT,
     FATES_ARE_KNOWN,
     AGREEMENT,
     TOTALS_ARE_EQUAL,

@@ -9,13 +9,21 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from crmsim.applications.pricing import net_value
+from crmsim.applications.pricing import exact_sum, net_value
+from crmsim.applications.status import Distribution
 from crmsim.business.document import Fate, OrderDocument
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
 from crmsim.trace.journal import Event
 from crmsim.units import show_money
 
-__all__ = ["AGREEMENT", "EXACTLY_ONCE_IN_ERP", "FATES_ARE_KNOWN", "TOTALS_ARE_EQUAL"]
+__all__ = [
+    "AGREEMENT",
+    "EXACTLY_ONCE_IN_ERP",
+    "FATES_ARE_KNOWN",
+    "NO_LOCK_IS_LEFT",
+    "SHIPPED_AS_PLANNED",
+    "TOTALS_ARE_EQUAL",
+]
 
 EXCHANGED = ("guid", "reference", "rep", "customer", "items", "version")
 """Fields of an order on which laptop, CRM and ERP must agree."""
@@ -37,10 +45,12 @@ class _Finals(Judge, abc.ABC):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._written: dict[str, str] = {}
+        self._author: dict[str, str] = {}
 
     def on_saved(self, event: Event) -> None:
         """Remember every order that a rep wrote: GUID and reference."""
         self._written[str(event.detail["guid"])] = event.subject
+        self._author[str(event.detail["guid"])] = event.actor
 
     def site(self, kind: str) -> str:
         return self.scene.topology.sites(kind)[0]
@@ -61,7 +71,8 @@ class _Finals(Judge, abc.ABC):
         return found
 
     def end(self, ending: Ending) -> None:
-        if ending.is_quiet:
+        topology = self.scene.topology
+        if ending.is_quiet and topology.sites("crm") and topology.sites("erp"):
             self.compare(ending)
 
     @abc.abstractmethod
@@ -103,6 +114,10 @@ class _FatesAreKnown(_Finals):
                 continue
             self.judged += 1
             record = crm.get(order.guid)
+            if self._author.get(order.guid) != laptop:
+                self.blame(f"{laptop} holds order {order.reference}, which is not its rep's")
+            elif local.pending == 0 and (local.upload or local.mine is not None):
+                self.blame(f"{laptop} still shows its own version of order {order.reference}")
             if local.pending:
                 self.blame(
                     f"{laptop} still waits for {local.pending} answers about order "
@@ -183,14 +198,57 @@ class _Totals(_Finals):
 
     def compare(self, ending: Ending) -> None:
         aside = ending.set_aside
-        written = sum((v for ref, v in self._values.items() if ref not in aside), Decimal(0))
-        booked = Decimal(0)
-        for row in ending.stores[self.site("erp")].table("orders").values():
-            if row.order.reference not in aside:
-                booked += net_value(row.order.items)
-                self.judged += len(row.order.items)
+        written = exact_sum(v for ref, v in self._values.items() if ref not in aside)
+        rows = ending.stores[self.site("erp")].table("orders").values()
+        judged = [row for row in rows if row.order.reference not in aside]
+        booked = exact_sum(net_value(row.order.items) for row in judged)
+        self.judged = sum(len(row.order.items) for row in judged)
         if written != booked:
             self.blame(f"the reps wrote {show_money(written)}, the ERP booked {show_money(booked)}")
+
+
+class _NoLock(_Finals):
+    """I-52: when all is quiet, no order is still locked because its transfer to the ERP never came
+    to an end.
+    """
+
+    def compare(self, ending: Ending) -> None:
+        for record in self.crm(ending).values():
+            self.judged += 1
+            if record.distribution is Distribution.TO_BE:
+                self.blame(f"order {record.document.order.reference} is still being distributed")
+
+
+class _Shipped(_Finals):
+    """Every order is shipped at most once, never before its planned day and never while a quantity
+    is still to be confirmed; when all is quiet, every booked order with a planned day is shipped.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._planned: dict[str, int] = {}
+        self._shipped: dict[str, int] = {}
+
+    def on_booked(self, event: Event) -> None:
+        self._planned[event.subject] = int(str(event.detail["planned"]))
+
+    def on_shipped(self, event: Event) -> None:
+        self.judged += 1
+        planned, day = self._planned.get(event.subject, -1), int(str(event.detail["day"]))
+        if event.subject in self._shipped:
+            self.blame(f"order {event.subject} was shipped a second time", event)
+        elif planned < 0:
+            self.blame(f"order {event.subject} was shipped, though nobody had planned that", event)
+        elif day < planned:
+            self.blame(
+                f"order {event.subject} was shipped on day {day}, before its day {planned}", event
+            )
+        self._shipped[event.subject] = day
+
+    def compare(self, ending: Ending) -> None:
+        for reference, planned in self._planned.items():
+            if planned >= 0 and reference not in self._shipped:
+                self.blame(f"order {reference} was to be shipped on day {planned} and never was")
 
 
 EXACTLY_ONCE_IN_ERP = Check(
@@ -204,4 +262,10 @@ AGREEMENT = Check(
 )
 TOTALS_ARE_EQUAL = Check(
     "the ERP's total equals what was written", Mood.EVENTUALLY, ("S-28",), _Totals
+)
+NO_LOCK_IS_LEFT = Check(
+    "no order stays locked by a transfer that never ends", Mood.EVENTUALLY, ("I-52",), _NoLock
+)
+SHIPPED_AS_PLANNED = Check(
+    "every order is shipped once, on its day or later", Mood.EVENTUALLY, ("C.4",), _Shipped
 )

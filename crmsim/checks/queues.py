@@ -26,7 +26,7 @@ def _told(queue: Queue) -> str:
 
 
 class _InOrder(Judge):
-    """I-6: the LUWs of a queue begin to be worked on in the order in which they were enqueued."""
+    """I-6: the units of work (LUWs) of a queue begin in the order in which they were enqueued."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -56,7 +56,7 @@ class _InOrder(Judge):
 
 
 class _OneAtATime(Judge):
-    """I-7: at most one LUW of a queue is between its beginning and its end."""
+    """I-7: at most one unit of work (LUW) of a queue is between its beginning and its end."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -87,7 +87,7 @@ class _OneAtATime(Judge):
 
 
 class _HeadOfLine(Judge):
-    """I-8: a LUW never begins while an earlier one of its queue is neither ended nor removed."""
+    """I-8: a unit of work (LUW) never begins before all earlier ones of its queue have ended."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -109,8 +109,8 @@ class _HeadOfLine(Judge):
 
 
 class _EffectOnce(Judge):
-    """I-9: a LUW changes its target at most once, however often it is transmitted, repeated after
-    a restart or started again by hand.
+    """I-9: a unit of work (LUW) changes its target at most once, however often it is transmitted,
+    repeated after a restart or started again by hand.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -148,8 +148,13 @@ class _Conserve(Judge):
     def on_ended(self, event: Event) -> None:
         self._take(event)
 
+    def on_saved(self, event: Event) -> None:
+        queue = (event.actor, "outbox")
+        self._balance[queue] = self._balance.get(queue, 0) + 1
+
     def on_cleared(self, event: Event) -> None:
-        if str(event.detail["queue"]).endswith(" out"):
+        name = str(event.detail["queue"])
+        if name == "outbox" or name.endswith(" out"):
             self._take(event)
 
     def _take(self, event: Event) -> None:
@@ -166,6 +171,8 @@ class _Conserve(Judge):
 
     def _lying(self, ending: Ending, queue: Queue) -> int:
         store = ending.stores[self.scene.site_of(queue[0])]
+        if queue[1] == "outbox":
+            return len(store.table("outbox"))
         if queue[1].endswith(" out"):
             site = queue[1].removeprefix("CRM_SITE_").removesuffix(" out")
             lying = store.get("site queues", site)
@@ -173,8 +180,10 @@ class _Conserve(Judge):
         return sum(len(store.get(table, queue[1], ())) for table in self.TABLES)
 
 
-IN_ORDER = Check("LUWs begin in the order of their queue", Mood.ALWAYS, ("I-6",), _InOrder)
-ONE_AT_A_TIME = Check("a queue works on one LUW at a time", Mood.ALWAYS, ("I-7",), _OneAtATime)
-HEAD_OF_LINE = Check("no LUW overtakes the head of its queue", Mood.ALWAYS, ("I-8",), _HeadOfLine)
-EFFECT_ONCE = Check("no LUW takes effect twice", Mood.ALWAYS, ("I-9",), _EffectOnce)
+IN_ORDER = Check("units of work begin in the order of their queue", Mood.ALWAYS, ("I-6",), _InOrder)
+ONE_AT_A_TIME = Check("a queue works on one unit at a time", Mood.ALWAYS, ("I-7",), _OneAtATime)
+HEAD_OF_LINE = Check(
+    "no unit of work overtakes the head of its queue", Mood.ALWAYS, ("I-8",), _HeadOfLine
+)
+EFFECT_ONCE = Check("no unit of work takes effect twice", Mood.ALWAYS, ("I-9",), _EffectOnce)
 QUEUES_CONSERVE = Check("queues lose and invent nothing", Mood.ALWAYS, ("I-10",), _Conserve)

@@ -1,12 +1,14 @@
 """Did laptops and server catch up without losing, doubling or reordering anything?"""
 
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.sync.session import Phase
 from crmsim.trace.journal import Event
 
 __all__ = [
     "ANSWERED_ONCE",
     "IMPORT_IN_ORDER",
     "MESSAGES_ONCE",
+    "PHASES_IN_ORDER",
     "RECEIPTS_FIRST",
     "VALIDATED_IN_ORDER",
 ]
@@ -130,9 +132,17 @@ class _AnsweredOnce(Judge):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._answers: dict[str, int] = {}
+        self._imported: dict[str, int] = {}
 
     def on_saved(self, event: Event) -> None:
         self._answers.setdefault(str(event.detail["message"]), 0)
+
+    def on_imported(self, event: Event) -> None:
+        message = str(event.detail.get("answers", ""))
+        if message:
+            self._imported[message] = self._imported.get(message, 0) + 1
+            if self._imported[message] > 1:
+                self.blame(f"{event.actor} got a second answer to {message}", event)
 
     def on_confirmed(self, event: Event) -> None:
         self.judged += 1
@@ -148,6 +158,53 @@ class _AnsweredOnce(Judge):
         for message, count in self._answers.items():
             if count == 0 and message not in ending.set_aside:
                 self.blame(f"all is quiet, but nobody ever answered {message}")
+            elif message not in self._imported:
+                self.blame(f"all is quiet, but the answer to {message} never reached its laptop")
+
+
+class _Phases(Judge):
+    """I-23 and I-24: a session goes through its phases in order (INIT, AUTH, SEND, RECEIVE, IMPORT,
+    FINAL; a broken one may go straight to IMPORT), no session begins while another one of the same
+    laptop goes on, and nothing is sent while the laptop imports.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._at: dict[str, tuple[str, Phase]] = {}
+        self._broken: set[str] = set()
+
+    def on_entered(self, event: Event) -> None:
+        self.judged += 1
+        phase = Phase(event.detail["phase"])
+        session, before = self._at.get(event.actor, ("", None))
+        if phase is Phase.INIT:
+            if session:
+                self.blame(f"{event.subject} began while {session} was still going on", event)
+        elif session != event.subject or before is None or _place(phase) <= _place(before):
+            self.blame(f"{event.subject} entered {phase.value} out of order", event)
+        self._at[event.actor] = (event.subject, phase)
+        if phase is Phase.FINAL and event.subject in self._broken:
+            self._at.pop(event.actor)  # it imported what it had, and that was its end
+
+    def on_broken(self, event: Event) -> None:
+        self._broken.add(event.subject)
+        if Phase(event.detail["phase"]) in (Phase.INIT, Phase.IMPORT, Phase.FINAL):
+            self._at.pop(event.actor, None)
+
+    def on_finished(self, event: Event) -> None:
+        self._at.pop(event.actor, None)
+
+    def on_crashed(self, event: Event) -> None:
+        self._at.pop(event.actor, None)
+
+    def on_sent(self, event: Event) -> None:
+        _, phase = self._at.get(event.actor, ("", None))
+        if phase in (Phase.IMPORT, Phase.FINAL):
+            self.blame(f"{event.actor} sent {event.detail['message']} during {phase.value}", event)
+
+
+def _place(phase: Phase) -> int:
+    return list(Phase).index(phase)
 
 
 VALIDATED_IN_ORDER = Check(
@@ -170,4 +227,7 @@ IMPORT_IN_ORDER = Check(
 )
 ANSWERED_ONCE = Check(
     "every change gets exactly one answer", Mood.EVENTUALLY, ("I-29",), _AnsweredOnce
+)
+PHASES_IN_ORDER = Check(
+    "sessions go through their phases in order", Mood.ALWAYS, ("I-23", "I-24"), _Phases
 )

@@ -117,6 +117,10 @@ class _Conservation(Judge):
     def on_booked(self, event: Event) -> None:
         self._move(self._key(event), _Stage.BOOKED, event)
 
+    def on_distributed(self, event: Event) -> None:
+        if event.detail["status"] == "ERROR":  # the ERP refused what CRM had accepted
+            self._stages[self._key(event)] = _Stage.REFUSED
+
     def end(self, ending: Ending) -> None:
         if not ending.is_quiet:
             return

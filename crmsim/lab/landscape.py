@@ -8,8 +8,10 @@ once, with the reason. Then its story is told: run, sleep, at, start_soon, fault
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from decimal import Decimal
 from typing import Any
 
+from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.chance import Distribution, Lognormal
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import CrashAt, CrashPoint
@@ -225,6 +227,16 @@ class Landscape:
         after = self.now_ns + luck.below(max(span, 1), number, 1)
         down = minutes(1) + int(DOWN_MEAN * -math.log(luck.uniform(number, 2)))
         return CrashAt(site, point, after, Duration(down))
+
+    @property
+    def value_on_laptops(self) -> Decimal:
+        """What the orders are worth that the reps see on their laptops, exactly."""
+        laptops = self.simulation.topology.sites("mobile")
+        return exact_sum(
+            net_value(local.document.order.items)
+            for laptop in laptops
+            for local in self.simulation.store(laptop).table("orders").values()
+        )
 
     async def settle(self, budget: Duration = days(60)) -> Quiet:
         """Run until all is quiet, or until the budget of virtual time is used up."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from crmsim.applications.pricing import exact_sum
 from crmsim.kernel.durable import CrashPoint
 from crmsim.lab.landscape import CRASH_KINDS
 from crmsim.lab.scenario import Result
@@ -68,8 +69,8 @@ def _orders(result: Result) -> dict[str, object]:
         "items_written": sum(items for items, _ in written.values()),
         "items_booked": sum(len(row.order.items) for row in booked),
         "orders_by_fate": dict(sorted(fates.items())),
-        "value_written": _money(sum((value for _, value in written.values()), Decimal(0))),
-        "value_booked": _money(sum((row.net_value for row in booked), Decimal(0))),
+        "value_written": _money(exact_sum(value for _, value in written.values())),
+        "value_booked": _money(exact_sum(row.net_value for row in booked)),
         "value_booked_by_rep": {rep: _money(by_rep[rep]) for rep in sorted(by_rep)},
     }
 
@@ -98,8 +99,10 @@ def _sessions(journal: Journal) -> dict[str, object]:
     at: dict[str, str] = {}
     for event in journal.select("entered", "broken", "finished", "crashed"):
         if event.kind == "entered":
-            at[event.actor] = str(event.detail["phase"])
-            begun += at[event.actor] == Phase.INIT.value
+            phase = str(event.detail["phase"])
+            begun += phase == Phase.INIT.value
+            if phase == Phase.INIT.value or event.actor in at:
+                at[event.actor] = phase  # after a break the session is counted already
         elif event.kind == "finished":
             finished += 1
             at.pop(event.actor, None)

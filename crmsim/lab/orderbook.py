@@ -9,6 +9,7 @@ read ends the reading with the file, the row and what would be right.
 """
 
 import csv
+import io
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import attrs
 
+from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.business.sales import OrderItem
 from crmsim.errors import BadInput, BadValue
 
@@ -23,6 +25,11 @@ __all__ = ["BookOrder", "OrderBook", "read_order_book"]
 
 ORDERS_FILE = "orders.csv"
 ITEMS_FILE = "order-details.csv"
+DAYS_MOST = 36_525
+"""A hundred years: longer order books are taken for a slip of the pen."""
+QUANTITY_MOST = 10**9
+DIGITS_MOST = 18
+"""Digits of a price or discount, before and after the point together."""
 ORDER_COLUMNS = ("orderID", "customerID", "employeeID", "orderDate", "shippedDate")
 ITEM_COLUMNS = ("orderID", "productID", "unitPrice", "quantity", "discount")
 
@@ -67,6 +74,11 @@ class OrderBook:
         return max(max(order.day, order.ship_day or 0) for order in self.orders)
 
     @property
+    def value(self) -> Decimal:
+        """What all orders are worth, exactly."""
+        return exact_sum(net_value(order.items) for order in self.orders)
+
+    @property
     def item_count(self) -> int:
         """How many items all orders have together."""
         return sum(len(order.items) for order in self.orders)
@@ -96,6 +108,12 @@ def read_order_book(folder: Path) -> OrderBook:
                 f"{ITEMS_FILE}; every order needs one or more"
             )
     first = min(ordered for _, _, _, ordered, _ in headers.values())
+    for row, _, _, ordered, shipped in headers.values():
+        if (max(ordered, shipped or ordered) - first).days > DAYS_MOST:
+            raise BadInput(
+                f"{folder / ORDERS_FILE}, row {row}: more than {DAYS_MOST:,} days after the first "
+                f"order ({first}); is a year mistyped?"
+            )
     orders = tuple(
         BookOrder(
             reference,
@@ -146,6 +164,8 @@ def _read_items(path: Path, headers: dict[str, Header]) -> dict[str, list[OrderI
             raise BadInput(f"{place}: order {reference} is not in {ORDERS_FILE}")
         product = _word(place, "productID", values["productID"])
         quantity = _number(place, "quantity", values["quantity"])
+        if quantity > QUANTITY_MOST:
+            raise BadInput(f"{place}: quantity is {quantity}; at most {QUANTITY_MOST:,} make sense")
         if quantity != quantity.to_integral_value():
             raise BadInput(f"{place}: quantity is {quantity}; write a whole number from 1 up")
         try:
@@ -175,9 +195,12 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
         raise BadInput(f"{path}: holds binary data; write comma-separated UTF-8 text")
     if not text.strip():
         raise BadInput(f"{path}: is empty; its first row names the columns {', '.join(columns)}")
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text.rstrip("\r\n ") + "\n", newline=""), strict=True)
     try:
         names = [name.strip() for name in next(reader)]
+        doubled = [name for name in columns if names.count(name) > 1]
+        if doubled:
+            raise BadInput(f"{path}, row 1: column {doubled[0]} stands there twice")
         missing = [name for name in columns if name not in names]
         if missing:
             raise BadInput(
@@ -220,4 +243,7 @@ def _number(place: str, column: str, text: str) -> Decimal:
         raise BadInput(f"{place}: {column} is {text!r}, no number; write it like 12.50") from None
     if not number.is_finite():
         raise BadInput(f"{place}: {column} is {text!r}, no finite number")
+    _, digits, exponent = number.as_tuple()
+    if len(digits) > DIGITS_MOST or abs(int(exponent)) > DIGITS_MOST:
+        raise BadInput(f"{place}: {column} is {text!r}; write {DIGITS_MOST} digits at most")
     return number

@@ -24,6 +24,7 @@ from crmsim.errors import BadInput
 from crmsim.lab.scenario import Result, Scenario, told
 from crmsim.lab.settings import settings_as_json, settings_as_text
 from crmsim.trace.journal import Event, Journal
+from crmsim.trace.kinds import Level
 from crmsim.units import to_seconds
 
 __all__ = ["SavedRun", "load_scenario", "read_run", "run_as_json", "save_run", "write_json"]
@@ -67,7 +68,7 @@ def _from_file(path: Path) -> Scenario:
         exec(compile(source, str(path), "exec", optimize=0), module.__dict__)
     except SyntaxError as error:
         raise BadInput(f"{path}, line {error.lineno}: {error.msg}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = _line_in(error, path)
         raise BadInput(f"{path}, line {line}: {type(error).__name__}: {error}") from error
     scenarios = [thing for thing in vars(module).values() if isinstance(thing, Scenario)]
@@ -166,9 +167,16 @@ def _monitors(result: Result) -> dict[str, list[dict[str, object]]]:
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON in one go: the file is either whole or not there."""
+    text = json.dumps(content, indent=2) + "\n"
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_text(text, encoding="utf-8")  # a device or a link must stay what it is
+        return
     scratch = path.with_name(path.name + ".part")
-    scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    scratch.replace(path)
+    try:
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 @attrs.frozen
@@ -195,9 +203,21 @@ def save_run(folder: Path, scenario_name: str, result: Result, content: dict[str
     """Write a run into a folder, in one go; an earlier run there is replaced."""
     scratch = folder.with_name(folder.name + ".part")
     shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        _save(scratch, folder, scenario_name, result, content)
+    except OSError as error:
+        raise BadInput(f"--save {folder}: cannot be written ({error.strerror})") from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _save(
+    scratch: Path, folder: Path, scenario_name: str, result: Result, content: dict[str, object]
+) -> None:
     scratch.mkdir(parents=True)
+    path = Path(scenario_name)
     again = {
-        "scenario_file": scenario_name,
+        "scenario_file": str(path.resolve()) if path.is_file() else scenario_name,
         "scenario_sha256": _digest(scenario_name),
         "settings": settings_as_text(result.settings),
         "level": result.journal.level.name.lower(),
@@ -235,7 +255,7 @@ def read_run(folder: Path) -> SavedRun:
             again["scenario_file"],
             dict(again["settings"]),
             int(content["seed"]),
-            again["level"],
+            Level[again["level"].upper()].name.lower(),
             f"{content['fingerprint']['level']}:{content['fingerprint']['value']}",
             again["scenario_sha256"],
             content["version"],

@@ -25,10 +25,10 @@ from crmsim.kernel.simulation import Simulation
 from crmsim.kernel.watch import Statistics
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.settings import read_settings
-from crmsim.lab.settle import Quiet
+from crmsim.lab.settle import Quiet, set_aside
 from crmsim.network.topology import CRM_CHANNELS, Topology
 from crmsim.trace.journal import Fingerprint, Journal
-from crmsim.trace.kinds import Level
+from crmsim.trace.kinds import KINDS, Level
 
 __all__ = ["Result", "Scenario", "scenario"]
 
@@ -49,7 +49,8 @@ class Result:
     """What `settle` found; None when the story never settled."""
     error: BaseException | None = None
     """What the story or an actor raised, if anything."""
-    _metrics: Metrics | None = attrs.field(default=None, repr=False)
+    metrics: Mapping[str, object] = attrs.field(factory=dict, repr=False)
+    """What the scenario measures, by name."""
 
     @property
     def journal(self) -> Journal:
@@ -60,11 +61,6 @@ class Result:
     def fingerprint(self) -> Fingerprint:
         """The short name of the history."""
         return self.journal.fingerprint
-
-    @property
-    def metrics(self) -> Mapping[str, object]:
-        """What the scenario measures, by name."""
-        return {} if self._metrics is None else self._metrics(self)
 
     @property
     def findings(self) -> list[str]:
@@ -196,18 +192,24 @@ class Scenario:
     ) -> Result:
         stores = {name: site.store for name, site in simulation.sites.items()}
         is_quiet = error is None and land.quiet is not None and land.quiet.is_quiet
-        ending = Ending(simulation.journal, stores, is_quiet)
-        verdicts = tuple((check, judge.finish(ending)) for check, judge in judges)
-        return Result(
-            self.name,
-            settings,
-            simulation.seed,
-            simulation,
-            verdicts,
-            land.quiet,
-            error,
-            self.metrics,
+        ending = Ending(simulation.journal, stores, is_quiet, set_aside(simulation))
+        verdicts = tuple((check, _verdict(judge, ending)) for check, judge in judges)
+        result = Result(
+            self.name, settings, simulation.seed, simulation, verdicts, land.quiet, error
         )
+        if self.metrics is None:
+            return result
+        try:
+            return attrs.evolve(result, metrics=dict(self.metrics(result)))
+        except Exception as failure:
+            return attrs.evolve(result, error=error or failure)
+
+
+def _verdict(judge: Judge, ending: Ending) -> Verdict:
+    """Let a judge speak, unless the journal kept less than it needs to see."""
+    if any(not ending.journal.keeps(KINDS[kind]) for kind in judge.feeds()):
+        return Verdict(Outcome.NOT_JUDGED, 0)
+    return judge.finish(ending)
 
 
 def _is_detached(settings: Any) -> bool:
@@ -226,7 +228,7 @@ def _tell(
         return error
     except CrmsimError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return error
     return None
 

@@ -79,7 +79,7 @@ def _read_text(text: str, kind: Any) -> Any:
     """Read the text of one setting by its type."""
     if get_origin(kind) in (types.UnionType, Union):
         inner = next(arg for arg in get_args(kind) if arg is not type(None))
-        return None if text == "" else _read_text(text, inner)
+        return None if text in ("", "none") else _read_text(text, inner)
     if kind in _READERS:
         return _READERS[kind][0](text)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):

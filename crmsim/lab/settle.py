@@ -7,10 +7,11 @@ last change. Only then can final states be compared: before that, systems legiti
 
 import attrs
 
+from crmsim.applications.status import Distribution
 from crmsim.kernel.simulation import Simulation
 from crmsim.units import Duration, hours
 
-__all__ = ["Quiet", "settle", "what_moves"]
+__all__ = ["Quiet", "set_aside", "settle", "what_moves"]
 
 LOOK_EVERY: Duration = hours(6)
 """How often one looks whether all is quiet."""
@@ -67,11 +68,26 @@ def what_moves(simulation: Simulation) -> list[str]:
         for laptop, lying in site.store.table("site queues").items():
             if lying.contents:
                 moving.append(f"{name}: {len(lying.contents)} lie ready for {laptop}")
+        actor = simulation.actor(name) if site.seats else None
+        for attribute, what in (("left_to_write", "to write"), ("left_to_ship", "to ship")):
+            left = getattr(actor, attribute, 0)
+            if left:
+                moving.append(f"{name}: {left} still {what}")
         for table in ("outbox", "inbox"):
             count = len(site.store.table(table))
             if count:
                 moving.append(f"{name}: {count} in the {table}")
     return moving
+
+
+def set_aside(simulation: Simulation) -> frozenset[str]:
+    """Return the orders that wait for a person: the ERP refused them and somebody must decide."""
+    return frozenset(
+        record.document.order.reference
+        for site in simulation.topology.sites("crm")
+        for record in simulation.store(site).table("orders").values()
+        if record.distribution is Distribution.ERROR
+    )
 
 
 def _sessions(simulation: Simulation) -> dict[str, int]:

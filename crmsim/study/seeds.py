@@ -53,7 +53,7 @@ class Job:
 def _one(job: Job, seed: int) -> dict[str, Any]:
     """Run one seed, in a process of the pool."""
     scenario = load_scenario(job.scenario)
-    settings = read_settings(scenario.settings, job.settings, "--set")
+    settings = read_settings(scenario.settings, job.settings, "settings")
     began = perf_counter()
     result = scenario.run_with(settings, seed=seed, level=job.level)
     told = run_as_json(result, perf_counter() - began)

@@ -104,9 +104,10 @@ class CrmEnterprise(Actor):
         """Store the changes of a laptop durably, in order, then receipt them."""
         queue = site_queue(message.site)
         expected = self.store.get("received", message.site, 0) + 1
+        guarded = self._guarantees.dedup and self._guarantees.receipts
         with self.commit() as change:
             for bdoc in message.changes:
-                if self._guarantees.dedup and bdoc.number > expected:
+                if guarded and bdoc.number > expected:
                     break  # an earlier one is still missing: take nothing out of order
                 if self._inbound.store(change, queue, Luw(bdoc.message, bdoc)):
                     change.put("received", message.site, bdoc.number)
@@ -169,12 +170,12 @@ class CrmEnterprise(Actor):
     def _execute(self, change: Change, queue: str, luw: Luw) -> bool:
         body = luw.body
         if isinstance(body, SyncBDoc):
-            return self._validate(change, luw, body)
+            return self._validate(change, queue, luw, body)
         assert isinstance(body, BapiResult | BapiDelivery)
         self._take_news(change, body)
         return True
 
-    def _validate(self, change: Change, luw: Luw, bdoc: SyncBDoc) -> bool:
+    def _validate(self, change: Change, queue: str, luw: Luw, bdoc: SyncBDoc) -> bool:
         """Decide on a change of a laptop: accept, refuse or park it."""
         number = self.store.get("numbers", bdoc.order.guid)
         if number is None or not self._guarantees.dedup:
@@ -184,9 +185,14 @@ class CrmEnterprise(Actor):
         if bdoc.task is Task.INSERT:
             self._confirm(change, bdoc, record.document)  # the same document once more
             return True
+        released = _released_queue(number)
         if record.distribution is Distribution.TO_BE:
             parked = self.store.get("parked", number, ())
             change.put("parked", number, (*parked, luw))
+            change.note(PARKED, luw.luw, document=number)
+            return False
+        if queue != released and self.store.get(InboundQueues.TABLE, released):
+            self._inbound.take_back(change, released, luw)  # behind those that were parked before
             change.note(PARKED, luw.luw, document=number)
             return False
         reason = why_not_change(record.document)
@@ -220,7 +226,7 @@ class CrmEnterprise(Actor):
         change.note(
             COMMITTED, order.reference, guid=order.guid, number=number, version=order.version
         )
-        change.note(DISTRIBUTED, number, status=status.name)
+        change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
         luw = f"crm/{number}/{order.version}"
         self._outbound.enqueue(change, upload_queue(number), luw, _bapi(order, number))
 
@@ -250,9 +256,12 @@ class CrmEnterprise(Actor):
         """End the distribution of an order; what was parked behind it goes on."""
         event = DistributionEvent.ACCEPTED if news.is_booked else DistributionEvent.REFUSED
         status = next_status(record.distribution, event)
-        change.note(DISTRIBUTED, news.number, status=status.name)
+        order = record.document.order
+        change.note(
+            DISTRIBUTED, news.number, status=status.name, guid=order.guid, version=news.version
+        )
         for luw in self.store.get("parked", news.number, ()):
-            self._inbound.take_back(change, f"PARKED_{news.number}", luw)
+            self._inbound.take_back(change, _released_queue(news.number), luw)
         change.delete("parked", news.number)
         fate = Fate.BOOKED if news.is_booked else Fate.REFUSED
         if record.document.fate is Fate.SHIPPED:
@@ -273,6 +282,11 @@ def _bapi(order: SalesOrder, number: str) -> BapiOrder:
         order.version,
         order.is_provisional,
     )
+
+
+def _released_queue(number: str) -> str:
+    """Return the queue of changes that were parked behind a distribution and go on now."""
+    return f"RELEASED_{number}"
 
 
 def _place(site: str, place: int) -> str:

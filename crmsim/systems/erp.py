@@ -10,7 +10,7 @@ from decimal import Decimal
 import attrs
 
 from crmsim.applications.logistics import ship_time_ns
-from crmsim.applications.pricing import net_value
+from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.chance import Distribution as Chances
 from crmsim.chance import word_of
 from crmsim.formats.bapi import BapiDelivery, BapiOrder, BapiResult
@@ -133,6 +133,7 @@ class Erp(Actor):
             rep=order.rep,
             items=len(order.items),
             value=str(booked.net_value),
+            planned=-1 if order.delivery_block else self._ship_days.get(order.reference, -1),
         )
         self._answer(change, BapiResult(order.number, order.version, True), luw)
         change.then(lambda: self._plan_shipping(key, booked))
@@ -164,6 +165,16 @@ class Erp(Actor):
             self._outbound.enqueue(change, delta_queue(number), luw, BapiDelivery(number, day))
 
     @property
+    def left_to_ship(self) -> int:
+        """How many booked orders the warehouse still has to ship."""
+        return sum(
+            row.shipped_day is None
+            and not row.order.delivery_block
+            and row.order.reference in self._ship_days
+            for row in self.orders
+        )
+
+    @property
     def orders(self) -> list[ErpOrder]:
         """Everything that is booked."""
         return list(self.store.table("orders").values())
@@ -171,4 +182,4 @@ class Erp(Actor):
     @property
     def total(self) -> Decimal:
         """What all booked items are worth, exactly."""
-        return sum((booked.net_value for booked in self.orders), Decimal(0))
+        return exact_sum(booked.net_value for booked in self.orders)

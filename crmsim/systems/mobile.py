@@ -133,6 +133,11 @@ class MobileClient(Actor):
         self._guarantees = guarantees
         self._session: Session | None = None
 
+    @property
+    def left_to_write(self) -> int:
+        """How many entries of the diary are still to be written."""
+        return len(self._diary) - int(self.store.get("rep", "written", 0))
+
     def started(self) -> None:
         """Go on with the diary and the sessions that are still to come."""
         self._plan_writing()
@@ -381,6 +386,10 @@ class MobileClient(Actor):
     def receipted(self, message: UploadReceipt, sender: Address[Upload]) -> None:
         """Empty the outbox of what CRM holds durably."""
         if self._expected(message, Upload) is None:
+            return
+        outbox = self.store.table("outbox")
+        if not any(number in outbox for number in message.numbers):
+            self._break_off("the server took nothing")
             return
         self._forget(list(message.numbers))
         self._send_next()

@@ -91,6 +91,8 @@ class OutboundQueues:
         """(queue, serial) -> what the attempt at this LUW is doing; not durable."""
         self._unsafe: set[tuple[str, int]] = set()
         """(queue, serial) of LUWs whose commit is not written yet; they must not leave."""
+        self._ending: set[str] = set()
+        """Queues whose head is being taken out by a commit that is not written yet."""
 
     def started(self) -> None:
         """Try every head again after a crash."""
@@ -109,6 +111,8 @@ class OutboundQueues:
 
     def go_on(self, queue: str) -> None:
         """Transmit what may be transmitted now: the head, or everything when order is off."""
+        if self._guarantees.in_order and queue in self._ending:
+            return
         luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
         for luw in luws[:1] if self._guarantees.in_order else luws:
             key = (queue, luw.serial)
@@ -157,6 +161,7 @@ class OutboundQueues:
             return  # a second receipt of the same LUW
         after_event(self._status.pop(key), QueueEvent.CONFIRMED)
         left = _without(luws, luw.serial)
+        self._ending.add(receipt.queue)
         with self._actor.commit() as change:
             if left:
                 change.put(self.TABLE, receipt.queue, left)
@@ -164,7 +169,11 @@ class OutboundQueues:
                 change.delete(self.TABLE, receipt.queue)
             change.note(ENDED, luw.luw, queue=receipt.queue, serial=luw.serial)
             change.note(CLEARED, luw.luw, queue=receipt.queue)
-            change.then(lambda: self.go_on(receipt.queue))
+            change.then(lambda: self._ended(receipt.queue))
+
+    def _ended(self, queue: str) -> None:
+        self._ending.discard(queue)
+        self.go_on(queue)
 
 
 class InboundQueues:
@@ -243,6 +252,8 @@ class InboundQueues:
         self._go_on()
 
     def _line_up(self, queue: str) -> None:
+        if self._guarantees.in_order and any(running == queue for running, _ in self._running):
+            return  # its head is still being worked on, or taken out by a commit in the making
         luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
         for luw in luws[:1] if self._guarantees.in_order else luws:
             key = (queue, luw.serial)
