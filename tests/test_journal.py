@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from crmsim import Journal, Level
+from crmsim import Journal, Level, Link
+from crmsim.chance import Constant
 from crmsim.errors import BadInput
 from crmsim.trace import kinds
 from crmsim.trace.journal import first_difference
@@ -56,7 +57,7 @@ def test_a_fingerprint_does_not_depend_on_when_it_was_asked_for():
 
 def test_moving_one_message_by_a_nanosecond_changes_the_fingerprint(monkeypatch):
     def run(shift):
-        world = pair(sends(5), Echo)
+        world = pair(sends(5), Echo, Link(latency=Constant(0.01), corrupt=1e-9))
         if shift:
             carry = type(world.fabric.lines["a", "b"]).carry
             calls = itertools.count()

@@ -29,7 +29,7 @@ import trio
 from crmsim.chance import MASK, ODD_A, ODD_B, TURN, Stream, field_names
 from crmsim.errors import BadMessage, BadValue
 from crmsim.kernel.durable import Change, Store
-from crmsim.kernel.message import Address, is_message, refuse
+from crmsim.kernel.message import Address, is_counted, is_message, refuse
 from crmsim.network.fabric import LOW_24
 from crmsim.trace.kinds import Kind
 
@@ -73,6 +73,8 @@ class Actor:
 
     handlers: ClassVar[dict[type, tuple[str, bool]]] = {}
     """Message type -> (name of the method, whether it is async)."""
+    accepts: ClassVar[dict[type, bool]] = {}
+    """Every message type it takes -> whether equal sendings of it are counted."""
     plain: ClassVar[dict[type, Callable[..., None]]] = {}
     """Message type -> handler that is no coroutine, which the schedule may call directly."""
     has_life: ClassVar[bool] = False
@@ -102,6 +104,8 @@ class Actor:
         for kind in cls.receives:
             if not is_message(kind):
                 raise BadMessage(f"{cls.__name__}.receives names {kind.__name__}, no message")
+        kinds = dict.fromkeys((*cls.handlers, *cls.receives))
+        cls.accepts = {kind: is_counted(kind) for kind in kinds}
 
     def started(self) -> None:
         """Take up work on the durable state; called at every start and restart."""
@@ -169,18 +173,20 @@ class Actor:
             to = self._seat.own(to, message)
             if to is None:
                 return  # the site crashed: nothing that this object does has an effect
-        if message.__class__ not in to.accepts:
+        counted = to.accepts.get(type(message))
+        if counted is None:
             raise refuse(message, self.name, to.name)
-        x = (message.__identity__() ^ to.key) * ODD_A  # type: ignore[attr-defined]
-        if attempt is None and message.__counted__:  # type: ignore[attr-defined]
-            attempt = to.count(message.__identity__())  # type: ignore[attr-defined]
+        identity = message.__identity__()  # type: ignore[attr-defined]
+        x = (identity ^ to.key) * ODD_A
+        if attempt is None and counted:
+            attempt = to.count(identity)
         if attempt:
             x ^= attempt * ODD_B
         y = ((x ^ (x >> 64)) & MASK) * TURN
         word = (y ^ (y >> 64)) & MASK
         quick = to.quick
         if quick is None or word & LOW_24 < to.loss_24:
-            self._seat.send_carefully(to, message, attempt or 0, word)
+            self._seat.send_carefully(to, message, identity, attempt or 0, word)
             return
         schedule = to.schedule
         due_ns = schedule.now_ns + quick(word)

@@ -12,6 +12,7 @@ arithmetic, because rounding a deadline down by one nanosecond would make trio a
 import contextvars
 import gc
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -92,7 +93,7 @@ class VirtualClock(trio.abc.Clock):
         on_still: Callable[[int], None],
     ) -> None:
         self.schedule = schedule
-        self.urgent: list[Callable[[], None]] = []
+        self.urgent: deque[Callable[[], None]] = deque()
         """What must happen before any due action: coroutines that trio wants to cancel."""
         self.pause_point: Callable[[int], None] | None = None
         """Called with its moment before every action, and before a jump to a deadline of trio's,
@@ -122,7 +123,8 @@ class VirtualClock(trio.abc.Clock):
             interruption, self.interruption = self.interruption, None
             self._on_error((self.schedule.now_ns, 0, _nothing, None, None, 0, 0), interruption)
         if self.urgent:
-            self._context.run(self.urgent.pop(0))
+            while self.urgent:
+                self._context.run(self.urgent.popleft())
             return 0
         if self.is_closed:
             return 0

@@ -11,7 +11,6 @@ everything that is not in its store is gone: memory, timers, mailboxes, question
 """
 
 import enum
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -101,7 +100,7 @@ class Store:
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[Any, Any]] = {}
-        self._unsafe: deque[Change] = deque()
+        self._unsafe: list[Change] = []
 
     def table(self, name: str) -> Mapping[Any, Any]:
         """Return a read-only view of a table, in order of first insertion."""
@@ -125,7 +124,7 @@ class Store:
 
     def harden(self, change: Change) -> None:
         """Take a change as written; changes become durable in the order they were applied."""
-        first = self._unsafe.popleft()
+        first = self._unsafe.pop(0)
         assert first is change, "commits of one site become durable in order"
         change.undo.clear()
 

@@ -251,7 +251,7 @@ class Life:
         self._take_seat()
         kind = type(self.actor)
         self._names = kind.handlers
-        self.accepts = frozenset(kind.handlers) | frozenset(kind.receives)
+        self.accepts = kind.accepts
         self.mailbox = Mailbox(kind.mailbox_bound)
         self._plain = kind.plain if simulation.is_detached else NOBODY
         self.direct = NOBODY
@@ -389,7 +389,8 @@ class Life:
             )
         body.waits_for = reason
         if body.is_detached:
-            return await body.check(await _suspend())
+            value = await _suspend()
+            return await body.check(value) if value is CRASH or value is CANCEL else value
         return await body.check(await trio.lowlevel.wait_task_rescheduled(self._abort_attached))
 
     def _abort(self, raise_cancel: Any) -> trio.lowlevel.Abort:

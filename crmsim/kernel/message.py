@@ -23,7 +23,7 @@ from crmsim.network.link import Link
 if TYPE_CHECKING:
     from crmsim.kernel.seat import Seat
 
-__all__ = ["INSIDE", "Address", "is_message", "message", "refuse", "size_of"]
+__all__ = ["INSIDE", "Address", "is_counted", "is_message", "message", "refuse", "size_of"]
 
 C = TypeVar("C", bound=type)
 HEADER_BYTES = 40
@@ -74,6 +74,11 @@ def message(cls: C | None = None, *, about: tuple[str, ...] | None = None) -> An
 def is_message(thing: type) -> bool:
     """Say whether a class was made by `@message`."""
     return hasattr(thing, "__identity__")
+
+
+def is_counted(kind: type) -> bool:
+    """Say whether equal sendings of a message type are told apart by counting them."""
+    return bool(getattr(kind, "__counted__", True))
 
 
 def _identity(cls: type, names: tuple[str, ...], *, check_hash: bool) -> Callable[[Any], int]:
@@ -239,7 +244,8 @@ class Address(Generic[M_contra]):
         self.owner = owner
         self.target = target
         self.line = line
-        self.accepts: frozenset[type] = target.accepts
+        self.accepts: dict[type, bool] = target.accepts
+        """Message type -> whether equal sendings are counted."""
         noted = owner.simulation.notes_deliveries
         self.deliver: Callable[[Any], None] = target.deliver_noted if noted else target.deliver
         self.schedule = owner.simulation.schedule
@@ -285,7 +291,7 @@ class Address(Generic[M_contra]):
         self.seen[identity] = attempt + 1
         return attempt
 
-    def asking(self, number: int, answers: frozenset[type]) -> "Address[Any]":
+    def asking(self, number: int, answers: dict[type, bool]) -> "Address[Any]":
         """Return a copy whose way back answers question `number` of the owner."""
         if self.seen is None:
             self.seen = {}  # the copy counts with it

@@ -11,8 +11,8 @@ from crmsim.chance import ODD_A, Stream
 from crmsim.errors import BadValue, NoRoute, TimedOut, Unreachable
 from crmsim.kernel.durable import Change, CrashPoint
 from crmsim.kernel.life import EXPIRED, NOBODY, Life, Timer
-from crmsim.kernel.message import INSIDE, Address, is_message, refuse
-from crmsim.network.fabric import Arrival, Line, Loss
+from crmsim.kernel.message import INSIDE, Address, is_counted, is_message, refuse
+from crmsim.network.fabric import LOW_24, Arrival, Line, Loss
 from crmsim.trace.kinds import DELIVERED, DUPLICATED, FIRED, HELD, LOST, SENT, Kind
 
 __all__ = ["Seat"]
@@ -79,7 +79,7 @@ class Seat(Life):
         self._must_be_reachable(to)
         self._ask_count += 1
         self.asked = self._ask_count
-        self.actor.send(to.asking(self.asked, frozenset({expect})), message)
+        self.actor.send(to.asking(self.asked, {expect: is_counted(expect)}), message)
         self._token += 1
         if timeout_ns is not None:
             self._alarm(timeout_ns, EXPIRED)
@@ -132,22 +132,34 @@ class Seat(Life):
     def deliver(self, action: Any) -> None:
         """Take a message off the line: the road of nearly every message."""
         message, address = action[3], action[4]
-        handler = self.direct.get(message.__class__)
-        if handler is not None and action[6] == address.epoch:
-            self.cause = action[5]
-            handler(self.actor, message, address.reply)
-        elif self._passes(action):
+        if action[6] == address.epoch:
+            handler = self.direct.get(type(message))
+            if handler is not None:
+                self.cause = action[5]
+                handler(self.actor, message, address.reply)
+                return
+            if self.direct is not NOBODY and not self.mailbox.waiting:
+                self.simulation.other_count += 1
+                self.direct = NOBODY
+                self.body.resume(action, self.simulation)
+                return
+        if self._passes(action):
             self._accept(action, always=False)
 
     def deliver_noted(self, action: Any) -> None:
         """Take a message off the line and write that down."""
-        if not self._passes(action):
-            return
         message, address = action[3], action[4]
+        if (action[6] != address.epoch or not self.alive) and not self._passes(action):
+            return
         cause = self.simulation.journal.note_passage(
-            self.schedule.now_ns, DELIVERED, address, message, action[5], 0
+            self.schedule.now_ns, DELIVERED, address, message, action[5], 0, 0
         )
-        self._accept((*action[:5], cause, action[6]), always=False)
+        handler = self.direct.get(type(message))
+        if handler is None:
+            self._accept((*action[:5], cause, action[6]), always=False)
+        else:
+            self.cause = cause
+            handler(self.actor, message, address.reply)
 
     def _accept(self, action: Any, *, always: bool) -> None:
         """Handle an action now, or let it wait in the mailbox."""
@@ -233,32 +245,37 @@ class Seat(Life):
 
     # --- sending ---
 
-    def send_carefully(self, to: Any, message: Any, attempt: int, word: int) -> None:
+    def send_carefully(self, to: Any, message: Any, identity: int, attempt: int, word: int) -> None:
         """Send with a trace, or over a line that does more than delay."""
         line = to.line
         if self.draws is not None and line.lucky:
             self.draws.append(word)
         schedule = self.schedule
         now_ns = schedule.now_ns
-        fate = line.carry(now_ns, message, word)
-        cause = 0 if self.draws is None else self._note_sent(to, message, attempt, fate)
+        quick = line.quick
+        if quick is not None and word & LOW_24 >= line.loss_24:
+            fate: Any = (quick(word),)
+        else:
+            fate = line.carry(now_ns, message, word)
+        cause = 0
+        if self.draws is not None:
+            cause = self.simulation.journal.note_passage(
+                now_ns, SENT, to, message, self.cause, attempt, identity
+            )
+            if fate.__class__ is not tuple or len(fate) > 1:
+                self._note_fate(to, message, cause, fate)
         if fate.__class__ is not tuple:
             self.simulation.lost_count += 1
             return
         for delay_ns in fate:
             schedule.push(now_ns + delay_ns, to.deliver, message, to, cause, line.stamp)
 
-    def _note_sent(self, to: Any, message: Any, attempt: int, fate: Any) -> int:
-        cause = self.simulation.journal.note_passage(
-            self.schedule.now_ns, SENT, to, message, self.cause, attempt
-        )
-        if fate.__class__ is not tuple or len(fate) > 1:
-            action = (0, 0, None, message, to, cause, 0)
-            if fate.__class__ is tuple:
-                self._note_way(DUPLICATED, action, {})
-            else:
-                self._note_way(LOST, action, {"reason": fate.value})
-        return cause
+    def _note_fate(self, to: Any, message: Any, cause: int, fate: Any) -> None:
+        action = (0, 0, None, message, to, cause, 0)
+        if fate.__class__ is tuple:
+            self._note_way(DUPLICATED, action, {})
+        else:
+            self._note_way(LOST, action, {"reason": fate.value})
 
     def own(self, address: Any, message: object = None) -> Address[Any]:
         """Return this actor's own address of the actor that a foreign address leads to."""

@@ -360,6 +360,7 @@ class Simulation:
         if self.failure is None and not self.is_closing:
             where = f"{actor!r}{doing} at {show_moment(self.now_ns)}, seed {self.seed}"
             self.failure = explained(hint, where, error)
+            self._close()
             self._root.cancel()
         self.hand_over()
 
@@ -374,6 +375,7 @@ class Simulation:
 
     def _end_with(self, failure: BaseException) -> None:
         self.failure = self.failure or failure
+        self._close()
         self._root.cancel()
         self.hand_over()
 

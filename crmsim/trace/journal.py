@@ -70,8 +70,8 @@ class Way(Protocol):
     target: Any
 
 
-Passage = tuple[int, Kind, Way, Any, int, int]
-"""A message given to a line or taken off it: time, kind, way, message, cause, attempt.
+Passage = tuple[int, Kind, Way, Any, int, int, int]
+"""A message given to a line or taken off it: time, kind, way, message, cause, attempt, identity.
 
 Most events of a run are passages. They are kept as they are and told as an `Event` only when
 somebody reads them, which makes a trace several times cheaper.
@@ -149,13 +149,39 @@ class Journal:
         return self._add(kind, event, number)
 
     def note_passage(
-        self, time_ns: int, kind: Kind, way: Way, message: Any, cause: int, attempt: int
+        self,
+        time_ns: int,
+        kind: Kind,
+        way: Way,
+        message: Any,
+        cause: int,
+        attempt: int,
+        identity: int,
     ) -> int:
-        """Write down that a message was sent or delivered; return the number of the event."""
+        """Write down that a message was sent or delivered; return the number of the event.
+
+        Args:
+            time_ns: Virtual time.
+            kind: `SENT` or `DELIVERED`.
+            way: The address it goes to.
+            message: The message itself; told only when somebody reads the event.
+            cause: For a delivery, the sending: it says all that the message is.
+            attempt: Which try this is.
+            identity: The word of what the message is about; 0 for a delivery.
+        """
         if kind.level > self.level:
             return cause
-        number = len(self._rows) + 1
-        return self._add(kind, (time_ns, kind, way, message, cause, attempt), number)
+        rows = self._rows
+        row = (time_ns, kind, way, message, cause, attempt, identity)
+        rows.append(row)
+        number = len(rows)
+        if number % _HASH_EVERY == 0:
+            self._absorb()
+        if kind.name in self._feeds:
+            event = _told(number, row)
+            for feed in self._feeds[kind.name]:
+                feed(event)
+        return number
 
     def _add(self, kind: Kind, row: "Event | Passage", number: int) -> int:
         self._rows.append(row)
@@ -245,7 +271,7 @@ def _told(number: int, row: "Event | Passage") -> Event:
     """Return a row of the journal as an event."""
     if isinstance(row, Event):
         return row
-    time_ns, kind, way, message, cause, attempt = row
+    time_ns, kind, way, message, cause, attempt, _ = row
     name = type(message).__name__
     if kind is SENT:
         detail: dict[str, object] = {"to": way.target.name, "message": name, "attempt": attempt}
@@ -258,8 +284,8 @@ def _packed(row: "Event | Passage") -> bytes:
     """Return the bytes of a row for the fingerprint: every field counts."""
     if isinstance(row, Event):
         return tuple.__repr__(row).encode()
-    time_ns, kind, way, message, cause, attempt = row
-    return _PACK(time_ns, way.key, message.__identity__(), cause, attempt, kind is SENT)
+    time_ns, kind, way, _, cause, attempt, identity = row
+    return _PACK(time_ns, way.key, identity, cause, attempt, kind is SENT)
 
 
 def _frozen(value: object) -> object:
