@@ -136,12 +136,12 @@ def _money(text: str) -> str:
 def show_crashes(console: Console, crashes: Mapping[str, Mapping[str, int]]) -> None:
     """Print how often each kind of site crashed at each named point."""
     points = list(next(iter(crashes.values()))) if crashes else []
-    table = Table(title="crashes", title_justify="left", title_style="dim", box=None, pad_edge=True)
-    table.add_column("  site")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("  crashes", style="dim")
+    for kind in crashes:
+        table.add_column("laptop" if kind == "mobile" else kind, justify="right")
     for point in points:
-        table.add_column(point, justify="right")
-    for kind, counts in crashes.items():
-        table.add_row(f"  {kind}", *(f"{counts[point]:,}" for point in points))
+        table.add_row(f"    {point}", *(f"{counts[point]:,}" for counts in crashes.values()))
     console.print(table)
 
 
@@ -150,11 +150,17 @@ def show_checks(console: Console, verdicts: tuple[tuple[Check, Verdict], ...]) -
     for check, verdict in verdicts:
         mark, style = MARKS[verdict.outcome]
         judged = f"{verdict.judged:>9,} judged"
-        more = f", {verdict.violations:,} violations" if verdict.violations else ""
+        more = _times(verdict.violations)
         console.print(
             Text(f"  {mark:<11}", style=style) + Text(f"{judged}  {check.name}{more}"),
             soft_wrap=True,
         )
+
+
+def _times(violations: int) -> str:
+    if violations < 2:
+        return " (once)" if violations else ""
+    return f" ({violations:,} times)"
 
 
 def _show_evidence(console: Console, result: Result, check: Check, verdict: Verdict) -> None:

@@ -227,7 +227,7 @@ class CrmEnterprise(Actor):
             COMMITTED, order.reference, guid=order.guid, number=number, version=order.version
         )
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
-        luw = f"crm/{number}/{order.version}"
+        luw = f"order {number} v{order.version}"
         self._outbound.enqueue(change, upload_queue(number), luw, _bapi(order, number))
 
     def _confirm(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
@@ -290,4 +290,4 @@ def _released_queue(number: str) -> str:
 
 
 def _place(site: str, place: int) -> str:
-    return f"{site}<{place}"
+    return f"news {place} for {site}"

@@ -139,7 +139,7 @@ class Erp(Actor):
         change.then(lambda: self._plan_shipping(key, booked))
 
     def _answer(self, change: Change, result: BapiResult, luw: Luw) -> None:
-        self._outbound.enqueue(change, delta_queue(result.number), f"erp<{luw.luw}", result)
+        self._outbound.enqueue(change, delta_queue(result.number), f"booking of {luw.luw}", result)
 
     def _plan_shipping(self, key: str, booked: ErpOrder) -> None:
         planned_day = self._ship_days.get(booked.order.reference)
@@ -161,7 +161,7 @@ class Erp(Actor):
             change.note(
                 SHIPPED, booked.order.reference, number=message.key, planned=planned_day, day=day
             )
-            luw = f"erp/{message.key}/delivery"
+            luw = f"delivery of order {message.key}"
             self._outbound.enqueue(change, delta_queue(number), luw, BapiDelivery(number, day))
 
     @property

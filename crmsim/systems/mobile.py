@@ -162,7 +162,7 @@ class MobileClient(Actor):
         local: LocalOrder | None = self.store.get("orders", guid)
         temporary = temporary_number(self.name, number)
         bdoc = SyncBDoc(
-            f"{self.name}/{number}",
+            f"{self.name} save {number}",
             self.name,
             number,
             Task.INSERT if local is None else Task.UPDATE,
@@ -415,7 +415,7 @@ class MobileClient(Actor):
             for place, content in message.contents:
                 if place > held:
                     change.put("inbox", place, content)
-                    change.note(RECEIVED, f"{self.name}<{place}", queue="inbox")
+                    change.note(RECEIVED, f"news {place} for {self.name}", queue="inbox")
             change.put("rep", "held", last)
             # The request for more is the receipt of what came, so it leaves with this commit.
             session.request = Fetch(self.name, session.number, session.step, 0, last)
@@ -450,7 +450,7 @@ class MobileClient(Actor):
             change.delete("inbox", place)
             change.note(
                 IMPORTED,
-                f"{self.name}<{place}",
+                f"news {place} for {self.name}",
                 position=place,
                 what=type(content).__name__.lower(),
                 guid=guid,
