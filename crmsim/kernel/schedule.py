@@ -21,7 +21,7 @@ Action = tuple[int, int, Callable[[Any], None], Any, Any, int, int]
 LAST = 1 << 62
 """A number that sorts behind every insertion: "when all else of this instant is done"."""
 
-_FEW, _MANY = 3, 48
+_FEW, _MANY = 3, 128
 """Bucket sizes between which the width of a bucket is left alone."""
 _JUDGE_EVERY = 256
 """Buckets between two judgements of the width."""

@@ -7,7 +7,6 @@ nanosecond, or leaving out one draw, changes the fingerprint.
 
 import gzip
 import json
-import struct
 import zlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping
@@ -70,13 +69,12 @@ class Way(Protocol):
     target: Any
 
 
-Passage = tuple[int, Kind, Way, Any, int, int, int]
-"""A message given to a line or taken off it: time, kind, way, message, cause, attempt, identity.
+Passage = tuple[int, Kind, Way, Any, int, int]
+"""A message given to a line or taken off it: time, kind, way, message, cause, attempt.
 
 Most events of a run are passages. They are kept as they are and told as an `Event` only when
 somebody reads them, which makes a trace several times cheaper.
 """
-_PACK = struct.Struct("<qQQQQ?").pack
 
 
 class Journal:
@@ -92,9 +90,11 @@ class Journal:
         self.draw_count = 0
         self._rows: list[Event | Passage] = []
         self._feeds: dict[str, list[Feed]] = {}
-        self._hash = blake2b(digest_size=16)
-        self._draw_hash = blake2b(digest_size=16)
-        self._hashed_count = 0
+        self._words: list[int] = []
+        """Of every passage since the last `_absorb`, six words that say all of it."""
+        self._hashes = {what: blake2b(digest_size=16) for what in ("events", "passages", "draws")}
+        self._fresh: list[Event] = []
+        """Events since the last `_absorb`."""
 
     def __len__(self) -> int:
         """Return how many events there are."""
@@ -146,7 +146,13 @@ class Journal:
             return cause
         number = len(self._rows) + 1
         event = Event(number, time_ns, actor, kind.name, subject, cause, detail)
-        return self._add(kind, event, number)
+        self._fresh.append(event)
+        self._rows.append(event)
+        if number % _HASH_EVERY == 0:
+            self._absorb()
+        for feed in self._feeds.get(kind.name, ()):
+            feed(event)
+        return number
 
     def note_passage(
         self,
@@ -172,9 +178,10 @@ class Journal:
         if kind.level > self.level:
             return cause
         rows = self._rows
-        row = (time_ns, kind, way, message, cause, attempt, identity)
+        row = (time_ns, kind, way, message, cause, attempt)
         rows.append(row)
         number = len(rows)
+        self._words += (2 * number + (kind is SENT), time_ns, way.key, identity, cause, attempt)
         if number % _HASH_EVERY == 0:
             self._absorb()
         if kind.name in self._feeds:
@@ -183,32 +190,22 @@ class Journal:
                 feed(event)
         return number
 
-    def _add(self, kind: Kind, row: "Event | Passage", number: int) -> int:
-        self._rows.append(row)
-        if number % _HASH_EVERY == 0:
-            self._absorb()
-        feeds = self._feeds.get(kind.name)
-        if feeds is not None:
-            event = _told(number, row)
-            for feed in feeds:
-                feed(event)
-        return number
-
     def _absorb(self) -> None:
-        fresh = self._rows[self._hashed_count :]
-        self._hashed_count += len(fresh)
-        self._hash.update(b"".join(map(_packed, fresh)))
-        words = array("Q", self.draws)
-        self.draw_count += len(words)
+        told = "".join(map(tuple.__repr__, self._fresh))
+        self._fresh.clear()
+        self._hashes["events"].update(told.encode())
+        self._hashes["passages"].update(array("Q", self._words).tobytes())
+        self._words.clear()
+        self._hashes["draws"].update(array("Q", self.draws).tobytes())
+        self.draw_count += len(self.draws)
         self.draws.clear()
-        self._draw_hash.update(words.tobytes())
 
     @property
     def fingerprint(self) -> Fingerprint:
         """The fingerprint of all that was written down so far."""
         self._absorb()
-        both = self._hash.digest() + self._draw_hash.digest()
-        return Fingerprint(self.level.name.lower(), blake2b(both, digest_size=16).hexdigest())
+        digests = b"".join(one.digest() for one in self._hashes.values())
+        return Fingerprint(self.level.name.lower(), blake2b(digests, digest_size=16).hexdigest())
 
     def select(
         self, *kinds: str, subject: str | None = None, actor: str | None = None
@@ -271,21 +268,13 @@ def _told(number: int, row: "Event | Passage") -> Event:
     """Return a row of the journal as an event."""
     if isinstance(row, Event):
         return row
-    time_ns, kind, way, message, cause, attempt, _ = row
+    time_ns, kind, way, message, cause, attempt = row
     name = type(message).__name__
     if kind is SENT:
         detail: dict[str, object] = {"to": way.target.name, "message": name, "attempt": attempt}
         return Event(number, time_ns, way.owner.name, kind.name, message.subject, cause, detail)
     detail = {"message": name, "from": way.owner.name}
     return Event(number, time_ns, way.target.name, kind.name, message.subject, cause, detail)
-
-
-def _packed(row: "Event | Passage") -> bytes:
-    """Return the bytes of a row for the fingerprint: every field counts."""
-    if isinstance(row, Event):
-        return tuple.__repr__(row).encode()
-    time_ns, kind, way, _, cause, attempt, identity = row
-    return _PACK(time_ns, way.key, identity, cause, attempt, kind is SENT)
 
 
 def _frozen(value: object) -> object:
