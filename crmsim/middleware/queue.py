@@ -44,7 +44,6 @@ class QueueStatus(enum.Enum):
     READY = "READY"
     RUNNING = "RUNNING"
     CPICERR = "CPICERR"
-    EXECUTED = "EXECUTED"
 
 
 class QueueEvent(enum.Enum):
@@ -52,7 +51,6 @@ class QueueEvent(enum.Enum):
 
     SCHEDULED = "scheduled"
     COMM_FAILED = "communication failed"
-    DONE = "done in the target"
     CONFIRMED = "confirmed"
     ACTIVATED = "activated again"
 
@@ -60,9 +58,7 @@ class QueueEvent(enum.Enum):
 TRANSITIONS: dict[tuple[QueueStatus, QueueEvent], QueueStatus] = {
     (QueueStatus.READY, QueueEvent.SCHEDULED): QueueStatus.RUNNING,
     (QueueStatus.RUNNING, QueueEvent.COMM_FAILED): QueueStatus.CPICERR,
-    (QueueStatus.RUNNING, QueueEvent.DONE): QueueStatus.EXECUTED,
     (QueueStatus.RUNNING, QueueEvent.CONFIRMED): QueueStatus.READY,
-    (QueueStatus.EXECUTED, QueueEvent.CONFIRMED): QueueStatus.READY,
     (QueueStatus.CPICERR, QueueEvent.ACTIVATED): QueueStatus.READY,
     (QueueStatus.CPICERR, QueueEvent.CONFIRMED): QueueStatus.READY,
 }

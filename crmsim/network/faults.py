@@ -10,7 +10,7 @@ passed). There is no default, because each surprises somebody.
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Protocol
 
 import attrs
 
@@ -36,6 +36,21 @@ def _numbers(value: int | tuple[int, ...]) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(value)
 
 
+class _TwoGroups(Protocol):
+    @property
+    def ours(self) -> tuple[str, ...]: ...
+    @property
+    def theirs(self) -> tuple[str, ...]: ...
+    @property
+    def one_way(self) -> bool: ...
+
+
+def _between(fault: _TwoGroups, source: str, target: str) -> bool:
+    forth = source in fault.ours and target in fault.theirs
+    back = source in fault.theirs and target in fault.ours
+    return forth or (back and not fault.one_way)
+
+
 @attrs.frozen
 class Partition:
     """No line works between two groups of sites: a broken cable, a wrong firewall rule."""
@@ -48,9 +63,7 @@ class Partition:
 
     def covers(self, source: str, target: str) -> bool:
         """Say whether the line from `source` to `target` is cut."""
-        forth = source in self.ours and target in self.theirs
-        back = source in self.theirs and target in self.ours
-        return forth or (back and not self.one_way)
+        return _between(self, source, target)
 
 
 @attrs.frozen
@@ -80,9 +93,7 @@ class Hold:
 
     def covers(self, source: str, target: str) -> bool:
         """Say whether the line from `source` to `target` is held."""
-        forth = source in self.ours and target in self.theirs
-        back = source in self.theirs and target in self.ours
-        return forth or (back and not self.one_way)
+        return _between(self, source, target)
 
 
 @attrs.frozen
@@ -101,9 +112,7 @@ class Slow:
 
     def covers(self, source: str, target: str) -> bool:
         """Say whether the line from `source` to `target` is slow."""
-        forth = source in self.ours and target in self.theirs
-        back = source in self.theirs and target in self.ours
-        return forth or (back and not self.one_way)
+        return _between(self, source, target)
 
 
 @attrs.frozen

@@ -14,17 +14,15 @@ from crmsim.applications.status import Distribution, DistributionEvent, OrderRec
 from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.sales import SalesOrder
 from crmsim.chance import Distribution as Chances
-from crmsim.chance import word_of
 from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bapi import BapiDelivery, BapiOrder, BapiResult
 from crmsim.formats.bdoc import SyncBDoc, Task, Update
-from crmsim.kernel.actor import Actor, handles
+from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.middleware.queue import Luw, RetryPolicy, site_queue, upload_queue
-from crmsim.systems.qrfc import Executed, Guarantees, InboundQueues, OutboundQueues, RetryDue
+from crmsim.systems.qrfc import Guarantees, InboundQueues, QueuePartner
 from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
-from crmsim.systems.wire import Receipt, Transfer
 from crmsim.trace.kinds import (
     CLEARED,
     COMMITTED,
@@ -51,7 +49,7 @@ class SiteQueue:
     contents: tuple[tuple[int, Content], ...] = ()
 
 
-class CrmEnterprise(Actor):
+class CrmEnterprise(QueuePartner):
     """CRM Enterprise as one actor that never waits in a handler.
 
     Args:
@@ -72,22 +70,8 @@ class CrmEnterprise(Actor):
         policy: RetryPolicy,
         guarantees: Guarantees,
     ) -> None:
+        super().__init__(erp, service_s, work_processes, policy, guarantees)
         self._laptops = laptops
-        self._service_s = service_s
-        self._guarantees = guarantees
-        self._outbound = OutboundQueues(self, erp, policy, guarantees)
-        self._inbound = InboundQueues(
-            self, work_processes, self._service_ns, self._execute, guarantees
-        )
-
-    def started(self) -> None:
-        """Take up all queues on the durable state."""
-        self._inbound.started()
-        self._outbound.started()
-
-    def _service_ns(self, luw: Luw) -> int:
-        u = self.luck("service time").uniform(word_of(luw.luw))
-        return int(self._service_s.at(u) * 1e9)
 
     # --- sessions of laptops ---
 
@@ -143,31 +127,10 @@ class CrmEnterprise(Actor):
         change.put("site queues", site, SiteQueue(place, (*lying.contents, (place, content))))
         change.note(ENQUEUED, _place(site, place), queue=site_queue(site) + " out")
 
-    # --- the ERP's side ---
-
-    @handles(Transfer)
-    def transferred(self, message: Transfer, sender: Address[Receipt]) -> None:
-        """Take a LUW of the ERP."""
-        self._inbound.transferred(message, sender)
-
-    @handles(Receipt)
-    def receipted(self, message: Receipt, sender: Address[Transfer]) -> None:
-        """The ERP holds a LUW durably."""
-        self._outbound.receipted(message)
-
-    @handles(RetryDue)
-    def retry(self, message: RetryDue, sender: object) -> None:
-        """No receipt of the ERP came in time."""
-        self._outbound.retry(message)
-
     # --- the work ---
 
-    @handles(Executed)
-    def executed(self, message: Executed, sender: object) -> None:
-        """A work process is done with a LUW."""
-        self._inbound.executed(message)
-
-    def _execute(self, change: Change, queue: str, luw: Luw) -> bool:
+    def execute(self, change: Change, queue: str, luw: Luw) -> bool:
+        """Validate a change of a laptop, or take over what the ERP says."""
         body = luw.body
         if isinstance(body, SyncBDoc):
             return self._validate(change, queue, luw, body)

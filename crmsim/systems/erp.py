@@ -12,14 +12,12 @@ import attrs
 from crmsim.applications.logistics import ship_time_ns
 from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.chance import Distribution as Chances
-from crmsim.chance import word_of
 from crmsim.formats.bapi import BapiDelivery, BapiOrder, BapiResult
-from crmsim.kernel.actor import Actor, handles
+from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
-from crmsim.kernel.message import Address, message
+from crmsim.kernel.message import message
 from crmsim.middleware.queue import Luw, RetryPolicy, delta_queue
-from crmsim.systems.qrfc import Executed, Guarantees, InboundQueues, OutboundQueues, RetryDue
-from crmsim.systems.wire import Receipt, Transfer
+from crmsim.systems.qrfc import Guarantees, QueuePartner
 from crmsim.trace.kinds import BOOKED, SHIPPED
 from crmsim.units import days
 
@@ -46,7 +44,7 @@ class ErpOrder:
         return net_value(self.order.items)
 
 
-class Erp(Actor):
+class Erp(QueuePartner):
     """The ERP system as one actor that never waits in a handler.
 
     Args:
@@ -67,46 +65,17 @@ class Erp(Actor):
         policy: RetryPolicy,
         guarantees: Guarantees,
     ) -> None:
+        super().__init__(crm, service_s, work_processes, policy, guarantees)
         self._ship_days = ship_days
-        self._service_s = service_s
-        self._guarantees = guarantees
-        self._outbound = OutboundQueues(self, crm, policy, guarantees)
-        self._inbound = InboundQueues(
-            self, work_processes, self._service_ns, self._execute, guarantees
-        )
 
     def started(self) -> None:
         """Take up all queues and the warehouse's plan on the durable state."""
         for key, booked in self.store.table("orders").items():
             self._plan_shipping(key, booked)
-        self._inbound.started()
-        self._outbound.started()
+        super().started()
 
-    def _service_ns(self, luw: Luw) -> int:
-        u = self.luck("service time").uniform(word_of(luw.luw))
-        return int(self._service_s.at(u) * 1e9)
-
-    @handles(Transfer)
-    def transferred(self, message: Transfer, sender: Address[Receipt]) -> None:
-        """Take a LUW of CRM."""
-        self._inbound.transferred(message, sender)
-
-    @handles(Receipt)
-    def receipted(self, message: Receipt, sender: Address[Transfer]) -> None:
-        """CRM holds a LUW durably."""
-        self._outbound.receipted(message)
-
-    @handles(RetryDue)
-    def retry(self, message: RetryDue, sender: object) -> None:
-        """No receipt of CRM came in time."""
-        self._outbound.retry(message)
-
-    @handles(Executed)
-    def executed(self, message: Executed, sender: object) -> None:
-        """A work process is done with a LUW."""
-        self._inbound.executed(message)
-
-    def _execute(self, change: Change, queue: str, luw: Luw) -> bool:
+    def execute(self, change: Change, queue: str, luw: Luw) -> bool:
+        """Book an order or a change of it, or refuse it."""
         order = luw.body
         assert isinstance(order, BapiOrder)
         held: ErpOrder | None = self.store.get("orders", order.number)

@@ -9,19 +9,21 @@ What is in the queues is durable. Which head is being tried is not: after a cras
 tried again, and the target drops what it knows already.
 """
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from crmsim.kernel.actor import Actor
+from crmsim.chance import Distribution, word_of
+from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import Luw, QueueEvent, QueueStatus, RetryPolicy, after_event
 from crmsim.systems.wire import Receipt, Transfer
 from crmsim.trace.kinds import BEGUN, CLEARED, EFFECTED, ENDED, ENQUEUED, FAILED, RECEIVED, RETRIED
 
-__all__ = ["Executed", "Guarantees", "InboundQueues", "OutboundQueues", "RetryDue"]
+__all__ = ["Executed", "Guarantees", "InboundQueues", "OutboundQueues", "QueuePartner", "RetryDue"]
 
 
 @attrs.frozen
@@ -296,3 +298,63 @@ class InboundQueues:
     def _finished(self, queue: str, serial: int) -> None:
         self._running.pop((queue, serial), None)
         self._arrived(queue)
+
+
+class QueuePartner(Actor, abc.ABC):
+    """A system at one end of queued calls: the handlers that both ends share.
+
+    Args:
+        partner: The name of the actor at the other end.
+        service_s: How long the work on a LUW takes, in seconds.
+        work_processes: How many LUWs are executed at the same time.
+        policy: When a LUW is transmitted again.
+        guarantees: What is switched on.
+    """
+
+    def __init__(
+        self,
+        partner: str,
+        service_s: Distribution,
+        work_processes: int,
+        policy: RetryPolicy,
+        guarantees: Guarantees,
+    ) -> None:
+        self._service_s = service_s
+        self._guarantees = guarantees
+        self._outbound = OutboundQueues(self, partner, policy, guarantees)
+        self._inbound = InboundQueues(
+            self, work_processes, self._service_ns, self.execute, guarantees
+        )
+
+    def started(self) -> None:
+        """Take up all queues on the durable state."""
+        self._inbound.started()
+        self._outbound.started()
+
+    def _service_ns(self, luw: Luw) -> int:
+        u = self.luck("service time").uniform(word_of(luw.luw))
+        return int(self._service_s.at(u) * 1e9)
+
+    @abc.abstractmethod
+    def execute(self, change: Change, queue: str, luw: Luw) -> bool:
+        """Do the work of a LUW as part of a commit; False when it was put aside instead."""
+
+    @handles(Transfer)
+    def transferred(self, message: Transfer, sender: Address[Receipt]) -> None:
+        """Take a LUW of the partner."""
+        self._inbound.transferred(message, sender)
+
+    @handles(Receipt)
+    def receipted(self, message: Receipt, sender: Address[Transfer]) -> None:
+        """The partner holds a LUW durably."""
+        self._outbound.receipted(message)
+
+    @handles(RetryDue)
+    def retry(self, message: RetryDue, sender: object) -> None:
+        """No receipt of the partner came in time."""
+        self._outbound.retry(message)
+
+    @handles(Executed)
+    def executed(self, message: Executed, sender: object) -> None:
+        """A work process is done with a LUW."""
+        self._inbound.executed(message)

@@ -87,7 +87,6 @@ class Journal:
     def __init__(self, level: Level = Level.BUSINESS) -> None:
         self.level = level
         self.draws: list[int] = []
-        self.draw_count = 0
         self._rows: list[Event | Passage] = []
         self._feeds: dict[str, list[Feed]] = {}
         self._words: list[int] = []
@@ -197,7 +196,6 @@ class Journal:
         self._hashes["passages"].update(array("Q", self._words).tobytes())
         self._words.clear()
         self._hashes["draws"].update(array("Q", self.draws).tobytes())
-        self.draw_count += len(self.draws)
         self.draws.clear()
 
     @property
