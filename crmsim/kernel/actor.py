@@ -191,7 +191,7 @@ class Actor:
         schedule = to.schedule
         due_ns = schedule.now_ns + quick(word)
         number = schedule.number = schedule.number + 1
-        action = (due_ns, number, to.deliver, message, to, 0, to.stamp)
+        action = (due_ns, number, None, message, to, 0, to.stamp)
         index = due_ns >> schedule.shift
         if index > schedule.end_index:
             try:

@@ -170,7 +170,17 @@ class VirtualClock(trio.abc.Clock):
                         schedule.position = len(bucket) - turn.__length_hint__() - 1
                         return self._budget - left + schedule.position - began
                     schedule.now_ns = action[0]
-                    action[2](action)
+                    if action[2] is None:  # a message: the road of nearly every action
+                        address = action[4]
+                        if action[6] == address.epoch:
+                            seat = address.target
+                            handler = seat.direct.get(type(action[3]))
+                            if handler is not None:
+                                handler(seat.actor, action[3], address.reply)
+                                continue
+                        address.deliver(action)
+                    else:
+                        action[2](action)
             except BaseException as error:
                 schedule.position = len(bucket) - turn.__length_hint__()
                 if not isinstance(error, SiteCrashed):
@@ -195,7 +205,7 @@ class VirtualClock(trio.abc.Clock):
             action = self._next(schedule)
             schedule.now_ns = max(schedule.now_ns, action[0])
             try:
-                action[2](action)
+                (action[2] or action[4].deliver)(action)
             except SiteCrashed:
                 pass
             except BaseException as error:

@@ -15,8 +15,12 @@ from typing import Any, Protocol
 
 __all__ = ["LAST", "Action", "Schedule", "Strategy"]
 
-Action = tuple[int, int, Callable[[Any], None], Any, Any, int, int]
-"""(due_ns, number, perform, what, whom, cause, stamp); `perform` is called with the tuple."""
+Action = tuple[int, int, Callable[[Any], None] | None, Any, Any, int, int]
+"""(due_ns, number, perform, what, whom, cause, stamp).
+
+`perform` is called with the tuple; None stands for handing message `what` to address `whom`, the
+commonest action, which the clock performs itself.
+"""
 
 LAST = 1 << 62
 """A number that sorts behind every insertion: "when all else of this instant is done"."""
@@ -82,7 +86,7 @@ class Schedule:
     def push(
         self,
         due_ns: int,
-        perform: Callable[[Any], None],
+        perform: Callable[[Any], None] | None,
         what: Any = None,
         whom: Any = None,
         cause: int = 0,

@@ -130,20 +130,17 @@ class Seat(Life):
     # --- getting messages ---
 
     def deliver(self, action: Any) -> None:
-        """Take a message off the line: the road of nearly every message."""
-        message, address = action[3], action[4]
-        if action[6] == address.epoch:
-            handler = self.direct.get(type(message))
+        """Take a message off the line, unless the clock could hand it to a plain handler itself."""
+        if action[6] == action[4].epoch and self.direct is not NOBODY and not self.mailbox.waiting:
+            handler = self.direct.get(type(action[3]))
+            self.cause = action[5]
             if handler is not None:
-                self.cause = action[5]
-                handler(self.actor, message, address.reply)
+                handler(self.actor, action[3], action[4].reply)
                 return
-            if self.direct is not NOBODY and not self.mailbox.waiting:
-                self.simulation.other_count += 1
-                self.direct = NOBODY
-                self.body.resume(action, self.simulation)
-                return
-        if self._passes(action):
+            self.simulation.other_count += 1
+            self.direct = NOBODY
+            self.body.resume(action, self.simulation)
+        elif self._passes(action):
             self._accept(action, always=False)
 
     def deliver_noted(self, action: Any) -> None:

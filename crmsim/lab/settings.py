@@ -67,7 +67,8 @@ def setting(
             ends = f"{'-' if low is None else low} to {'-' if high is None else high}"
             raise BadValue(f"{attribute.name} is {value}; it lies in {ends}")
 
-    return attrs.field(default=default, validator=in_range, metadata={"meaning": meaning})
+    told = {"meaning": meaning, "low": low, "high": high}
+    return attrs.field(default=default, validator=in_range, metadata=told)
 
 
 def _types(cls: type) -> dict[str, Any]:
@@ -195,11 +196,22 @@ def describe(cls: type) -> list[tuple[str, str, str, str]]:
         (
             field.name,
             _shown(field.default, kinds[field.name]),
-            _wanted(kinds[field.name]),
+            _wanted(kinds[field.name]) + _range(field.metadata, kinds[field.name]),
             str(field.metadata.get("meaning", "")),
         )
         for field in attrs.fields(cls)
     ]
+
+
+def _range(metadata: Mapping[str, Any], kind: Any) -> str:
+    """Return the range of a setting in words; empty when there is none."""
+    low, high = metadata.get("low"), metadata.get("high")
+    ends = [None if end is None else _shown(end, kind) for end in (low, high)]
+    if ends == [None, None]:
+        return ""
+    if ends[1] is None:
+        return f"; {ends[0]} or more"
+    return f"; {ends[0]} to {ends[1]}" if ends[0] is not None else f"; up to {ends[1]}"
 
 
 def settings_as_json(settings: Any) -> dict[str, object]:
