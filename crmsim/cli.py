@@ -195,23 +195,25 @@ def _is_loose(told: dict[str, Any]) -> bool:
 @commands.command("list")
 @click.argument("folder", default="scenarios")
 def list_scenarios(folder: str) -> int:
-    """List the scenarios of a folder, and those installed, with their questions."""
+    """List the scenarios of a folder, and those installed, with their questions.
+
+    The files of the folder are read, not executed.
+    """
     import importlib.metadata
 
-    from crmsim.lab.runs import ENTRY_POINTS, load_scenario
+    from crmsim.lab.runs import ENTRY_POINTS, load_scenario, question_of
 
     path = Path(folder)
     if not path.is_dir():
         raise BadInput(f"{folder}: no such folder")
-    names = [str(file) for file in sorted(path.glob("*.py"))]
-    names += sorted(entry.name for entry in importlib.metadata.entry_points(group=ENTRY_POINTS))
-    if not names:
+    found = {str(file): question_of(file) for file in sorted(path.glob("*.py"))}
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        found[entry.name] = load_scenario(entry.name).question
+    shown = {name: question for name, question in found.items() if question is not None}
+    if not shown:
         raise BadInput(f"{folder}: holds no scenario file")
-    for name in names:
-        try:
-            click.echo(f"{name}\n    {load_scenario(name).question}")
-        except BadInput as error:
-            click.echo(f"{name}\n    no scenario: {error}")
+    for name, question in shown.items():
+        click.echo(f"{name}\n    {question}")
     return HELD
 
 

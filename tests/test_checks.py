@@ -333,6 +333,25 @@ def test_a_check_that_cannot_see_enough_does_not_judge(level):
     assert "every message takes a permitted way" in idle
 
 
+@pytest.mark.parametrize("method", ["on_saved", "end"])
+def test_a_check_that_raises_accuses_itself_and_nobody_else(method):
+    from crmsim import Check, Judge, Mood
+
+    from .stories import order_book
+
+    def fail(self, thing):
+        raise TypeError("wrong check")
+
+    broken = type("Broken", (Judge,), {method: fail, "__doc__": "Raises."})
+    check = Check("a broken check", Mood.ALWAYS, ("own",), broken)
+    story = attrs.evolve(order_book(), checks=(*ALL_CHECKS, check))
+    result = story.run(seed=1, made_up_orders=10, made_up_days=5)
+    outcomes = {check.name: verdict.outcome for check, verdict in result.verdicts}
+    assert outcomes.pop("a broken check") is Outcome.NOT_JUDGED
+    assert set(outcomes.values()) == {Outcome.HELD}
+    assert "the check 'a broken check' raised this" in result.findings[0]
+
+
 @pytest.mark.fires(whole.CAUSALITY)
 def test_a_history_that_does_not_hang_together():
     check = whole.CAUSALITY

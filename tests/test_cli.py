@@ -144,6 +144,17 @@ def test_list_describe_and_checks(capsys):
     assert "every message goes between systems" in crmsim(capsys, "checks")[1]
 
 
+def test_listing_executes_nothing(capsys, tmp_path):
+    (tmp_path / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\n")
+    (tmp_path / "story.py").write_text(
+        '"""Is it safe?"""\n1 / 0\n@scenario(None)\nasync def story(land, settings): ...\n'
+    )
+    code, out, _ = crmsim(capsys, "list", tmp_path)
+    assert code == 0
+    assert out.splitlines() == [str(tmp_path / "story.py"), "    Is it safe?"]
+    assert not (tmp_path / "sprung").exists()
+
+
 def test_strict_fails_when_a_check_judged_nothing(capsys, tmp_path):
     file = tmp_path / "idle.py"
     file.write_text(

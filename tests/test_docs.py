@@ -97,6 +97,15 @@ def test_python_in_the_readme_runs():
         subprocess.run([sys.executable, "-c", block], cwd=ROOT, check=True, capture_output=True)
 
 
+def test_the_least_scenario_of_the_guide_runs(tmp_path):
+    block = re.findall(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL)[0]
+    (tmp_path / "late.py").write_text(block, encoding="utf-8")
+    result = crmsim.load_scenario(str(tmp_path / "late.py")).run(seed=1).must_hold()
+    assert result.metrics["sync_lag_s_max"] > 10 * 3600
+    [fault] = result.simulation.fabric.faults
+    assert fault.touched > 0
+
+
 def test_every_setting_named_in_the_readme_exists():
     from .stories import order_book
 

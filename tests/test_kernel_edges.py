@@ -411,6 +411,13 @@ def test_small_mistakes_are_told():
     with pytest.raises(ActorFailed, match="time does not go back"):
         pair(Hasty, Sink).run()
 
+    class Floating(Actor):
+        async def run(self):
+            await self.sleep(1.5)
+
+    with pytest.raises(ActorFailed, match=r"whole nanoseconds, e\.g\. seconds\(1\.5\)"):
+        pair(Floating, Sink).run()
+
     class ByName(Actor):
         def started(self):
             self.send("b", Ping(1))

@@ -88,6 +88,8 @@ class Judge:
         self.judged = 0
         self.evidence: list[Evidence] = []
         self.violations = 0
+        self.failure: Exception | None = None
+        """What the judge itself raised, if anything; then it judges nothing."""
 
     def blame(self, text: str, event: Event | None = None) -> None:
         """Record a violation."""

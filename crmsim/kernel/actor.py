@@ -36,7 +36,7 @@ from crmsim.trace.kinds import Kind
 if TYPE_CHECKING:
     from crmsim.kernel.life import Timer
 
-__all__ = ["Actor", "handles"]
+__all__ = ["Actor", "handles", "span_ns"]
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -215,9 +215,7 @@ class Actor:
     @trio.lowlevel.enable_ki_protection
     async def sleep(self, delay_ns: int) -> None:
         """Wait for a span of virtual time; messages wait in the mailbox meanwhile."""
-        if delay_ns < 0:
-            raise BadValue(f"{self.name!r} sleeps {delay_ns} ns; time does not go back")
-        await self._seat.sleep(delay_ns)
+        await self._seat.sleep(span_ns(delay_ns, f"{self.name!r} sleeps"))
 
     @trio.lowlevel.enable_ki_protection
     async def receive(self, timeout_ns: int | None = None) -> Any:
@@ -282,6 +280,19 @@ class Actor:
         """
         async with self._seat.stretch():
             yield
+
+
+def span_ns(span: int, what: str) -> int:
+    """Return a span of virtual time, if it is one.
+
+    Raises:
+        BadValue: it is negative or no whole number of nanoseconds.
+    """
+    if not isinstance(span, int):
+        raise BadValue(f"{what} {span!r}; write whole nanoseconds, e.g. seconds(1.5)")
+    if span < 0:
+        raise BadValue(f"{what} {span} ns; time does not go back")
+    return span
 
 
 def _freeze(value: object) -> object:

@@ -9,6 +9,7 @@ from typing import Any
 
 from crmsim.chance import ODD_A, Stream
 from crmsim.errors import BadValue, NoRoute, TimedOut, Unreachable
+from crmsim.kernel.actor import span_ns
 from crmsim.kernel.durable import Change, CrashPoint
 from crmsim.kernel.life import EXPIRED, NOBODY, Life, Timer
 from crmsim.kernel.message import INSIDE, Address, is_counted, is_message, refuse
@@ -53,8 +54,8 @@ class Seat(Life):
 
     async def receive(self, timeout_ns: int | None) -> Any:
         """See `Actor.receive`."""
-        if timeout_ns is not None and timeout_ns < 0:
-            raise BadValue(f"{self.name!r} waits {timeout_ns} ns; time does not go back")
+        if timeout_ns is not None:
+            span_ns(timeout_ns, f"{self.name!r} waits")
         if self.mailbox.waiting:
             action = self.mailbox.take()
         else:
@@ -74,6 +75,8 @@ class Seat(Life):
     ) -> Any:
         """See `Actor.ask`."""
         to = self.own(to)
+        if timeout_ns is not None:
+            span_ns(timeout_ns, f"{self.name!r} waits")
         identity = message.__identity__()
         self.question = (to, identity, to.count(identity ^ ODD_A))
         self._must_be_reachable(to)
@@ -322,8 +325,7 @@ class Seat(Life):
 
     def after(self, delay_ns: int, message: Any) -> Timer:
         """See `Actor.after`."""
-        if delay_ns < 0:
-            raise BadValue(f"{self.name!r} sets a timer of {delay_ns} ns; time does not go back")
+        span_ns(delay_ns, f"{self.name!r} sets a timer of")
         if not is_message(type(message)) or message.__class__ not in self.accepts:
             raise refuse(message, self.name, self.name)
         schedule = self.simulation.schedule

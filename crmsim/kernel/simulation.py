@@ -22,7 +22,7 @@ from crmsim.errors import (
     Livelock,
     UnknownSite,
 )
-from crmsim.kernel.actor import Actor
+from crmsim.kernel.actor import Actor, span_ns
 from crmsim.kernel.clock import VirtualClock, collector_off
 from crmsim.kernel.durable import CrashAt, Site, Store
 from crmsim.kernel.schedule import Action, Schedule, Strategy
@@ -264,9 +264,7 @@ class Simulation:
 
     async def sleep(self, delay_ns: int) -> None:
         """Let the world go on for a span of virtual time; ordered, unlike `trio.sleep`."""
-        if delay_ns < 0:
-            raise BadValue(f"a story sleeps {delay_ns} ns; time does not go back")
-        await self._turn(self.schedule.now_ns + delay_ns, "a sleep")
+        await self._turn(self.schedule.now_ns + span_ns(delay_ns, "a story sleeps"), "a sleep")
 
     def start_soon(self, work: Callable[..., Awaitable[object]], *arguments: Any) -> None:
         """Start a further task of the story; tasks start in the order they were asked for."""

@@ -138,10 +138,12 @@ class Landscape:
         """Add a laptop and its line to a station.
 
         Raises:
-            BadValue: the rep has a laptop already.
+            BadValue: the rep has a laptop already, or the line is no dial-up line.
         """
         if rep in self._laptops:
             raise BadValue(f"rep {rep!r} works on {self._laptops[rep]!r} already")
+        if not link.dial_up:
+            raise BadValue(f"{name!r} calls its station; its line needs dial_up=True")
         self.simulation.add_site(name, "mobile").write_ns = WRITE
         self.simulation.connect(name, station, link)
         self._laptops[rep] = name

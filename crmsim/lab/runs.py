@@ -4,6 +4,7 @@ A saved run is a folder with ``run.json`` (what `--json` prints, plus the platfo
 needed to run it again) and ``journal.jsonl.gz`` (every event).
 """
 
+import ast
 import hashlib
 import importlib.metadata
 import json
@@ -27,7 +28,15 @@ from crmsim.trace.journal import Event, Journal
 from crmsim.trace.kinds import Level
 from crmsim.units import to_seconds
 
-__all__ = ["SavedRun", "load_scenario", "read_run", "run_as_json", "save_run", "write_json"]
+__all__ = [
+    "SavedRun",
+    "load_scenario",
+    "question_of",
+    "read_run",
+    "run_as_json",
+    "save_run",
+    "write_json",
+]
 
 ENTRY_POINTS = "crmsim.scenarios"
 
@@ -84,6 +93,24 @@ def _line_in(error: BaseException, path: Path) -> int:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno or 0 for frame in frames if frame.filename == str(path)]
     return lines[-1] if lines else 0
+
+
+def question_of(path: Path) -> str | None:
+    """Return the question of a scenario file without executing it; None when it holds no scenario.
+
+    Raises:
+        BadInput: the file cannot be read as Python.
+    """
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read as Python ({error})") from None
+    stories = [node for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
+    marks = [ast.unparse(mark) for story in stories for mark in story.decorator_list]
+    if not any(mark.split("(")[0].split(".")[-1] == "scenario" for mark in marks):
+        return None
+    doc = ast.get_docstring(tree) or ""
+    return doc.splitlines()[0] if doc else "(no question in its docstring)"
 
 
 def run_as_json(result: Result, wall_s: float) -> dict[str, object]:

@@ -27,7 +27,7 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.settings import read_settings
 from crmsim.lab.settle import Quiet, set_aside
 from crmsim.network.topology import CRM_CHANNELS, Topology
-from crmsim.trace.journal import Fingerprint, Journal
+from crmsim.trace.journal import Event, Fingerprint, Journal
 from crmsim.trace.kinds import KINDS, Level
 
 __all__ = ["Result", "Scenario", "scenario"]
@@ -106,8 +106,10 @@ def told(error: BaseException) -> str:
     """Return what went wrong in a run, and where in the user's own code."""
     frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
     own = [frame for frame in frames if not _is_machinery(frame.filename)]
+    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
     what = str(error) if isinstance(error, StoryError) else f"{type(error).__name__}: {error}"
-    return f"{what} ({own[-1].filename}, line {own[-1].lineno})" if own else what
+    where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    return what + where + notes
 
 
 def _is_machinery(filename: str) -> bool:
@@ -177,7 +179,7 @@ class Scenario:
         judges = [(check, check.judge(scene)) for check in self.checks]
         for _, judge in judges:
             for kind, feed in judge.feeds().items():
-                simulation.journal.watch(kind, feed)
+                simulation.journal.watch(kind, _guarded(judge, feed))
         land = Landscape(simulation)
         error = _tell(simulation, self.story, land, settings)
         return self._result(simulation, land, settings, judges, error)
@@ -194,6 +196,10 @@ class Scenario:
         is_quiet = error is None and land.quiet is not None and land.quiet.is_quiet
         ending = Ending(simulation.journal, stores, is_quiet, set_aside(simulation))
         verdicts = tuple((check, _verdict(judge, ending)) for check, judge in judges)
+        for check, judge in judges:
+            if judge.failure is not None and error is None:
+                error = judge.failure
+                error.add_note(f"the check {check.name!r} raised this; it judged nothing")
         result = Result(
             self.name, settings, simulation.seed, simulation, verdicts, land.quiet, error
         )
@@ -205,11 +211,28 @@ class Scenario:
             return attrs.evolve(result, error=error or failure)
 
 
+def _guarded(judge: Judge, feed: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Keep an error inside a judge from hurting the world that it judges."""
+
+    def fed(event: Event) -> None:
+        try:
+            feed(event)
+        except Exception as failure:
+            judge.failure = judge.failure or failure
+
+    return fed
+
+
 def _verdict(judge: Judge, ending: Ending) -> Verdict:
     """Let a judge speak, unless the journal kept less than it needs to see."""
     if any(not ending.journal.keeps(KINDS[kind]) for kind in judge.feeds()):
         return Verdict(Outcome.NOT_JUDGED, 0)
-    return judge.finish(ending)
+    if judge.failure is None:
+        try:
+            return judge.finish(ending)
+        except Exception as failure:
+            judge.failure = failure
+    return Verdict(Outcome.NOT_JUDGED, 0)
 
 
 def _is_detached(settings: Any) -> bool:

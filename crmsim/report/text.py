@@ -10,6 +10,7 @@ from rich.text import Text
 from crmsim.checks.check import Check, Evidence, Outcome, Verdict
 from crmsim.lab.scenario import Result, told
 from crmsim.trace.journal import Event
+from crmsim.trace.kinds import Level
 from crmsim.units import seconds, show_duration, show_moment
 
 __all__ = ["show_checks", "show_event", "show_run", "show_seeds"]
@@ -28,6 +29,9 @@ def show_run(console: Console, result: Result, wall_s: float, again: str) -> Non
     _line(console, f"{result.scenario}: {result.seed=}".replace("result.seed=", "seed "))
     _pair(console, "virtual time", f"{lasted} in {show_duration(seconds(wall_s))}")
     _pair(console, "events", f"{len(result.journal):,}")
+    if result.journal.level < Level.BUSINESS:
+        level = result.journal.level.name.lower()
+        _line(console, f"  trace level {level}: what it does not keep counts as 0 below", "yellow")
     show_metrics(console, result.metrics)
     for active in result.simulation.fabric.faults:
         touched = f"touched {active.touched:,} messages" if active.touched else "touched NOTHING"
@@ -204,8 +208,9 @@ def show_seeds(console: Console, runs: list[dict[str, Any]], sums: Mapping[str, 
     for name in ("value_booked", "orders_booked", "items_booked"):
         values = list(dict.fromkeys(run["metrics"].get(name) for run in runs))
         if values != [None]:
-            shown = ", ".join(map(str, values[:4])) + (" ..." if len(values) > 4 else "")
-            _pair(console, name.replace("_", " "), f"{shown} ({len(values)} different)")
+            shown = ", ".join(map(_plain, values[:4])) + (" ..." if len(values) > 4 else "")
+            every = " in every run" if len(values) == 1 else f" ({len(values)} different values)"
+            _pair(console, name.replace("_", " "), shown + every)
     for name, value in sums.items():
         if name == "crashes":
             show_crashes(console, value)
@@ -213,8 +218,12 @@ def show_seeds(console: Console, runs: list[dict[str, Any]], sums: Mapping[str, 
             _pair(console, name.replace("_", " "), _value(value))
     judged = sum_judged(runs)
     for check, (outcomes, count) in judged.items():
-        told = ", ".join(f"{outcome} {n}" for outcome, n in outcomes.items())
+        told = ", ".join(f"{outcome} in {n}" for outcome, n in outcomes.items())
         console.print(Text(f"  {count:>13,} judged  {check}: {told}"), soft_wrap=True)
+
+
+def _plain(value: object) -> str:
+    return _money(value) if isinstance(value, str) else _value(value)
 
 
 def sum_judged(runs: list[dict[str, Any]]) -> dict[str, tuple[dict[str, int], int]]:
