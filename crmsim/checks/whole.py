@@ -128,7 +128,8 @@ class _Conservation(Judge):
             name = self._names.get(guid, guid)
             if stage < _Stage.BOOKED and name not in ending.set_aside:
                 self.blame(
-                    f"all is quiet, but order {name} version {version} is only {stage.name.lower()}"
+                    f"all is quiet, but version {version} of order {name} was never booked "
+                    f"(it is {stage.name.lower()})"
                 )
 
 
