@@ -14,7 +14,8 @@ import trio
 
 from crmsim import Actor, handles
 from crmsim.errors import ActorFailed
-from crmsim.kernel.clock import to_ns
+from crmsim.kernel.clock import VirtualClock, to_ns
+from crmsim.kernel.schedule import Schedule
 from crmsim.units import days, hours, seconds
 
 from .worlds import Echo, Ping, Pong, Sink, Tick, events, pair, sends
@@ -286,6 +287,30 @@ async def test_8_ctrl_c_ends_a_run_that_went_through_a_thread():
             pair(Endless, Sink).run(until=10**15)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def virtual_time() -> VirtualClock:
+    """pytest-trio runs a test on this clock because the fixture *is* a clock."""
+    return VirtualClock(Schedule(), lambda action, error: None, lambda: None, lambda count: None)
+
+
+async def test_9_a_test_of_pytest_trio_runs_in_virtual_time(virtual_time):
+    began = time.perf_counter()
+    await trio.sleep(days(30) / 1e9)
+    assert trio.current_time() == days(30) / 1e9
+    assert virtual_time.schedule.now_ns == days(30)
+    assert time.perf_counter() >= began
+
+
+def test_9_the_processes_that_compare_histories_know_neither_hypothesis_nor_pytest_trio():
+    code = (
+        "import sys\nfrom crmsim.cli import run_command\n"
+        "run_command(['run', 'scenarios/order_book.py', '--set', 'made_up_orders=5'])\n"
+        "assert not {'hypothesis', 'pytest_trio', 'pytest'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_10_an_assertion_in_a_scenario_counts_under_minus_o(tmp_path):
