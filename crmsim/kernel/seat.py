@@ -298,22 +298,15 @@ class Seat(Life):
         if target is self:
             address = Address[Any](self, self, INSIDE)
             address.reply = address
-        elif target.site is self.site:
-            address, address_back = (
-                Address[Any](self, target, INSIDE),
-                Address[Any](target, self, INSIDE),
-            )
-            address.reply, address_back.reply = address_back, address
-            target._addresses[self.name] = address_back
-        else:
+            self._addresses[self.name] = address
+            return address
+        forth, back = INSIDE, INSIDE
+        if target.site is not self.site:
             forth, back = self.simulation.lines(self.site.name, target.site.name)
-            address, address_back = (
-                Address[Any](self, target, forth),
-                Address[Any](target, self, back),
-            )
-            address.reply, address_back.reply = address_back, address
-            target._addresses[self.name] = address_back
+        address, address_back = Address[Any](self, target, forth), Address[Any](target, self, back)
+        address.reply, address_back.reply = address_back, address
         self._addresses[target.name] = address
+        target._addresses[self.name] = address_back
         return address
 
     @property

@@ -260,17 +260,18 @@ class Simulation:
             raise BadValue(
                 f"run until {show_moment(until)}, but it is {show_moment(self.schedule.now_ns)}"
             )
-        await self._turn(until, "the horizon", last=True)
+        await self._take(self._plan_turn(until, last=True))
 
     async def sleep(self, delay_ns: int) -> None:
         """Let the world go on for a span of virtual time; ordered, unlike `trio.sleep`."""
-        await self._turn(self.schedule.now_ns + span_ns(delay_ns, "a story sleeps"), "a sleep")
+        due_ns = self.schedule.now_ns + span_ns(delay_ns, "a story sleeps")
+        await self._take(self._plan_turn(due_ns))
 
     def start_soon(self, work: Callable[..., Awaitable[object]], *arguments: Any) -> None:
         """Start a further task of the story; tasks start in the order they were asked for."""
         assert self._nursery is not None, "start_soon is a verb of a running story"
 
-        turn = self._plan_turn(self.schedule.now_ns, "its start")
+        turn = self._plan_turn(self.schedule.now_ns)
 
         async def wait_for_turn() -> None:
             await self._take(turn)
@@ -290,12 +291,8 @@ class Simulation:
 
         self.schedule.push(time_ns, perform)
 
-    async def _turn(self, time_ns: int, what: str, *, last: bool = False) -> None:
-        """Wait, as a task of the story, for a moment of the schedule."""
-        await self._take(self._plan_turn(time_ns, what, last=last))
-
-    def _plan_turn(self, time_ns: int, what: str, *, last: bool = False) -> Turn:
-        turn = Turn(what)
+    def _plan_turn(self, time_ns: int, *, last: bool = False) -> Turn:
+        turn = Turn()
         if last:
             self.schedule.push_last(time_ns, self._give_turn, turn)
         else:
@@ -312,6 +309,8 @@ class Simulation:
             self.hand_over()
 
     async def _take(self, turn: Turn) -> None:
+        """Wait, as a task of the story, for a moment of the schedule."""
+
         def abort(raise_cancel: object) -> trio.lowlevel.Abort:
             turn.task = None
             return trio.lowlevel.Abort.SUCCEEDED
@@ -357,9 +356,7 @@ class Simulation:
             return
         if self.failure is None and not self.is_closing:
             where = f"{actor!r}{doing} at {show_moment(self.now_ns)}, seed {self.seed}"
-            self.failure = explained(hint, where, error)
-            self._close()
-            self._root.cancel()
+            self._end_with(explained(hint, where, error))
         self.hand_over()
 
     def _action_failed(self, action: Action, error: BaseException) -> None:
@@ -373,9 +370,7 @@ class Simulation:
 
     def _end_with(self, failure: BaseException) -> None:
         self.failure = self.failure or failure
-        self._close()
-        self._root.cancel()
-        self.hand_over()
+        self.stop()
 
     def _nothing_due(self) -> None:
         """Nothing is due and no deadline is set: all is done, or somebody waits in vain."""

@@ -80,7 +80,6 @@ class Statistics:
 class Turn:
     """A moment of the schedule that a task of the story waits for."""
 
-    what: str
     task: trio.lowlevel.Task | None = None
     """Who waits; None before and after."""
 

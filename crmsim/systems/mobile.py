@@ -132,6 +132,10 @@ class MobileClient(Actor):
         self._policy = policy
         self._guarantees = guarantees
         self._session: Session | None = None
+        self._first_entries: dict[str, int] = {}
+        """Reference of an order -> the entry of the diary in which it is born."""
+        for entry, written in enumerate(diary):
+            self._first_entries.setdefault(written.order.reference, entry)
 
     @property
     def left_to_write(self) -> int:
@@ -189,7 +193,7 @@ class MobileClient(Actor):
     def _guid(self, reference: str) -> str:
         """Make the technical identity of an order where it is born."""
         luck = self.luck("guid")
-        count = next(i for i, entry in enumerate(self._diary) if entry.order.reference == reference)
+        count = self._first_entries[reference]
         return f"{luck.word(count):016X}{luck.word(count, 1):016X}"
 
     # --- sessions ---

@@ -55,8 +55,20 @@ class Executed:
     serial: int
 
 
-def _without(luws: tuple[Luw, ...], serial: int) -> tuple[Luw, ...]:
-    return tuple(luw for luw in luws if luw.serial != serial)
+def _find(actor: Actor, table: str, queue: str, serial: int) -> Luw:
+    """Return the LUW of a row that must be there."""
+    luws: tuple[Luw, ...] = actor.store.get(table, queue, ())
+    return next(luw for luw in luws if luw.serial == serial)
+
+
+def _take_out(actor: Actor, change: Change, table: str, queue: str, serial: int) -> None:
+    """Take a LUW out of its queue, as part of a change; an empty queue is no row at all."""
+    luws: tuple[Luw, ...] = actor.store.get(table, queue, ())
+    left = tuple(luw for luw in luws if luw.serial != serial)
+    if left:
+        change.put(table, queue, left)
+    else:
+        change.delete(table, queue)
 
 
 def _next_serial(actor: Actor, change: Change, table: str) -> int:
@@ -143,16 +155,11 @@ class OutboundQueues:
         key = (due.queue, due.serial)
         if key not in self._status:
             return
-        luw = self._find(due.queue, due.serial)
-        assert luw is not None, "a LUW that is being tried is in its queue"
+        luw = _find(self._actor, self.TABLE, due.queue, due.serial)
         self._status[key] = after_event(self._status[key], QueueEvent.COMM_FAILED)
         self._actor.note(FAILED, luw.luw, queue=due.queue, serial=luw.serial, reason="CPICERR")
         self._status[key] = after_event(self._status[key], QueueEvent.ACTIVATED)
         self._transmit(due.queue, luw, due.attempt + 1)
-
-    def _find(self, queue: str, serial: int) -> Luw | None:
-        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
-        return next((luw for luw in luws if luw.serial == serial), None)
 
     def receipted(self, receipt: Receipt) -> None:
         """Take a LUW out of its queue: the target holds it durably."""
@@ -162,13 +169,9 @@ class OutboundQueues:
         if luw is None or key not in self._status:
             return  # a second receipt of the same LUW
         after_event(self._status.pop(key), QueueEvent.CONFIRMED)
-        left = _without(luws, luw.serial)
         self._ending.add(receipt.queue)
         with self._actor.commit() as change:
-            if left:
-                change.put(self.TABLE, receipt.queue, left)
-            else:
-                change.delete(self.TABLE, receipt.queue)
+            _take_out(self._actor, change, self.TABLE, receipt.queue, luw.serial)
             change.note(ENDED, luw.luw, queue=receipt.queue, serial=luw.serial)
             change.note(CLEARED, luw.luw, queue=receipt.queue)
             change.then(lambda: self._ended(receipt.queue))
@@ -270,26 +273,18 @@ class InboundQueues:
             self._begin(*key)
 
     def _begin(self, queue: str, serial: int) -> None:
-        luw = self._find(queue, serial)
+        luw = _find(self._actor, self.TABLE, queue, serial)
         self._actor.note(BEGUN, luw.luw, queue=queue, serial=serial)
         service_ns = self._service_ns(luw)
         self._actor.after(service_ns, Executed(queue, serial))
         self._actor.working(service_ns, luw.luw)
 
-    def _find(self, queue: str, serial: int) -> Luw:
-        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
-        return next(luw for luw in luws if luw.serial == serial)
-
     def executed(self, message: Executed) -> None:
         """Make the effect of a LUW durable and give the work process to the next one."""
         queue, serial = message.queue, message.serial
-        luw = self._find(queue, serial)
-        left = _without(self._actor.store.get(self.TABLE, queue, ()), serial)
+        luw = _find(self._actor, self.TABLE, queue, serial)
         with self._actor.commit() as change:
-            if left:
-                change.put(self.TABLE, queue, left)
-            else:
-                change.delete(self.TABLE, queue)
+            _take_out(self._actor, change, self.TABLE, queue, serial)
             if self._execute(change, queue, luw):
                 change.note(EFFECTED, luw.luw, queue=queue, target=self._actor.name)
             change.note(ENDED, luw.luw, queue=queue, serial=serial)
