@@ -5,7 +5,15 @@ import trio
 
 from crmsim import Actor, Level, Link, LinkKind, Topology, handles
 from crmsim.chance import Constant, Uniform
-from crmsim.errors import ActorFailed, BadMessage, BadValue, Livelock, TimedOut, Unreachable
+from crmsim.errors import (
+    ActorFailed,
+    BadMessage,
+    BadValue,
+    Livelock,
+    NoRoute,
+    TimedOut,
+    Unreachable,
+)
 from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.kernel.simulation import Simulation
 from crmsim.network.faults import Hold, NthMessage, Outage, Partition, Slow
@@ -458,3 +466,50 @@ def test_a_scope_with_a_deadline_in_the_past_is_cancelled_at_once():
         assert scope.cancelled_caught
 
     pair(sends(0), Sink).tell(story)
+
+
+def test_what_is_under_way_inside_a_site_is_lost_in_a_crash_even_if_it_restarts_at_once():
+    world = Simulation(level=Level.FULL)
+
+    def crash_and_restart() -> None:
+        world.site("office").crash()
+        world.site("office").restart()
+
+    class Clerk(Actor):
+        def started(self) -> None:
+            if world.site("office").crash_count == 0:
+                world.at(self.now_ns, crash_and_restart)  # before the message can arrive
+            self.send(self.address("b"), Ping(world.site("office").crash_count))
+
+    world.add_site("office")
+    world.seat("office", Clerk, "a")
+    world.seat("office", Sink, "b")
+    world.run()
+    assert len(list(world.journal.select("handed"))) == 2
+    assert world.actor("b").numbers == [1]
+    assert [e.detail["reason"] for e in world.journal.select("lost")] == [
+        "the line broke while it was under way"
+    ]
+
+
+def test_what_is_handed_over_inside_a_site_is_not_sent_over_a_line():
+    for level, kinds in [(Level.MESSAGES, {"delivered"}), (Level.FULL, {"handed", "delivered"})]:
+        world = Simulation(level=level)
+        world.add_site("office")
+        world.seat("office", sends(3), "a")
+        world.seat("office", Sink, "b")
+        world.run()
+        assert set(world.journal.kind_names()) == kinds
+        assert world.actor("b").numbers == [0, 1, 2]
+
+
+def test_only_a_dial_up_line_is_dialled_and_hung_up():
+    class Caller(Actor):
+        def started(self) -> None:
+            for verb in (self.open_line, self.close_line):
+                with pytest.raises(NoRoute, match="is no dial-up line"):
+                    verb(self.address(self.name))
+                with pytest.raises(NoRoute, match="is no dial-up line"):
+                    verb(self.address("b"))
+
+    pair(Caller, Sink).run()

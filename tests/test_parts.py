@@ -86,13 +86,28 @@ def test_a_mailbox_is_first_in_first_out_and_bounded(puts, bound):
     model: list[int] = []
     for number, is_put in enumerate(puts):
         if is_put:
-            assert mailbox.put(number) == (len(model) < bound)
+            assert mailbox.put(number, 0) == (len(model) < bound)
             if len(model) < bound:
                 model.append(number)
         elif model:
-            assert mailbox.take() == model.pop(0)
+            assert mailbox.take(0) == model.pop(0)
     assert len(mailbox) == len(model)
-    assert mailbox.clear() == len(model)
+    assert mailbox.clear(0) == len(model)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 50)), max_size=60))
+def test_the_depth_of_a_mailbox_adds_up_to_the_time_spent_waiting(steps):
+    mailbox, now_ns, waited_ns = Mailbox(4), 0, 0
+    for is_put, pause_ns in steps:
+        now_ns += pause_ns
+        if is_put:
+            mailbox.put(now_ns, now_ns)
+        elif len(mailbox):
+            waited_ns += now_ns - mailbox.take(now_ns)
+    still_ns = sum(now_ns - arrived_ns for arrived_ns in mailbox.waiting)
+    statistics = mailbox.statistics(now_ns)
+    assert statistics.area_ns == waited_ns + still_ns
+    assert statistics.mean_waiting == (statistics.area_ns / now_ns if now_ns else 0)
 
 
 writes = st.lists(

@@ -39,3 +39,8 @@ class Update:
     """What CRM tells a laptop about a document of the laptop's rep."""
 
     document: OrderDocument
+
+    @property
+    def guid(self) -> str:
+        """The document it is about."""
+        return self.document.order.guid

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from crmsim.errors import BadValue
+from crmsim.kernel.message import Inside
 from crmsim.trace.kinds import CRASHED, PAUSED, RESTARTED, RESUMED
 from crmsim.units import Duration
 
@@ -186,6 +187,8 @@ class Site:
         self.name = name
         self.kind = kind
         self.store = Store()
+        self.inside = Inside()
+        """The way between the actors of this site."""
         self.seats: list[Seat] = []
         self.is_up = True
         self.is_paused = False
@@ -284,6 +287,7 @@ class Site:
         simulation = self.simulation
         detail = {"site_kind": self.kind, "point": point, "undone": lost_count}
         cause = simulation.note_for(self.name, CRASHED, "", 0, detail)
+        self.inside.crash()
         for seat in self.seats:
             seat.crash(cause)
         for address in self.open_lines:

@@ -345,7 +345,7 @@ class Life:
             return
         self._bury()
         self.cause = cause
-        lost_count = self.mailbox.clear()
+        lost_count = self.mailbox.clear(self.schedule.now_ns)
         if lost_count:
             said: dict[str, object] = {"count": lost_count, "reason": "the site crashed"}
             self.simulation.note_for(self.name, LOST, "mailbox", cause, said)

@@ -17,13 +17,13 @@ import attrs
 
 from crmsim.chance import MASK, ODD_A, ODD_B, field_names, word_of
 from crmsim.errors import BadMessage, BadValue
-from crmsim.network.fabric import Line
+from crmsim.network.fabric import Arrival, Line
 from crmsim.network.link import Link
 
 if TYPE_CHECKING:
     from crmsim.kernel.seat import Seat
 
-__all__ = ["INSIDE", "Address", "is_counted", "is_message", "message", "refuse", "size_of"]
+__all__ = ["Address", "Inside", "is_counted", "is_message", "message", "refuse", "size_of"]
 
 C = TypeVar("C", bound=type)
 HEADER_BYTES = 40
@@ -195,16 +195,30 @@ def refuse(thing: object, sender: str, target: str) -> BadMessage:
 M_contra = TypeVar("M_contra", contravariant=True)
 
 
-class _NoLine:
-    """The way between two actors of one site: nothing can happen to a message."""
+class Inside:
+    """The way between two actors of one site: only a crash of the site can happen to a message."""
 
-    __slots__ = ()
-    epoch = 0
-    stamp = 0
+    __slots__ = ("addresses", "epoch", "stamp")
     lucky = False
     loss_24 = 0
     link = Link()
     is_down = False
+
+    def __init__(self) -> None:
+        self.epoch = self.stamp = 0
+        self.addresses: tuple[Any, ...] = ()
+        """Who copies the state of this way, as for a `Line`."""
+
+    def crash(self) -> None:
+        """Lose what is under way inside the site."""
+        self.epoch += 1
+        self.stamp = self.epoch
+        for address in self.addresses:
+            address.follow()
+
+    def arrival(self, stamp: int) -> Arrival:
+        """Say that a message from before a crash is lost."""
+        return Arrival.LOST
 
     def carry(self, now_ns: int, message: object, word: int) -> tuple[int, ...]:
         """Deliver at once."""
@@ -215,10 +229,6 @@ class _NoLine:
         return 0
 
 
-INSIDE: Any = _NoLine()
-"""The way between two actors of one site."""
-
-
 class Address(Generic[M_contra]):
     """The way from one actor (`owner`) to another (`target`)."""
 
@@ -227,6 +237,7 @@ class Address(Generic[M_contra]):
         "ask",
         "deliver",
         "epoch",
+        "is_inside",
         "key",
         "line",
         "loss_24",
@@ -239,7 +250,7 @@ class Address(Generic[M_contra]):
         "target",
     )
 
-    def __init__(self, owner: "Seat", target: "Seat", line: Line) -> None:
+    def __init__(self, owner: "Seat", target: "Seat", line: Line | Inside) -> None:
         self.key = owner.simulation.luck.stream("way", f"{owner.name}>{target.name}").key
         self.owner = owner
         self.target = target
@@ -249,8 +260,9 @@ class Address(Generic[M_contra]):
         noted = owner.simulation.notes_deliveries
         self.deliver: Callable[[Any], None] = target.deliver_noted if noted else target.deliver
         self.schedule = owner.simulation.schedule
-        if line is not INSIDE:
-            line.addresses = (*line.addresses, self)
+        self.is_inside = isinstance(line, Inside)
+        """Whether it leads to an actor of the same site, over no line."""
+        line.addresses = (*line.addresses, self)
         self.follow()
         self.seen: dict[int, int] | None = None
         """Identity -> how often it was sent this way, for messages that are counted."""

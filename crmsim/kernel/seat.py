@@ -12,9 +12,9 @@ from crmsim.errors import BadValue, NoRoute, TimedOut, Unreachable
 from crmsim.kernel.actor import span_ns
 from crmsim.kernel.durable import Change, CrashPoint
 from crmsim.kernel.life import EXPIRED, NOBODY, Life, Timer
-from crmsim.kernel.message import INSIDE, Address, is_counted, is_message, refuse
+from crmsim.kernel.message import Address, Inside, is_counted, is_message, refuse
 from crmsim.network.fabric import LOW_24, Arrival, Line, Loss
-from crmsim.trace.kinds import DELIVERED, DUPLICATED, FIRED, HELD, LOST, SENT, Kind
+from crmsim.trace.kinds import DELIVERED, DUPLICATED, FIRED, HANDED, HELD, LOST, SENT, Kind
 
 __all__ = ["Seat"]
 
@@ -29,7 +29,8 @@ class Seat(Life):
     async def serve(self) -> None:
         """Handle message after message by the handlers of the actor."""
         while True:
-            action = self.mailbox.take() if self.mailbox.waiting else await self._idle()
+            waiting = self.mailbox.waiting
+            action = self.mailbox.take(self.schedule.now_ns) if waiting else await self._idle()
             result = self._handle(action)
             if result is not None:
                 await result
@@ -57,7 +58,7 @@ class Seat(Life):
         if timeout_ns is not None:
             span_ns(timeout_ns, f"{self.name!r} waits")
         if self.mailbox.waiting:
-            action = self.mailbox.take()
+            action = self.mailbox.take(self.schedule.now_ns)
         else:
             if timeout_ns is not None:
                 self._alarm(timeout_ns, EXPIRED)
@@ -171,7 +172,7 @@ class Seat(Life):
         self.simulation.other_count += 1
         if self.waits_for in ("serve", "receive") and not self.site.is_paused and not self.mailbox:
             self.resume(action)
-        elif not self.mailbox.put(action, always=always):
+        elif not self.mailbox.put(action, self.schedule.now_ns, always=always):
             self._lose(action, "mailbox_full")
 
     def rest(self) -> None:
@@ -191,7 +192,7 @@ class Seat(Life):
             self.direct = self._plain
 
     def _accept_waiting(self) -> None:
-        action = self.mailbox.take()
+        action = self.mailbox.take(self.schedule.now_ns)
         handler = self._plain.get(action[3].__class__)
         if handler is None or self.waits_for != "serve":
             self.resume(action)
@@ -259,8 +260,9 @@ class Seat(Life):
             fate = line.carry(now_ns, message, word)
         cause = 0
         if self.draws is not None:
+            kind = HANDED if to.is_inside else SENT
             cause = self.simulation.journal.note_passage(
-                now_ns, SENT, to, message, self.cause, attempt, identity
+                now_ns, kind, to, message, self.cause, attempt, identity
             )
             if fate.__class__ is not tuple or len(fate) > 1:
                 self._note_fate(to, message, cause, fate)
@@ -296,11 +298,12 @@ class Seat(Life):
     def _join(self, target: "Seat") -> Address[Any]:
         """Make the pair of addresses between this actor and another one."""
         if target is self:
-            address = Address[Any](self, self, INSIDE)
+            address = Address[Any](self, self, self.site.inside)
             address.reply = address
             self._addresses[self.name] = address
             return address
-        forth, back = INSIDE, INSIDE
+        forth: Line | Inside = self.site.inside
+        back = forth
         if target.site is not self.site:
             forth, back = self.simulation.lines(self.site.name, target.site.name)
         address, address_back = Address[Any](self, target, forth), Address[Any](target, self, back)
@@ -364,16 +367,21 @@ class Seat(Life):
     def open_line(self, to: Address[Any]) -> None:
         """See `Actor.open_line`."""
         to = self.own(to)
-        if not to.line.link.dial_up:
-            raise NoRoute(f"the line from {self.name!r} to {to.name!r} is no dial-up line")
-        to.line.open()
-        to.reply.line.open()
+        for line in self._dial_up_lines(to):
+            line.open()
         self.site.open_lines.append(to)
 
     def close_line(self, to: Address[Any]) -> None:
         """See `Actor.close_line`."""
         to = self.own(to)
-        self.simulation.hang_up(to.line)
-        self.simulation.hang_up(to.reply.line)
+        for line in self._dial_up_lines(to):
+            self.simulation.hang_up(line)
         if to in self.site.open_lines:
             self.site.open_lines.remove(to)
+
+    def _dial_up_lines(self, to: Address[Any]) -> tuple[Line, Line]:
+        """Return both directions of a line that is dialled."""
+        forth, back = to.line, to.reply.line
+        if isinstance(forth, Inside) or not forth.link.dial_up:
+            raise NoRoute(f"the line from {self.name!r} to {to.name!r} is no dial-up line")
+        return forth, back

@@ -61,6 +61,7 @@ class Statistics:
     def of(cls, simulation: "Simulation") -> "Statistics":
         """Collect the statistics of a simulation."""
         seats = [simulation.seat_of(name) for name in simulation.actors]
+        now_ns = simulation.now_ns
         handled = simulation.clock.action_count - simulation.other_count - simulation.stale_count
         return cls(
             actors=len(seats),
@@ -72,7 +73,7 @@ class Statistics:
             dropped=simulation.dropped_count,
             stale=simulation.stale_count,
             late_answers=simulation.late_answer_count,
-            mailboxes={s.name: s.mailbox.statistics() for s in seats if s.mailbox.most},
+            mailboxes={s.name: s.mailbox.statistics(now_ns) for s in seats if s.mailbox.most},
         )
 
 

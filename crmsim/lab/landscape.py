@@ -27,6 +27,7 @@ from crmsim.systems.mobile import MobileClient
 from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.systems.qrfc import Guarantees
 from crmsim.systems.station import Station
+from crmsim.systems.workprocess import WorkProcess, work_process_names
 from crmsim.units import Duration, days, milliseconds, minutes, parse_duration, parse_moment
 
 __all__ = ["CRASH_KINDS", "Landscape"]
@@ -77,12 +78,14 @@ class Landscape:
             name: The name of the site and its actor.
         """
         self.simulation.add_site(name, "crm").write_ns = WRITE
+        processes = work_process_names(name, work_processes)
         self.simulation.seat(
             name,
             lambda: CrmEnterprise(
-                erp, self._laptops, service_s, work_processes, policy, self.guarantees
+                erp, self._laptops, service_s, processes, policy, self.guarantees
             ),
         )
+        self._seat_work_processes(name, processes)
 
     def add_erp(
         self,
@@ -112,10 +115,16 @@ class Landscape:
         plan = {} if ship_days is None else ship_days
         self.simulation.add_site(name, "erp").write_ns = WRITE
         self.simulation.connect(crm, name, link)
+        processes = work_process_names(name, work_processes)
         self.simulation.seat(
             name,
-            lambda: Erp(crm, plan, service_s, work_processes, policy, self.guarantees),
+            lambda: Erp(crm, plan, service_s, processes, policy, self.guarantees),
         )
+        self._seat_work_processes(name, processes)
+
+    def _seat_work_processes(self, site: str, names: tuple[str, ...]) -> None:
+        for name in names:
+            self.simulation.seat(site, WorkProcess, name)
 
     def add_station(self, name: str, link: Link, *, crm: str = "crm") -> None:
         """Add a communication station and its line to CRM."""

@@ -34,6 +34,8 @@ class Luw:
     """Its identity, the same at every attempt and in every system."""
     body: object
     """What is to be done: a record of `crmsim.formats`."""
+    guid: str = ""
+    """The document it is about, for the history."""
     serial: int = 0
     """Its row in the store that holds it; tells two copies apart when nobody de-duplicates."""
 

@@ -56,7 +56,7 @@ class CrmEnterprise(QueuePartner):
         erp: The name of the ERP's actor.
         laptops: Rep -> laptop.
         service_s: How long the validation of a change takes, in seconds.
-        work_processes: How many changes are validated at the same time.
+        work_processes: The names of the work processes of its site.
         policy: When a LUW for the ERP is tried again.
         guarantees: Which parts of "exactly once, in order" are on.
     """
@@ -66,7 +66,7 @@ class CrmEnterprise(QueuePartner):
         erp: str,
         laptops: dict[str, str],
         service_s: Chances,
-        work_processes: int,
+        work_processes: tuple[str, ...],
         policy: RetryPolicy,
         guarantees: Guarantees,
     ) -> None:
@@ -93,7 +93,7 @@ class CrmEnterprise(QueuePartner):
             for bdoc in message.changes:
                 if guarded and bdoc.number > expected:
                     break  # an earlier one is still missing: take nothing out of order
-                if self._inbound.store(change, queue, Luw(bdoc.message, bdoc)):
+                if self._inbound.store(change, queue, Luw(bdoc.message, bdoc, bdoc.order.guid)):
                     change.put("received", message.site, bdoc.number)
                     expected = bdoc.number + 1
             numbers = tuple(bdoc.number for bdoc in message.changes if bdoc.number < expected)
@@ -111,9 +111,10 @@ class CrmEnterprise(QueuePartner):
         with self.commit() as change:
             if gone:
                 change.put("site queues", message.site, attrs.evolve(lying, contents=left))
-                for place in gone:
+                out = site_queue(message.site) + " out"
+                for place, content in lying.contents[: len(gone)]:
                     subject = _place(message.site, place)
-                    change.note(CLEARED, subject, queue=site_queue(message.site) + " out")
+                    change.note(CLEARED, subject, queue=out, guid=content.guid)
             answer = Package(
                 message.site, message.session, message.step, message.attempt, left[:PACKAGE_COUNT]
             )
@@ -125,7 +126,8 @@ class CrmEnterprise(QueuePartner):
         lying = pending[-1] if pending else self.store.get("site queues", site, SiteQueue())
         place = lying.last + 1
         change.put("site queues", site, SiteQueue(place, (*lying.contents, (place, content))))
-        change.note(ENQUEUED, _place(site, place), queue=site_queue(site) + " out")
+        out = site_queue(site) + " out"
+        change.note(ENQUEUED, _place(site, place), queue=out, guid=content.guid)
 
     # --- the work ---
 
@@ -152,11 +154,11 @@ class CrmEnterprise(QueuePartner):
         if record.distribution is Distribution.TO_BE:
             parked = self.store.get("parked", number, ())
             change.put("parked", number, (*parked, luw))
-            change.note(PARKED, luw.luw, document=number)
+            change.note(PARKED, luw.luw, guid=luw.guid, document=number)
             return False
         if queue != released and self.store.get(InboundQueues.TABLE, released):
             self._inbound.take_back(change, released, luw)  # behind those that were parked before
-            change.note(PARKED, luw.luw, document=number)
+            change.note(PARKED, luw.luw, guid=luw.guid, document=number)
             return False
         reason = why_not_change(record.document)
         if reason is not None:
@@ -190,18 +192,19 @@ class CrmEnterprise(QueuePartner):
             COMMITTED, order.reference, guid=order.guid, number=number, version=order.version
         )
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
-        luw = f"order {number} v{order.version}"
-        self._outbound.enqueue(change, upload_queue(number), luw, _bapi(order, number))
+        luw = Luw(f"order {number} v{order.version}", _bapi(order, number), order.guid)
+        self._outbound.enqueue(change, upload_queue(number), luw)
 
     def _confirm(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
-        change.note(CONFIRMED, bdoc.message, site=bdoc.site)
+        change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.order.guid)
         self._tell(change, bdoc.site, Confirmation(bdoc.message, bdoc.order.guid, document))
 
     def _reject(
         self, change: Change, bdoc: SyncBDoc, reason: str, before: OrderDocument | None
     ) -> None:
-        change.note(REJECTED, bdoc.message, site=bdoc.site, reason=reason)
-        self._tell(change, bdoc.site, Rejection(bdoc.message, bdoc.order.guid, reason, before))
+        guid = bdoc.order.guid
+        change.note(REJECTED, bdoc.message, site=bdoc.site, guid=guid, reason=reason)
+        self._tell(change, bdoc.site, Rejection(bdoc.message, guid, reason, before))
 
     def _take_news(self, change: Change, news: BapiResult | BapiDelivery) -> None:
         """Take over what the ERP says about an order, and tell the laptop of its rep."""

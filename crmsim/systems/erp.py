@@ -51,7 +51,7 @@ class Erp(QueuePartner):
         crm: The name of CRM Enterprise's actor.
         ship_days: The warehouse's plan: reference of an order -> day of the run.
         service_s: How long booking takes, in seconds.
-        work_processes: How many orders are booked at the same time.
+        work_processes: The names of the work processes of its site.
         policy: When a LUW for CRM is tried again.
         guarantees: Which parts of "exactly once, in order" are on.
     """
@@ -61,7 +61,7 @@ class Erp(QueuePartner):
         crm: str,
         ship_days: dict[str, int],
         service_s: Chances,
-        work_processes: int,
+        work_processes: tuple[str, ...],
         policy: RetryPolicy,
         guarantees: Guarantees,
     ) -> None:
@@ -108,7 +108,8 @@ class Erp(QueuePartner):
         change.then(lambda: self._plan_shipping(key, booked))
 
     def _answer(self, change: Change, result: BapiResult, luw: Luw) -> None:
-        self._outbound.enqueue(change, delta_queue(result.number), f"booking of {luw.luw}", result)
+        answer = Luw(f"booking of {luw.luw}", result, luw.guid)
+        self._outbound.enqueue(change, delta_queue(result.number), answer)
 
     def _plan_shipping(self, key: str, booked: ErpOrder) -> None:
         planned_day = self._ship_days.get(booked.order.reference)
@@ -128,10 +129,16 @@ class Erp(QueuePartner):
         with self.commit() as change:
             change.put("orders", message.key, attrs.evolve(booked, shipped_day=day))
             change.note(
-                SHIPPED, booked.order.reference, number=message.key, planned=planned_day, day=day
+                SHIPPED,
+                booked.order.reference,
+                guid=booked.order.guid,
+                number=message.key,
+                planned=planned_day,
+                day=day,
             )
-            luw = f"delivery of order {message.key}"
-            self._outbound.enqueue(change, delta_queue(number), luw, BapiDelivery(number, day))
+            news = f"delivery of order {message.key}"
+            luw = Luw(news, BapiDelivery(number, day), booked.order.guid)
+            self._outbound.enqueue(change, delta_queue(number), luw)
 
     @property
     def left_to_ship(self) -> int:

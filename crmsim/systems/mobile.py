@@ -371,7 +371,7 @@ class MobileClient(Actor):
                 if local is not None:
                     locals_[guid] = after_receipt(local)
                 change.delete("outbox", number)
-                change.note(CLEARED, bdoc.message, queue="outbox")
+                change.note(CLEARED, bdoc.message, queue="outbox", guid=guid)
             for guid, local in locals_.items():
                 change.put("orders", guid, local)
 
@@ -419,7 +419,8 @@ class MobileClient(Actor):
             for place, content in message.contents:
                 if place > held:
                     change.put("inbox", place, content)
-                    change.note(RECEIVED, f"news {place} for {self.name}", queue="inbox")
+                    news = f"news {place} for {self.name}"
+                    change.note(RECEIVED, news, queue="inbox", guid=content.guid)
             change.put("rep", "held", last)
             # The request for more is the receipt of what came, so it leaves with this commit.
             session.request = Fetch(self.name, session.number, session.step, 0, last)
@@ -443,7 +444,7 @@ class MobileClient(Actor):
         inbox = self.store.table("inbox")
         place = next(iter(inbox))
         content: Content = inbox[place]
-        guid = content.document.order.guid if isinstance(content, Update) else content.guid
+        guid = content.guid
         local = after_import(self.store.get("orders", guid), content)
         answers = "" if isinstance(content, Update) else content.message
         with self.commit() as change:

@@ -21,9 +21,10 @@ from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import Luw, QueueEvent, QueueStatus, RetryPolicy, after_event
 from crmsim.systems.wire import Receipt, Transfer
+from crmsim.systems.workprocess import Executed, Work
 from crmsim.trace.kinds import BEGUN, CLEARED, EFFECTED, ENDED, ENQUEUED, FAILED, RECEIVED, RETRIED
 
-__all__ = ["Executed", "Guarantees", "InboundQueues", "OutboundQueues", "QueuePartner", "RetryDue"]
+__all__ = ["Guarantees", "InboundQueues", "OutboundQueues", "QueuePartner", "RetryDue"]
 
 
 @attrs.frozen
@@ -45,14 +46,6 @@ class RetryDue:
     queue: str
     serial: int
     attempt: int
-
-
-@message(about=("queue", "serial"))
-class Executed:
-    """A work process has done its work on a LUW."""
-
-    queue: str
-    serial: int
 
 
 def _find(actor: Actor, table: str, queue: str, serial: int) -> Luw:
@@ -85,7 +78,7 @@ def _append(actor: Actor, change: Change, table: str, queue: str, luw: Luw) -> L
     luws = pending[-1] if pending else actor.store.get(table, queue, ())
     numbered = attrs.evolve(luw, serial=_next_serial(actor, change, table))
     change.put(table, queue, (*luws, numbered))
-    change.note(ENQUEUED, luw.luw, queue=queue, serial=numbered.serial)
+    change.note(ENQUEUED, luw.luw, queue=queue, serial=numbered.serial, guid=luw.guid)
     return numbered
 
 
@@ -113,9 +106,9 @@ class OutboundQueues:
         for queue in list(self._actor.store.table(self.TABLE)):
             self.go_on(queue)
 
-    def enqueue(self, change: Change, queue: str, luw: str, body: object) -> None:
+    def enqueue(self, change: Change, queue: str, luw: Luw) -> None:
         """Put a LUW at the end of a queue, in the same commit as the business change."""
-        key = (queue, _append(self._actor, change, self.TABLE, queue, Luw(luw, body)).serial)
+        key = (queue, _append(self._actor, change, self.TABLE, queue, luw).serial)
         self._unsafe.add(key)
         change.then(lambda: self._written(key))
 
@@ -137,11 +130,11 @@ class OutboundQueues:
     def _transmit(self, queue: str, luw: Luw, attempt: int) -> None:
         key = (queue, luw.serial)
         self._status[key] = after_event(self._status[key], QueueEvent.SCHEDULED)
-        self._actor.note(BEGUN, luw.luw, queue=queue, serial=luw.serial)
+        self._actor.note(BEGUN, luw.luw, queue=queue, serial=luw.serial, guid=luw.guid)
         if attempt:
             self._actor.note(RETRIED, luw.luw, queue=queue, attempt=attempt)
         to: Address[Any] = self._actor.address(self._target)
-        self._actor.send(to, Transfer(queue, luw.luw, luw.body, attempt), attempt=attempt)
+        self._actor.send(to, Transfer(queue, luw.luw, luw.body, luw.guid, attempt), attempt=attempt)
         luck = self._actor.luck("retry").uniform(self._identity(queue, luw), attempt)
         wait_ns = self._policy.wait_ns(attempt, luck)
         self._actor.after(wait_ns, RetryDue(queue, luw.serial, attempt))
@@ -157,7 +150,14 @@ class OutboundQueues:
             return
         luw = _find(self._actor, self.TABLE, due.queue, due.serial)
         self._status[key] = after_event(self._status[key], QueueEvent.COMM_FAILED)
-        self._actor.note(FAILED, luw.luw, queue=due.queue, serial=luw.serial, reason="CPICERR")
+        self._actor.note(
+            FAILED,
+            luw.luw,
+            queue=due.queue,
+            serial=luw.serial,
+            guid=luw.guid,
+            reason="CPICERR",
+        )
         self._status[key] = after_event(self._status[key], QueueEvent.ACTIVATED)
         self._transmit(due.queue, luw, due.attempt + 1)
 
@@ -172,8 +172,9 @@ class OutboundQueues:
         self._ending.add(receipt.queue)
         with self._actor.commit() as change:
             _take_out(self._actor, change, self.TABLE, receipt.queue, luw.serial)
-            change.note(ENDED, luw.luw, queue=receipt.queue, serial=luw.serial)
-            change.note(CLEARED, luw.luw, queue=receipt.queue)
+            said = {"queue": receipt.queue, "guid": luw.guid}
+            change.note(ENDED, luw.luw, serial=luw.serial, **said)
+            change.note(CLEARED, luw.luw, **said)
             change.then(lambda: self._ended(receipt.queue))
 
     def _ended(self, queue: str) -> None:
@@ -186,7 +187,7 @@ class InboundQueues:
 
     Args:
         actor: Whose queues they are.
-        work_processes: How many LUWs are executed at the same time.
+        work_processes: The names of the work processes, one for each LUW executed at a time.
         service_ns: How long the work on a LUW takes.
         execute: Does the work, as part of a commit; False when the LUW was parked instead.
         guarantees: What is switched on.
@@ -197,19 +198,21 @@ class InboundQueues:
     def __init__(
         self,
         actor: Actor,
-        work_processes: int,
+        work_processes: tuple[str, ...],
         service_ns: Callable[[Luw], int],
         execute: Callable[[Change, str, Luw], bool],
         guarantees: Guarantees,
     ) -> None:
         self._actor = actor
-        self._work_processes = work_processes
+        self._free = dict.fromkeys(work_processes)
+        """Work processes that have nothing to do, in the order in which they became free."""
         self._service_ns = service_ns
         self._execute = execute
         self._guarantees = guarantees
         self._ready: dict[tuple[str, int], None] = {}
         """(queue, serial) of LUWs that wait for a work process, in order."""
-        self._running: dict[tuple[str, int], None] = {}
+        self._running: dict[tuple[str, int], str] = {}
+        """(queue, serial) -> the work process that has it."""
         self._unsafe: set[tuple[str, int]] = set()
         """(queue, serial) of LUWs whose commit is not written yet; they must not begin."""
 
@@ -229,7 +232,7 @@ class InboundQueues:
             return False
         change.put("known", luw.luw, True)
         self._append(change, queue, luw)
-        change.note(RECEIVED, luw.luw, queue=queue)
+        change.note(RECEIVED, luw.luw, queue=queue, guid=luw.guid)
         return True
 
     def _append(self, change: Change, queue: str, luw: Luw) -> None:
@@ -244,7 +247,7 @@ class InboundQueues:
     def transferred(self, transfer: Transfer, sender: Address[Receipt]) -> None:
         """Take a LUW from the other system, and receipt it once it is durable."""
         with self._actor.commit() as change:
-            self.store(change, transfer.queue, Luw(transfer.luw, transfer.body))
+            self.store(change, transfer.queue, Luw(transfer.luw, transfer.body, transfer.guid))
             receipt = Receipt(transfer.queue, transfer.luw, transfer.attempt)
             change.send(sender, receipt, attempt=transfer.attempt)
 
@@ -266,17 +269,19 @@ class InboundQueues:
                 self._ready.setdefault(key)
 
     def _go_on(self) -> None:
-        while self._ready and len(self._running) < self._work_processes:
+        while self._ready and self._free:
             key = next(iter(self._ready))
             del self._ready[key]
-            self._running[key] = None
-            self._begin(*key)
+            process = next(iter(self._free))
+            del self._free[process]
+            self._running[key] = process
+            self._begin(process, *key)
 
-    def _begin(self, queue: str, serial: int) -> None:
+    def _begin(self, process: str, queue: str, serial: int) -> None:
         luw = _find(self._actor, self.TABLE, queue, serial)
-        self._actor.note(BEGUN, luw.luw, queue=queue, serial=serial)
+        self._actor.note(BEGUN, luw.luw, queue=queue, serial=serial, guid=luw.guid)
         service_ns = self._service_ns(luw)
-        self._actor.after(service_ns, Executed(queue, serial))
+        self._actor.send(self._actor.address(process), Work(queue, serial, service_ns))
         self._actor.working(service_ns, luw.luw)
 
     def executed(self, message: Executed) -> None:
@@ -286,12 +291,13 @@ class InboundQueues:
         with self._actor.commit() as change:
             _take_out(self._actor, change, self.TABLE, queue, serial)
             if self._execute(change, queue, luw):
-                change.note(EFFECTED, luw.luw, queue=queue, target=self._actor.name)
-            change.note(ENDED, luw.luw, queue=queue, serial=serial)
+                target = self._actor.name
+                change.note(EFFECTED, luw.luw, queue=queue, guid=luw.guid, target=target)
+            change.note(ENDED, luw.luw, queue=queue, serial=serial, guid=luw.guid)
             change.then(lambda: self._finished(queue, serial))
 
     def _finished(self, queue: str, serial: int) -> None:
-        self._running.pop((queue, serial), None)
+        self._free.setdefault(self._running.pop((queue, serial)))
         self._arrived(queue)
 
 
@@ -301,7 +307,7 @@ class QueuePartner(Actor, abc.ABC):
     Args:
         partner: The name of the actor at the other end.
         service_s: How long the work on a LUW takes, in seconds.
-        work_processes: How many LUWs are executed at the same time.
+        work_processes: The names of the work processes, one for each LUW executed at a time.
         policy: When a LUW is transmitted again.
         guarantees: What is switched on.
     """
@@ -310,7 +316,7 @@ class QueuePartner(Actor, abc.ABC):
         self,
         partner: str,
         service_s: Distribution,
-        work_processes: int,
+        work_processes: tuple[str, ...],
         policy: RetryPolicy,
         guarantees: Guarantees,
     ) -> None:

@@ -16,6 +16,7 @@ class Transfer:
     queue: str
     luw: str
     body: object
+    guid: str
     attempt: int
 
 

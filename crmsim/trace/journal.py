@@ -17,13 +17,15 @@ from typing import Any, NamedTuple, Protocol
 import attrs
 
 from crmsim.errors import BadInput
-from crmsim.trace.kinds import KINDS, SENT, Kind, Level
+from crmsim.trace.kinds import DELIVERED, HANDED, KINDS, SENT, Kind, Level
 
 __all__ = ["Event", "Fingerprint", "Journal", "first_difference"]
 
 _HASH_EVERY = 4096
 """Events between two updates of the fingerprint; the value does not depend on it."""
 
+_CODES = {SENT.name: 1, DELIVERED.name: 2, HANDED.name: 3}
+"""What a kind of passage counts as in the fingerprint."""
 NO_DETAIL: Mapping[str, object] = {}
 
 
@@ -163,11 +165,11 @@ class Journal:
         attempt: int,
         identity: int,
     ) -> int:
-        """Write down that a message was sent or delivered; return the number of the event.
+        """Write down that a message was sent, handed or delivered; return the event's number.
 
         Args:
             time_ns: Virtual time.
-            kind: `SENT` or `DELIVERED`.
+            kind: `SENT`, `HANDED` or `DELIVERED`.
             way: The address it goes to.
             message: The message itself; told only when somebody reads the event.
             cause: For a delivery, the sending: it says all that the message is.
@@ -180,7 +182,7 @@ class Journal:
         row = (time_ns, kind, way, message, cause, attempt)
         rows.append(row)
         number = len(rows)
-        self._words += (2 * number + (kind is SENT), time_ns, way.key, identity, cause, attempt)
+        self._words += (4 * number + _CODES[kind.name], time_ns, way.key, identity, cause, attempt)
         if number % _HASH_EVERY == 0:
             self._absorb()
         if kind.name in self._feeds:
@@ -268,7 +270,7 @@ def _told(number: int, row: "Event | Passage") -> Event:
         return row
     time_ns, kind, way, message, cause, attempt = row
     name = type(message).__name__
-    if kind is SENT:
+    if kind is not DELIVERED:
         detail: dict[str, object] = {"to": way.target.name, "message": name, "attempt": attempt}
         return Event(number, time_ns, way.owner.name, kind.name, message.subject, cause, detail)
     detail = {"message": name, "from": way.owner.name}

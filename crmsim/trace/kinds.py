@@ -49,6 +49,9 @@ def _kind(name: str, level: Level, sentence: str) -> Kind:
 SENT = _kind(
     "sent", Level.BUSINESS, "An actor gave a message to a line: to, message type, attempt."
 )
+HANDED = _kind(
+    "handed", Level.FULL, "An actor handed a message to another one of its site: to, message type."
+)
 DELIVERED = _kind("delivered", Level.MESSAGES, "An actor got a message: its type and sender.")
 LOST = _kind("lost", Level.METRICS, "A message will never arrive: its type, the way, the reason.")
 DUPLICATED = _kind("duplicated", Level.METRICS, "A line made a second copy of a message.")
