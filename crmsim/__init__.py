@@ -18,6 +18,8 @@ The rooms of the house, from the ground up; imports point only downwards::
     checks                   was it right?
     lab                      what is the story?
     study                    what do many runs say?
+    truths                   is the simulator right?
+    testing                  what does a test need?
     report                   how does one see it?
     cli                      the door
 

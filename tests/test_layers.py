@@ -22,9 +22,9 @@ BELOW: dict[str, set[str]] = {
 BELOW["systems"] = GROUND | set(BELOW)
 BELOW["checks"] = BELOW["systems"] | {"systems"}
 BELOW["lab"] = BELOW["checks"] | {"checks"}
-for _room in ("study", "hunt", "truths"):
+for _room in ("study", "hunt", "truths", "testing"):
     BELOW[_room] = BELOW["lab"] | {"lab"}
-BELOW["report"] = BELOW["lab"] | {"lab", "study", "hunt", "truths"}
+BELOW["report"] = BELOW["lab"] | {"lab", "study", "hunt", "truths", "testing"}
 """Room -> the rooms it may import, besides itself."""
 DOORS = {"cli", "pytest_plugin", "__main__", "__init__"}
 

@@ -30,6 +30,8 @@ __all__ = ["VirtualClock", "collector_off", "to_ns"]
 
 SLICE_S = 0.005
 """Real seconds after which trio gets its turn for Ctrl-C and real input and output."""
+WORLDLESS_WAIT_S = 0.05
+"""Real seconds that trio may wait for a thread or a socket while no world lives."""
 _NEVER_NS = 1 << 200
 
 
@@ -100,8 +102,9 @@ class VirtualClock(trio.abc.Clock):
         while the run is driven step by step."""
         self.interruption: KeyboardInterrupt | None = None
         """A Ctrl-C that reached the caller's thread while the run goes on in another one."""
-        self.is_closed = False
-        """Whether the run is over: actors are brought home, but nothing is performed any more."""
+        self.is_running = False
+        """Whether the world lives. Before and after, nothing due is performed: trio's deadlines
+        come at once, and threads and sockets get real time."""
         self.action_count = 0
         self._on_error = on_error
         self._on_idle = on_idle
@@ -126,10 +129,17 @@ class VirtualClock(trio.abc.Clock):
             while self.urgent:
                 self._context.run(self.urgent.popleft())
             return 0
-        if self.is_closed:
-            return 0
         limit_ns = _NEVER_NS if deadline == math.inf else to_ns(deadline)
+        if not self.is_running:
+            return self._jump(limit_ns)
         self._context.run(self._slice, limit_ns)
+        return 0
+
+    def _jump(self, limit_ns: int) -> float:
+        """Go to a deadline of trio's without performing anything."""
+        if limit_ns == _NEVER_NS:
+            return WORLDLESS_WAIT_S
+        self.schedule.now_ns = max(self.schedule.now_ns, limit_ns)
         return 0
 
     def _slice(self, limit_ns: int) -> None:

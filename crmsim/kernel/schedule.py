@@ -91,15 +91,19 @@ class Schedule:
         whom: Any = None,
         cause: int = 0,
         stamp: int = 0,
-    ) -> None:
-        """Insert an action behind all of the same due time."""
+    ) -> Action:
+        """Insert an action behind all of the same due time; return it."""
         number = self.number = self.number + 1
-        self.insert((due_ns, number, perform, what, whom, cause, stamp))
+        action = (due_ns, number, perform, what, whom, cause, stamp)
+        self.insert(action)
+        return action
 
-    def push_last(self, due_ns: int, perform: Callable[[Any], None], what: Any = None) -> None:
-        """Insert an action behind all that is and will be due at that instant."""
+    def push_last(self, due_ns: int, perform: Callable[[Any], None], what: Any = None) -> Action:
+        """Insert an action behind all that is and will be due at that instant; return it."""
         self.number += 1
-        self.insert((due_ns, LAST + self.number, perform, what, None, 0, 0))
+        action = (due_ns, LAST + self.number, perform, what, None, 0, 0)
+        self.insert(action)
+        return action
 
     def insert(self, action: Action) -> None:
         """Insert a ready-made action."""

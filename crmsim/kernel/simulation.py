@@ -1,15 +1,16 @@
 """What holds the sites, the lines and the schedule together, and drives them to the horizon?
 
 A simulation seats actors at sites and runs them in a trio nursery on a virtual clock. It is driven
-in one of three ways:
+in one of four ways:
 
 - ``simulation.run(until=days(2))``: a plain call, also inside a Jupyter cell or an async test;
 - ``simulation.tell(story)``: a plain call that runs an async function as the story of the run;
+- ``async with simulation.running()``: inside a trio run that goes by this simulation's clock;
 - ``with simulation.stepping() as steps``: action by action from outside, across notebook cells.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import trio
@@ -24,13 +25,12 @@ from crmsim.errors import (
 )
 from crmsim.kernel.actor import Actor, span_ns
 from crmsim.kernel.clock import VirtualClock, collector_off
+from crmsim.kernel.driving import Steps, Turns, run_in_thread
 from crmsim.kernel.durable import CrashAt, Site, Store
 from crmsim.kernel.schedule import Action, Schedule, Strategy
 from crmsim.kernel.seat import Seat
-from crmsim.kernel.stepping import Steps, run_in_thread
 from crmsim.kernel.watch import (
     Statistics,
-    Turn,
     TurnWatch,
     call_unprotected,
     doer_of,
@@ -101,8 +101,9 @@ class Simulation:
         self._nursery: trio.Nursery | None = None
         self.is_closing = False
         self._was_run = False
-        self._end_waiters: list[trio.lowlevel.Task] = []
-        self._turns = TurnWatch(self)
+        self._root: trio.CancelScope | None = None
+        self.turns = Turns(self)
+        self.watch = TurnWatch(self)
         for name in topology.sites():
             self.sites[name] = Site(self, name, topology.kind(name))
         for source, target, link in topology.links():
@@ -216,29 +217,61 @@ class Simulation:
         return self._run_trio(story)
 
     def _run_trio(self, story: Callable[["Simulation"], Awaitable[R]]) -> R:
-        if self._was_run:
-            raise BadValue("a simulation runs once; build a new one, or drive it by stepping()")
-        self._was_run = True
+        self._must_be_fresh()
         results: list[R] = []
-        try:
-            with collector_off():
-                trio.run(self._main, story, results, clock=self.clock, instruments=[self._turns])
-        except BaseExceptionGroup as group:
-            if self.failure is None:
-                raise single(group) from None
-        if self.failure is not None:
-            raise self.failure
+        trio.run(self._main, story, results, clock=self.clock)
         return results[0] if results else None  # type: ignore[return-value]
 
     async def _main(self, story: Any, results: list[Any]) -> None:
-        self._turns.is_watching = True
+        async with self.running():
+            results.append(await story(self))
+
+    def _must_be_fresh(self) -> None:
+        if self._was_run:
+            raise BadValue("a simulation runs once; build a new one, or drive it by stepping()")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Simulation"]:
+        """Let the world live as long as the block, in a trio run on this simulation's clock.
+
+        This is how an async test drives a simulation: pytest-trio runs a test on the clock that
+        its fixture is (see `crmsim.pytest_plugin`).
+
+        Raises:
+            BadValue: the trio run goes by another clock, or the simulation ran before.
+            Deadlock: nothing is due and an actor waits for something that cannot come.
+            ActorFailed: a handler or a life raised.
+        """
+        self._must_be_fresh()
+        if trio.lowlevel.current_clock() not in (self, self.clock):
+            raise BadValue(
+                "this trio run goes by another clock; run on simulation.clock, or request the "
+                "fixture `simulation` of crmsim's pytest plugin"
+            )
+        self._was_run = True
+        trio.lowlevel.add_instrument(self.watch)
+        try:
+            with collector_off():
+                async with self._world():
+                    yield self
+        except BaseExceptionGroup as group:
+            if self.failure is None:
+                raise single(group) from None
+        finally:
+            trio.lowlevel.remove_instrument(self.watch)
+        if self.failure is not None:
+            raise self.failure
+
+    @asynccontextmanager
+    async def _world(self) -> AsyncIterator[None]:
+        self.watch.is_watching = self.clock.is_running = True
         with trio.CancelScope() as self._root:
             async with trio.open_nursery() as self._nursery:
                 for seat in self._seats.values():
                     if seat.site.is_up:
                         seat.start(0)
                 try:
-                    results.append(await story(self))
+                    yield
                 finally:
                     self._close()
                     self._nursery.cancel_scope.cancel()
@@ -254,30 +287,30 @@ class Simulation:
             BadValue: the moment lies in the past.
         """
         if until is None:
-            await self._wait_for_end()
+            await self.turns.wait_for_end()
             return
         if until < self.schedule.now_ns:
             raise BadValue(
                 f"run until {show_moment(until)}, but it is {show_moment(self.schedule.now_ns)}"
             )
-        await self._take(self._plan_turn(until, last=True))
+        await self.turns.take(self.turns.plan(until, last=True))
 
     async def sleep(self, delay_ns: int) -> None:
         """Let the world go on for a span of virtual time; ordered, unlike `trio.sleep`."""
         due_ns = self.schedule.now_ns + span_ns(delay_ns, "a story sleeps")
-        await self._take(self._plan_turn(due_ns))
+        await self.turns.take(self.turns.plan(due_ns))
 
     def start_soon(self, work: Callable[..., Awaitable[object]], *arguments: Any) -> None:
         """Start a further task of the story; tasks start in the order they were asked for."""
         assert self._nursery is not None, "start_soon is a verb of a running story"
 
-        turn = self._plan_turn(self.schedule.now_ns)
+        turn = self.turns.plan(self.schedule.now_ns)
 
         async def wait_for_turn() -> None:
-            await self._take(turn)
+            await self.turns.take(turn)
             await work(*arguments)
 
-        with self._turns.looking_away():  # the new task only waits for its turn yet
+        with self.watch.looking_away():  # the new task only waits for its turn yet
             self._nursery.start_soon(wait_for_turn, name=getattr(work, "__qualname__", repr(work)))
 
     def at(self, time_ns: int, do: Callable[..., object], *arguments: Any) -> None:
@@ -291,43 +324,6 @@ class Simulation:
 
         self.schedule.push(time_ns, perform)
 
-    def _plan_turn(self, time_ns: int, *, last: bool = False) -> Turn:
-        turn = Turn()
-        if last:
-            self.schedule.push_last(time_ns, self._give_turn, turn)
-        else:
-            self.schedule.push(time_ns, self._give_turn, turn)
-        return turn
-
-    def _give_turn(self, action: Action) -> None:
-        self.other_count += 1
-        turn: Turn = action[3]
-        if turn.task is not None:
-            trio.lowlevel.reschedule(turn.task)
-            self._turns.expect(turn.task)
-            turn.task = None
-            self.hand_over()
-
-    async def _take(self, turn: Turn) -> None:
-        """Wait, as a task of the story, for a moment of the schedule."""
-
-        def abort(raise_cancel: object) -> trio.lowlevel.Abort:
-            turn.task = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        turn.task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(abort)
-
-    async def _wait_for_end(self) -> None:
-        task = trio.lowlevel.current_task()
-
-        def abort(raise_cancel: object) -> trio.lowlevel.Abort:
-            self._end_waiters.remove(task)
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        self._end_waiters.append(task)
-        await trio.lowlevel.wait_task_rescheduled(abort)
-
     def spawn(self, life: Callable[[Any], Awaitable[None]], body: object, name: str) -> None:
         """Start the trio task of an actor."""
         assert self._nursery is not None
@@ -335,13 +331,15 @@ class Simulation:
         self.hand_over()
 
     def _close(self) -> None:
-        self.is_closing = self.clock.is_closed = True
-        self._turns.is_watching = False
+        self.is_closing = True
+        self.clock.is_running = False
+        self.watch.is_watching = False
 
     def stop(self) -> None:
         """End the run where it stands, without an error."""
         self._close()
-        self._root.cancel()
+        if self._root is not None:
+            self._root.cancel()
         self.hand_over()
 
     def hand_over(self) -> None:
@@ -375,10 +373,7 @@ class Simulation:
     def _nothing_due(self) -> None:
         """Nothing is due and no deadline is set: all is done, or somebody waits in vain."""
         stuck = stuck_actors(self._seats.values())
-        if self._end_waiters and not stuck:
-            task = self._end_waiters.pop(0)
-            trio.lowlevel.reschedule(task)
-            self._turns.expect(task)
+        if not stuck and self.turns.end():
             return
         if self.failure is None and not self.is_closing:
             who = "; ".join(stuck) or "the story waits for something that no action will bring"
@@ -481,7 +476,7 @@ class Simulation:
     @property
     def raw_turns(self) -> list[tuple[str, ...]]:
         """Tasks of the story that trio, not the schedule, had to put in order."""
-        return self._turns.found
+        return self.watch.found
 
     def states(self) -> dict[str, tuple[tuple[str, object], ...]]:
         """Return what every actor remembers, frozen and hashable."""

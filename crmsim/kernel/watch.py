@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Statistics",
-    "Turn",
     "TurnWatch",
     "call_unprotected",
     "doer_of",
@@ -75,14 +74,6 @@ class Statistics:
             late_answers=simulation.late_answer_count,
             mailboxes={s.name: s.mailbox.statistics(now_ns) for s in seats if s.mailbox.most},
         )
-
-
-@attrs.define(eq=False)
-class Turn:
-    """A moment of the schedule that a task of the story waits for."""
-
-    task: trio.lowlevel.Task | None = None
-    """Who waits; None before and after."""
 
 
 class TurnWatch(trio.abc.Instrument):

@@ -1,8 +1,11 @@
-"""How is a run driven action by action from outside?
+"""How is a run driven: by the tasks of its story, or action by action from outside?
 
-The simulation runs in a thread of its own and stops before every action until it is told to go on.
-Virtual time does not notice. So a debugger, a test or a notebook can step, look, and step again,
-also across cells::
+A story is one or more trio tasks. They wait for moments of the schedule (`Turns`), so that their
+order among all that is due at an instant is the schedule's.
+
+From outside, the simulation runs in a thread of its own and stops before every action until it is
+told to go on. Virtual time does not notice. So a debugger, a test or a notebook can step, look, and
+step again, also across cells::
 
     steps = simulation.stepping().open()
     steps.step()
@@ -15,14 +18,95 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+import attrs
+import trio
+
 from crmsim.errors import BadValue
+from crmsim.kernel.schedule import Action
 
 if TYPE_CHECKING:
     from crmsim.kernel.simulation import Simulation
 
-__all__ = ["Steps", "run_in_thread"]
+__all__ = ["Steps", "Turn", "Turns", "run_in_thread"]
 
 R = TypeVar("R")
+
+
+@attrs.define(eq=False)
+class Turn:
+    """A moment of the schedule that a task of the story waits for."""
+
+    task: trio.lowlevel.Task | None = None
+    """Who waits; None before and after."""
+    action: Action | None = None
+    """The pending action that will give the turn; None once it was given."""
+
+
+class Turns:
+    """Hands out turns to the tasks of a story."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self._end_waiters: list[trio.lowlevel.Task] = []
+
+    def plan(self, time_ns: int, *, last: bool = False) -> Turn:
+        """Plan a turn for a moment; with `last`, behind all that is and will be due at it."""
+        turn = Turn()
+        schedule = self._simulation.schedule
+        push = schedule.push_last if last else schedule.push
+        turn.action = push(time_ns, self._come, turn)
+        return turn
+
+    def _come(self, action: Action) -> None:
+        self._simulation.other_count += 1
+        turn: Turn = action[3]
+        turn.action = None
+        self._wake(turn)
+
+    def give(self, turn: Turn) -> None:
+        """Give a turn before its moment."""
+        if turn.action is not None:
+            self._simulation.schedule.remove(turn.action)
+            turn.action = None
+        self._wake(turn)
+
+    def _wake(self, turn: Turn) -> None:
+        if turn.task is not None:
+            self._reschedule(turn.task)
+            turn.task = None
+            self._simulation.hand_over()
+
+    def _reschedule(self, task: trio.lowlevel.Task) -> None:
+        trio.lowlevel.reschedule(task)
+        self._simulation.watch.expect(task)
+
+    async def take(self, turn: Turn) -> None:
+        """Wait, as a task of the story, until the turn is given."""
+
+        def abort(raise_cancel: object) -> trio.lowlevel.Abort:
+            turn.task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        turn.task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def wait_for_end(self) -> None:
+        """Wait until nothing is due any more."""
+        task = trio.lowlevel.current_task()
+
+        def abort(raise_cancel: object) -> trio.lowlevel.Abort:
+            self._end_waiters.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._end_waiters.append(task)
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def end(self) -> bool:
+        """Wake the first task that waits for the end; False when none does."""
+        if not self._end_waiters:
+            return False
+        self._reschedule(self._end_waiters.pop(0))
+        return True
 
 
 class Steps:

@@ -1,0 +1,1 @@
+"""What does a test need? A stranger among the actors, repeated runs, golden histories."""
