@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crmsim.checks import ALL_CHECKS
     from crmsim.checks.check import Check, Judge, Mood
+    from crmsim.checks.jury import judge
     from crmsim.kernel.actor import Actor, handles
     from crmsim.kernel.durable import CrashAt, CrashPoint
     from crmsim.kernel.message import Address, message
@@ -67,6 +68,7 @@ _HOMES = {
     "Simulation": "crmsim.kernel.simulation",
     "Topology": "crmsim.network.topology",
     "handles": "crmsim.kernel.actor",
+    "judge": "crmsim.checks.jury",
     "load_scenario": "crmsim.lab.runs",
     "message": "crmsim.kernel.message",
     "scenario": "crmsim.lab.scenario",
@@ -93,6 +95,7 @@ __all__ = [
     "Simulation",
     "Topology",
     "handles",
+    "judge",
     "load_scenario",
     "message",
     "scenario",

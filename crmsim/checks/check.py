@@ -59,6 +59,19 @@ class Verdict:
     violations: int = 0
     """How many violations there were; `evidence` tells the first few."""
 
+    @property
+    def held(self) -> bool:
+        """Whether something was judged and nothing was wrong."""
+        return self.outcome is Outcome.HELD
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        told = f"{self.outcome.value}, {self.judged:,} judged"
+        if not self.violations:
+            return told
+        more = f" and {self.violations - 1:,} more" if self.violations > 1 else ""
+        return f"{told}: {self.evidence[0].text}{more}"
+
 
 @attrs.frozen
 class Scene:
@@ -77,7 +90,8 @@ class Ending:
     stores: Mapping[str, Store]
     is_quiet: bool
     set_aside: frozenset[str] = frozenset()
-    """Documents that wait for a person; not judged, but counted."""
+    """Documents and messages that wait for a person or for a laptop that is kept still; final
+    states are not judged by them."""
 
 
 class Judge:

@@ -156,7 +156,9 @@ class _AnsweredOnce(Judge):
         if not ending.is_quiet:
             return
         for message, count in self._answers.items():
-            if count == 0 and message not in ending.set_aside:
+            if message in ending.set_aside:
+                continue
+            if count == 0:
                 self.blame(f"all is quiet, but nobody ever answered {message}")
             elif message not in self._imported:
                 self.blame(f"all is quiet, but the answer to {message} never reached its laptop")

@@ -6,7 +6,7 @@ once, with the reason. Then its story is told: run, sleep, at, start_soon, fault
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Any
@@ -249,9 +249,17 @@ class Landscape:
             for local in self.simulation.store(laptop).table("orders").values()
         )
 
-    async def settle(self, budget: Duration = days(60)) -> Quiet:
-        """Run until all is quiet, or until the budget of virtual time is used up."""
-        self.quiet = await settle(self.simulation, budget)
+    async def settle(self, budget: Duration = days(60), *, keep_still: Sequence[str] = ()) -> Quiet:
+        """Run until all is quiet, or until the budget of virtual time is used up.
+
+        Args:
+            budget: How much virtual time there is; not reaching quiet in it is a finding.
+            keep_still: Laptops that neither work nor call from now on; fewer than half of them.
+
+        Raises:
+            BadValue: something else than a minority of the laptops is to be kept still.
+        """
+        self.quiet = await settle(self.simulation, budget, keep_still)
         return self.quiet
 
 

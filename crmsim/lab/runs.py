@@ -127,6 +127,11 @@ def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
         "held": result.held,
         "quiet": None if result.quiet is None else result.quiet.is_quiet,
         "still_moving": [] if result.quiet is None else list(result.quiet.still_moving),
+        "kept_still": [] if result.quiet is None else list(result.quiet.kept_still),
+        "set_aside": [
+            {"name": one.name, "reason": one.reason}
+            for one in (() if result.quiet is None else result.quiet.documents_aside)
+        ],
         "error": None if result.error is None else told(result.error),
         "raw_turns": [list(names) for names in result.raw_turns],
         "metrics": dict(result.metrics),

@@ -18,17 +18,18 @@ from typing import Any
 
 import attrs
 
-from crmsim.checks.check import Check, Ending, Judge, Outcome, Scene, Verdict
+from crmsim.checks.check import Check, Outcome, Verdict
+from crmsim.checks.jury import Jury
 from crmsim.errors import BadValue, CrmsimError, Finding, StoryError
 from crmsim.kernel.schedule import Strategy
 from crmsim.kernel.simulation import Simulation
 from crmsim.kernel.watch import Statistics
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.settings import read_settings
-from crmsim.lab.settle import Quiet, set_aside
+from crmsim.lab.settle import Quiet
 from crmsim.network.topology import CRM_CHANNELS, Topology
-from crmsim.trace.journal import Event, Fingerprint, Journal
-from crmsim.trace.kinds import KINDS, Level
+from crmsim.trace.journal import Fingerprint, Journal
+from crmsim.trace.kinds import Level
 
 __all__ = ["Result", "Scenario", "scenario"]
 
@@ -175,64 +176,37 @@ class Scenario:
             strategy=strategy,
             detached=_is_detached(settings),
         )
-        scene = Scene(simulation.topology, lambda actor: simulation.seat_of(actor).site.name)
-        judges = [(check, check.judge(scene)) for check in self.checks]
-        for _, judge in judges:
-            for kind, feed in judge.feeds().items():
-                simulation.journal.watch(kind, _guarded(judge, feed))
+        jury = Jury(simulation, self.checks)
         land = Landscape(simulation)
         error = _tell(simulation, self.story, land, settings)
-        return self._result(simulation, land, settings, judges, error)
+        return self._result(simulation, land, settings, jury, error)
 
     def _result(
         self,
         simulation: Simulation,
         land: Landscape,
         settings: Any,
-        judges: list[tuple[Check, Judge]],
+        jury: Jury,
         error: BaseException | None,
     ) -> Result:
-        stores = {name: site.store for name, site in simulation.sites.items()}
         is_quiet = error is None and land.quiet is not None and land.quiet.is_quiet
-        ending = Ending(simulation.journal, stores, is_quiet, set_aside(simulation))
-        verdicts = tuple((check, _verdict(judge, ending)) for check, judge in judges)
-        for check, judge in judges:
-            if judge.failure is not None and error is None:
-                error = judge.failure
-                error.add_note(f"the check {check.name!r} raised this; it judged nothing")
+        aside = frozenset(one.name for one in (land.quiet.aside if land.quiet else ()))
+        verdicts = jury.verdicts(is_quiet=is_quiet, set_aside=aside)
         result = Result(
-            self.name, settings, simulation.seed, simulation, verdicts, land.quiet, error
+            self.name,
+            settings,
+            simulation.seed,
+            simulation,
+            tuple(verdicts),
+            land.quiet,
+            error or jury.failure,
         )
         if self.metrics is None:
             return result
         try:
             return attrs.evolve(result, metrics=dict(self.metrics(result)))
         except Exception as failure:
-            return attrs.evolve(result, error=error or failure)
-
-
-def _guarded(judge: Judge, feed: Callable[[Event], None]) -> Callable[[Event], None]:
-    """Keep an error inside a judge from hurting the world that it judges."""
-
-    def fed(event: Event) -> None:
-        try:
-            feed(event)
-        except Exception as failure:
-            judge.failure = judge.failure or failure
-
-    return fed
-
-
-def _verdict(judge: Judge, ending: Ending) -> Verdict:
-    """Let a judge speak, unless the journal kept less than it needs to see."""
-    if any(not ending.journal.keeps(KINDS[kind]) for kind in judge.feeds()):
-        return Verdict(Outcome.NOT_JUDGED, 0)
-    if judge.failure is None:
-        try:
-            return judge.finish(ending)
-        except Exception as failure:
-            judge.failure = failure
-    return Verdict(Outcome.NOT_JUDGED, 0)
+            return attrs.evolve(result, error=result.error or failure)
 
 
 def _is_detached(settings: Any) -> bool:

@@ -1,22 +1,42 @@
-"""When is all quiet?
+"""When is all quiet, and what does not count?
 
 All is quiet when (1) nobody has anything left to write, (2) every site is up and no fault is at
-work, (3) every queue and outbox is empty, and (4) every laptop has finished two sessions since the
-last change. Only then can final states be compared: before that, systems legitimately differ.
+work, (3) every queue and outbox is empty and nothing is under way, and (4) every laptop has
+finished two sessions since the last change. Only then can final states be compared: before that,
+systems legitimately differ.
+
+A minority of the laptops may be kept still meanwhile, as a rep on holiday keeps his: the others
+must come to rest without them. What lies on or waits for such a laptop is set aside by name, and so
+is a document about which a person has to decide first.
 """
+
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
 from crmsim.applications.status import Distribution
+from crmsim.errors import BadValue
+from crmsim.kernel.durable import Site
+from crmsim.kernel.message import Address
 from crmsim.kernel.simulation import Simulation
 from crmsim.units import Duration, hours
 
-__all__ = ["Quiet", "set_aside", "settle", "what_moves"]
+__all__ = ["Quiet", "SetAside", "set_aside", "settle", "what_moves"]
 
 LOOK_EVERY: Duration = hours(6)
 """How often one looks whether all is quiet."""
 SESSIONS_SINCE = 2
 """Sessions that every laptop finishes after the last change."""
+
+
+@attrs.frozen
+class SetAside:
+    """Something that final states are not judged by."""
+
+    name: str
+    """The reference of a document, or the identity of a message."""
+    reason: str
+    is_document: bool = True
 
 
 @attrs.frozen
@@ -26,74 +46,161 @@ class Quiet:
     is_quiet: bool
     still_moving: tuple[str, ...] = ()
     """What was not at rest when the budget was used up."""
+    kept_still: tuple[str, ...] = ()
+    """Laptops that were kept still meanwhile."""
+    aside: tuple[SetAside, ...] = ()
+    """What is not judged, and why."""
+
+    @property
+    def documents_aside(self) -> list[SetAside]:
+        """The documents among what is not judged."""
+        return [one for one in self.aside if one.is_document]
 
 
-async def settle(simulation: Simulation, budget: Duration) -> Quiet:
-    """Run until all is quiet, or until the budget of virtual time is used up."""
+async def settle(simulation: Simulation, budget: Duration, keep_still: Sequence[str] = ()) -> Quiet:
+    """Run until all is quiet, or until the budget of virtual time is used up.
+
+    Args:
+        simulation: The run.
+        budget: How much virtual time there is.
+        keep_still: Laptops that neither work nor call from now on; fewer than half of them.
+
+    Raises:
+        BadValue: something else than a minority of the laptops is to be kept still.
+    """
+    _must_be_minority(simulation, keep_still)
     deadline_ns = simulation.now_ns + budget
     at_rest_since: dict[str, int] | None = None
     work_done = -1
     while True:
-        moving = what_moves(simulation)
-        sessions = _sessions(simulation)
+        for name in keep_still:
+            simulation.site(name).pause()
+        moving = what_moves(simulation, keep_still)
+        sessions = _sessions(simulation, keep_still)
         work = _work(simulation)
         if moving or work != work_done or at_rest_since is None:
             at_rest_since, work_done = sessions, work
         missing = [
             site for site, count in sessions.items() if count < at_rest_since[site] + SESSIONS_SINCE
         ]
-        if not moving and not missing:
-            return Quiet(True)
-        if simulation.now_ns >= deadline_ns:
+        is_quiet = not moving and not missing
+        if is_quiet or simulation.now_ns >= deadline_ns:
             waiting = [f"{site} has not finished two sessions since" for site in missing]
-            return Quiet(False, tuple(moving or waiting))
+            aside = tuple(set_aside(simulation, keep_still))
+            return Quiet(is_quiet, tuple(moving or waiting), tuple(keep_still), aside)
         await simulation.run_until(min(simulation.now_ns + LOOK_EVERY, deadline_ns))
 
 
-def what_moves(simulation: Simulation) -> list[str]:
-    """Return what is not at rest, in words."""
+def _must_be_minority(simulation: Simulation, keep_still: Sequence[str]) -> None:
+    laptops = simulation.topology.sites("mobile")
+    for name in keep_still:
+        if name not in laptops:
+            raise BadValue(f"keep_still names {name!r}; only laptops can be kept still")
+    if keep_still and 2 * len(dict.fromkeys(keep_still)) >= len(laptops):
+        raise BadValue(
+            f"keep_still names {len(keep_still)} of {len(laptops)} laptops; "
+            "fewer than half of them can be kept still"
+        )
+
+
+def what_moves(simulation: Simulation, keep_still: Sequence[str] = ()) -> list[str]:
+    """Return what is not at rest, in words, leaving out what is kept still."""
     moving = [
         f"fault {active.name} is at work"
         for active in simulation.fabric.faults
         if not active.lifted
     ]
     for name, site in simulation.sites.items():
-        if not site.is_up:
-            moving.append(f"{name} is down")
-        if site.is_paused:
-            moving.append(f"{name} is paused")
-        for table in ("outbound", "inbound", "parked"):
-            for queue, luws in site.store.table(table).items():
-                moving.append(f"{name}: {len(luws)} in {table} queue {queue}")
-        for laptop, lying in site.store.table("site queues").items():
-            if lying.contents:
-                moving.append(f"{name}: {len(lying.contents)} lie ready for {laptop}")
-        actor = simulation.actor(name) if site.seats else None
-        for attribute, what in (("left_to_write", "to write"), ("left_to_ship", "to ship")):
-            left = getattr(actor, attribute, 0)
-            if left:
-                moving.append(f"{name}: {left} still {what}")
-        for table in ("outbox", "inbox"):
-            count = len(site.store.table(table))
-            if count:
-                moving.append(f"{name}: {count} in the {table}")
+        if name not in keep_still:
+            moving.extend(_moves_at(simulation, name, site, keep_still))
+    moving.extend(_under_way(simulation, keep_still))
     return moving
 
 
-def set_aside(simulation: Simulation) -> frozenset[str]:
-    """Return the orders that wait for a person: the ERP refused them and somebody must decide."""
-    return frozenset(
-        record.document.order.reference
+def _moves_at(
+    simulation: Simulation, name: str, site: Site, keep_still: Sequence[str]
+) -> Iterator[str]:
+    if not site.is_up:
+        yield f"{name} is down"
+    if site.is_paused:
+        yield f"{name} is paused"
+    if site.store.is_writing:
+        yield f"{name} is writing to its disk"
+    for table in ("outbound", "inbound", "parked"):
+        for queue, luws in site.store.table(table).items():
+            yield f"{name}: {len(luws)} in {table} queue {queue}, first {luws[0].luw!r}"
+    for laptop, lying in site.store.table("site queues").items():
+        if lying.contents and laptop not in keep_still:
+            yield f"{name}: {len(lying.contents)} lie ready for {laptop}"
+    actor = simulation.actor(name) if site.seats else None
+    for attribute, what in (("left_to_write", "to write"), ("left_to_ship", "to ship")):
+        left = getattr(actor, attribute, 0)
+        if left:
+            yield f"{name}: {left} still {what}"
+    for table in ("outbox", "inbox"):
+        count = len(site.store.table(table))
+        if count:
+            yield f"{name}: {count} in the {table}"
+
+
+def _under_way(simulation: Simulation, keep_still: Sequence[str]) -> Iterator[str]:
+    counts: dict[tuple[str, str, str], int] = {}
+    for action in simulation.schedule.pending():
+        message, way = action[3], action[4]
+        if isinstance(way, Address) and not way.is_inside and way.site not in keep_still:
+            key = (type(message).__name__, way.owner.name, way.name)
+            counts[key] = counts.get(key, 0) + 1
+    for (kind, sender, target), count in counts.items():
+        yield f"{count} {kind} under way from {sender} to {target}"
+
+
+def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterator[SetAside]:
+    """Yield what final states are not judged by."""
+    for site in simulation.topology.sites("crm"):
+        for record in simulation.store(site).table("orders").values():
+            if record.distribution is Distribution.ERROR:
+                reference = record.document.order.reference
+                yield SetAside(reference, "the ERP refused it, and somebody has to decide")
+    for laptop in dict.fromkeys(keep_still):
+        yield from _aside_with(simulation, laptop)
+
+
+def _aside_with(simulation: Simulation, laptop: str) -> Iterator[SetAside]:
+    """Yield the documents and messages that lie on a laptop or wait for it."""
+    store = simulation.store(laptop)
+    waiting = [
+        (f"news {place} for {laptop}", content)
         for site in simulation.topology.sites("crm")
-        for record in simulation.store(site).table("orders").values()
-        if record.distribution is Distribution.ERROR
-    )
+        for place, content in _contents(simulation.store(site).get("site queues", laptop))
+    ]
+    fetched = [
+        (f"news {place} for {laptop}", content) for place, content in store.table("inbox").items()
+    ]
+    unsent = list(store.table("outbox").values())
+    reason = f"{laptop} is kept still and has news of it, or awaits some"
+    names = {guid: local.document.order.reference for guid, local in store.table("orders").items()}
+    guids = [content.guid for _, content in (*waiting, *fetched)]
+    guids += [bdoc.order.guid for bdoc in unsent]
+    for guid in dict.fromkeys(guids):
+        if guid in names:
+            yield SetAside(names[guid], reason)
+    answers = [getattr(content, "message", None) for _, content in (*waiting, *fetched)]
+    messages = [news for news, _ in (*waiting, *fetched)]
+    messages += [name for name in answers if name is not None] + [b.message for b in unsent]
+    for message in dict.fromkeys(messages):
+        yield SetAside(message, reason, is_document=False)
 
 
-def _sessions(simulation: Simulation) -> dict[str, int]:
+def _contents(lying: object) -> Iterable[tuple[int, object]]:
+    found: Iterable[tuple[int, object]] = getattr(lying, "contents", ())
+    return found
+
+
+def _sessions(simulation: Simulation, keep_still: Sequence[str]) -> dict[str, int]:
     return {
         site: simulation.store(site).get("rep", "finished", 0)
         for site in simulation.topology.sites("mobile")
+        if site not in keep_still
     }
 
 

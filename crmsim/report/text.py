@@ -9,6 +9,7 @@ from rich.text import Text
 
 from crmsim.checks.check import Check, Evidence, Outcome, Verdict
 from crmsim.lab.scenario import Result, told
+from crmsim.lab.settle import Quiet
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level
 from crmsim.units import seconds, show_duration, show_moment
@@ -61,12 +62,25 @@ def _pair(console: Console, name: str, value: str) -> None:
 def _show_quiet(console: Console, result: Result) -> None:
     if result.quiet is None:
         return
+    if result.quiet.kept_still:
+        _pair(console, "kept still", ", ".join(result.quiet.kept_still))
+    _show_aside(console, result.quiet)
     if result.quiet.is_quiet:
         _pair(console, "in the end", "all is quiet: nothing left to write, send or import")
         return
     _line(console, "  Quiet was not reached. Still moving:", "bold red")
     for what in result.quiet.still_moving[:8]:
         _line(console, f"    {what}", "red")
+
+
+def _show_aside(console: Console, quiet: Quiet) -> None:
+    """Name the documents that final states are not judged by, reason by reason."""
+    by_reason: dict[str, list[str]] = {}
+    for one in quiet.documents_aside:
+        by_reason.setdefault(one.reason, []).append(one.name)
+    for reason, names in by_reason.items():
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        _pair(console, "not judged", f"{len(names)} documents ({reason}): {shown}")
 
 
 def show_metrics(console: Console, metrics: Mapping[str, Any]) -> None:
