@@ -89,7 +89,9 @@ settings_option = click.option(
 )
 @click.option("--save", metavar="DIR", help="Save the run, to be replayed later.")
 @click.option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON.")
-@click.option("--strict", is_flag=True, help="Fail also when a check judged nothing.")
+@click.option(
+    "--strict", is_flag=True, help="Fail also when a check or an expectation judged nothing."
+)
 def run(
     scenario_name: str,
     seed: int | None,
@@ -171,7 +173,7 @@ def _run_many(
             step()
             if not told["held"] or (strict and _is_loose(told)):
                 again = _again(scenario_name, told["seed"], values, level)
-                finding = (told["findings"] or ["strict: a check judged nothing"])[0]
+                finding = (told["findings"] or ["strict: something was not judged"])[0]
                 console.print(f"seed {told['seed']}: {finding}\n    {again}", soft_wrap=True)
     runs.sort(key=lambda told: int(told["seed"]))
     names = ("sessions_broken", "crashes")
@@ -188,7 +190,8 @@ def _run_many(
 
 def _is_loose(told: dict[str, Any]) -> bool:
     """Say whether a run that held is not good enough for `--strict`."""
-    idle = any(check["verdict"] == "not judged" for check in told["checks"])
+    judged = (*told["checks"], *told["expectations"])
+    idle = any(one["verdict"] == "not judged" for one in judged)
     return idle or bool(told["raw_turns"])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from crmsim.checks.check import Outcome
 from crmsim.kernel.durable import CrashPoint
-from crmsim.lab.metrics import quantile
+from crmsim.lab.latency import quantile
 from crmsim.sync.session import Phase
 
 from .stories import order_book, small_run
@@ -170,6 +170,7 @@ def test_quantiles_are_by_nearest_rank():
     assert quantile(values, 0.95) == 95
     assert quantile(values, 1.0) == 100
     assert quantile(values, 0.0) == 1
+    assert quantile(values, 0.07) == 7, "0.07 * 100 is a little more than 7"
     assert quantile([], 0.5) is None
 
 

@@ -16,6 +16,7 @@ from crmsim.chance import Distribution, Lognormal
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.kernel.simulation import Simulation
+from crmsim.lab.expect import Expect
 from crmsim.lab.settle import Quiet, settle
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.network.fabric import ActiveFault
@@ -54,6 +55,8 @@ class Landscape:
         self.guarantees = Guarantees() if guarantees is None else guarantees
         self.quiet: Quiet | None = None
         """What `settle` found; None when it was never asked for."""
+        self.expect = Expect(simulation)
+        """What the story expects, and what became of it."""
         self._laptops: dict[str, str] = {}
         self._stations: dict[str, list[str]] = {}
 

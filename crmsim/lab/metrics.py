@@ -4,32 +4,22 @@ Everything comes from the journal and the final states. Quantiles are by nearest
 100 numbers is the 95th smallest. What never arrived is counted apart (censored), not left out.
 """
 
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from crmsim.applications.pricing import exact_sum
 from crmsim.kernel.durable import CrashPoint
 from crmsim.lab.landscape import CRASH_KINDS
+from crmsim.lab.latency import quantile
+from crmsim.lab.road import Part, Road
 from crmsim.lab.scenario import Result
 from crmsim.sync.session import Phase
 from crmsim.trace.journal import Journal
 from crmsim.units import to_seconds
 
-__all__ = ["order_metrics", "quantile"]
-
-
-def quantile(values: Sequence[float], share: float) -> float | None:
-    """Return the quantile by nearest rank; None of nothing.
-
-    >>> quantile([4.0, 1.0, 3.0, 2.0], 0.5)
-    2.0
-    """
-    if not values:
-        return None
-    return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
+__all__ = ["order_metrics"]
 
 
 def order_metrics(result: Result) -> Mapping[str, object]:
@@ -123,11 +113,19 @@ def _lags(journal: Journal) -> dict[str, object]:
     saved: dict[str, int] = {}
     booked: dict[str, int] = {}
     for event in journal.select("saved"):
-        saved.setdefault(event.subject, event.time_ns)
+        saved.setdefault(str(event.detail["guid"]), event.time_ns)
     for event in journal.select("booked"):
-        booked.setdefault(event.subject, event.time_ns)
-    lags = [to_seconds(booked[name] - begin) for name, begin in saved.items() if name in booked]
+        booked.setdefault(str(event.detail["guid"]), event.time_ns)
+    road = Road(journal)
+    spent = Counter(dict.fromkeys(Part, 0))
+    for guid, begin_ns in saved.items():
+        if guid in booked:
+            spent.update(road.spent_ns(guid, begin_ns, booked[guid]))
+    lags = [to_seconds(booked[guid] - begin) for guid, begin in saved.items() if guid in booked]
     return {
+        "sync_lag_spent_s_mean": {
+            part.value: to_seconds(ns) / max(len(lags), 1) for part, ns in spent.items()
+        },
         "sync_lag_s_p50": quantile(lags, 0.5),
         "sync_lag_s_p95": quantile(lags, 0.95),
         "sync_lag_s_max": max(lags, default=None),

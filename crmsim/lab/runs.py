@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 
 import crmsim
-from crmsim.checks.check import Check, Evidence, Outcome, Verdict
+from crmsim.checks.check import Evidence, Outcome, Verdict
 from crmsim.errors import BadInput
 from crmsim.lab.scenario import Result, Scenario, told
 from crmsim.lab.settings import settings_as_json, settings_as_text
@@ -80,7 +80,9 @@ def _from_file(path: Path) -> Scenario:
     except (Exception, SystemExit) as error:
         line = _line_in(error, path)
         raise BadInput(f"{path}, line {line}: {type(error).__name__}: {error}") from error
-    scenarios = [thing for thing in vars(module).values() if isinstance(thing, Scenario)]
+    things = vars(module).values()
+    own = [thing for thing in things if isinstance(thing, Scenario)]
+    scenarios = [thing for thing in own if thing.story.__module__ == module.__name__]
     if len(scenarios) != 1:
         raise BadInput(
             f"{path}: holds {len(scenarios)} scenarios; a scenario file has exactly one function "
@@ -140,15 +142,28 @@ def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
             for active in result.simulation.fabric.faults
         ],
         "monitors": _monitors(result),
-        "checks": [_check_as_json(result, check, verdict) for check, verdict in result.verdicts],
+        "checks": [
+            {
+                "name": check.name,
+                "mood": check.mood.value,
+                "invariants": list(check.invariants),
+                **_verdict_as_json(result, verdict),
+            }
+            for check, verdict in result.verdicts
+        ],
+        "expectations": [
+            {
+                "name": expectation.sentence,
+                "family": expectation.family,
+                **_verdict_as_json(result, verdict),
+            }
+            for expectation, verdict in result.expectations
+        ],
     }
 
 
-def _check_as_json(result: Result, check: Check, verdict: Verdict) -> dict[str, object]:
+def _verdict_as_json(result: Result, verdict: Verdict) -> dict[str, object]:
     return {
-        "name": check.name,
-        "mood": check.mood.value,
-        "invariants": list(check.invariants),
         "verdict": verdict.outcome.value,
         "held": verdict.outcome is Outcome.HELD,
         "judged": verdict.judged,

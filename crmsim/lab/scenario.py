@@ -24,6 +24,7 @@ from crmsim.errors import BadValue, CrmsimError, Finding, StoryError
 from crmsim.kernel.schedule import Strategy
 from crmsim.kernel.simulation import Simulation
 from crmsim.kernel.watch import Statistics
+from crmsim.lab.expect import Expectation
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.settings import read_settings
 from crmsim.lab.settle import Quiet
@@ -46,6 +47,8 @@ class Result:
     seed: int
     simulation: Simulation = attrs.field(repr=False)
     verdicts: tuple[tuple[Check, Verdict], ...]
+    expectations: tuple[tuple[Expectation, Verdict], ...]
+    """What the story expected with `land.expect`, and what became of it."""
     quiet: Quiet | None
     """What `settle` found; None when the story never settled."""
     error: BaseException | None = None
@@ -69,6 +72,11 @@ class Result:
         found = [
             f"{check.name}: {verdict.evidence[0].text}"
             for check, verdict in self.verdicts
+            if verdict.outcome is Outcome.VIOLATED
+        ]
+        found += [
+            f"expected that {expectation.sentence}: {verdict.evidence[0].text}"
+            for expectation, verdict in self.expectations
             if verdict.outcome is Outcome.VIOLATED
         ]
         if self.quiet is not None and not self.quiet.is_quiet:
@@ -198,6 +206,7 @@ class Scenario:
             simulation.seed,
             simulation,
             tuple(verdicts),
+            tuple(land.expect.found),
             land.quiet,
             error or jury.failure,
         )

@@ -75,7 +75,8 @@ async def settle(simulation: Simulation, budget: Duration, keep_still: Sequence[
     while True:
         for name in keep_still:
             simulation.site(name).pause()
-        moving = what_moves(simulation, keep_still)
+        moving = list(_not_at_rest(simulation, keep_still))
+        passing = list(_passing(simulation, keep_still))
         sessions = _sessions(simulation, keep_still)
         work = _work(simulation)
         if moving or work != work_done or at_rest_since is None:
@@ -83,11 +84,12 @@ async def settle(simulation: Simulation, budget: Duration, keep_still: Sequence[
         missing = [
             site for site, count in sessions.items() if count < at_rest_since[site] + SESSIONS_SINCE
         ]
-        is_quiet = not moving and not missing
+        is_quiet = not (moving or passing or missing)
         if is_quiet or simulation.now_ns >= deadline_ns:
             waiting = [f"{site} has not finished two sessions since" for site in missing]
             aside = tuple(set_aside(simulation, keep_still))
-            return Quiet(is_quiet, tuple(moving or waiting), tuple(keep_still), aside)
+            still = (*moving, *passing) or waiting
+            return Quiet(is_quiet, tuple(still), tuple(keep_still), aside)
         await simulation.run_until(min(simulation.now_ns + LOOK_EVERY, deadline_ns))
 
 
@@ -105,27 +107,26 @@ def _must_be_minority(simulation: Simulation, keep_still: Sequence[str]) -> None
 
 def what_moves(simulation: Simulation, keep_still: Sequence[str] = ()) -> list[str]:
     """Return what is not at rest, in words, leaving out what is kept still."""
-    moving = [
-        f"fault {active.name} is at work"
-        for active in simulation.fabric.faults
-        if not active.lifted
-    ]
+    return [*_not_at_rest(simulation, keep_still), *_passing(simulation, keep_still)]
+
+
+def _not_at_rest(simulation: Simulation, keep_still: Sequence[str]) -> Iterator[str]:
+    """Yield what is left to do or out of order."""
+    for active in simulation.fabric.faults:
+        if not active.lifted:
+            yield f"fault {active.name} is at work"
     for name, site in simulation.sites.items():
         if name not in keep_still:
-            moving.extend(_moves_at(simulation, name, site, keep_still))
-    moving.extend(_under_way(simulation, keep_still))
-    return moving
+            yield from _left_at(simulation, name, site, keep_still)
 
 
-def _moves_at(
+def _left_at(
     simulation: Simulation, name: str, site: Site, keep_still: Sequence[str]
 ) -> Iterator[str]:
     if not site.is_up:
         yield f"{name} is down"
     if site.is_paused:
         yield f"{name} is paused"
-    if site.store.is_writing:
-        yield f"{name} is writing to its disk"
     for table in ("outbound", "inbound", "parked"):
         for queue, luws in site.store.table(table).items():
             yield f"{name}: {len(luws)} in {table} queue {queue}, first {luws[0].luw!r}"
@@ -143,7 +144,11 @@ def _moves_at(
             yield f"{name}: {count} in the {table}"
 
 
-def _under_way(simulation: Simulation, keep_still: Sequence[str]) -> Iterator[str]:
+def _passing(simulation: Simulation, keep_still: Sequence[str]) -> Iterator[str]:
+    """Yield what will be over in a moment: it delays quiet, but is no new work."""
+    for name, site in simulation.sites.items():
+        if site.store.is_writing and name not in keep_still:
+            yield f"{name} is writing to its disk"
     counts: dict[tuple[str, str, str], int] = {}
     for action in simulation.schedule.pending():
         message, way = action[3], action[4]

@@ -8,7 +8,7 @@ Legend of names, with sample values::
     channels  CRM_CHANNELS                  the rules of a landscape; None for no rules
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import attrs
 import networkx as nx
@@ -180,10 +180,20 @@ class Topology:
         """
         for name in (source, target):
             self._must_know(name)
+        way = self.way(source, target)
+        if way is None:
+            raise NoRoute(f"there is no way from {source!r} to {target!r}")
+        return way
+
+    def way(self, source: str, target: str, without: Collection[str] = ()) -> list[str] | None:
+        """Return the sites on the shortest way that avoids some; None when there is none."""
+        graph = nx.restricted_view(self.graph, without, ()) if without else self.graph
+        if source not in graph or target not in graph:
+            return None
         try:
-            return list(nx.shortest_path(self.graph, source, target))
+            return list(nx.shortest_path(graph, source, target))
         except nx.NetworkXNoPath:
-            raise NoRoute(f"there is no way from {source!r} to {target!r}") from None
+            return None
 
 
 def _some(names: list[str]) -> str:

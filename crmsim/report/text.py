@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crmsim.checks.check import Check, Evidence, Outcome, Verdict
+from crmsim.checks.check import Evidence, Outcome, Verdict
 from crmsim.lab.scenario import Result, told
 from crmsim.lab.settle import Quiet
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level
 from crmsim.units import seconds, show_duration, show_moment
 
-__all__ = ["show_checks", "show_event", "show_run", "show_seeds"]
+__all__ = ["show_event", "show_run", "show_seeds", "show_verdicts"]
 
 MARKS = {
     Outcome.HELD: ("held", "green"),
@@ -39,9 +39,16 @@ def show_run(console: Console, result: Result, wall_s: float, again: str) -> Non
         _pair(console, "fault", f"{active.name}: {touched}")
     _show_quiet(console, result)
     console.print()
-    show_checks(console, result.verdicts)
+    show_verdicts(console, [(check.name, verdict) for check, verdict in result.verdicts])
+    if result.expectations:
+        _line(console, "\n  Expected by the scenario:", "dim")
+        expected = [(one.sentence, verdict) for one, verdict in result.expectations]
+        show_verdicts(console, expected)
     for check, verdict in result.verdicts:
-        _show_evidence(console, result, check, verdict)
+        about = f"{check.name} ({', '.join(check.invariants)})"
+        _show_evidence(console, result, f"Violated: {about}", check.explanation, verdict)
+    for expectation, verdict in result.expectations:
+        _show_evidence(console, result, f"Not as expected: {expectation.sentence}", "", verdict)
     for names in result.raw_turns:
         _line(console, f"order left to trio: {', '.join(names)} (may not be repeatable)", "yellow")
     if result.error is not None:
@@ -142,6 +149,9 @@ def _show_orders(console: Console, m: dict[str, Any]) -> None:
         f"half within {told[0]}, 95 % within {told[1]}, "
         f"all within {told[2]}; never booked: {take('sync_lag_censored')}",
     )
+    spent = take("sync_lag_spent_s_mean")
+    told = [f"{name} {show_duration(seconds(mean))}" for name, mean in spent.items()]
+    _pair(console, "of that, on average", ", ".join(told))
     _pair(console, "shipped late", f"{take('shipped_late')} orders")
     show_crashes(console, take("crashes"))
 
@@ -163,14 +173,14 @@ def show_crashes(console: Console, crashes: Mapping[str, Mapping[str, int]]) -> 
     console.print(table)
 
 
-def show_checks(console: Console, verdicts: tuple[tuple[Check, Verdict], ...]) -> None:
-    """Print each check with its verdict and how much it judged."""
-    for check, verdict in verdicts:
+def show_verdicts(console: Console, verdicts: list[tuple[str, Verdict]]) -> None:
+    """Print each check or expectation with its verdict and how much it judged."""
+    for name, verdict in verdicts:
         mark, style = MARKS[verdict.outcome]
         judged = f"{verdict.judged:>9,} judged"
         more = _times(verdict.violations)
         console.print(
-            Text(f"  {mark:<11}", style=style) + Text(f"{judged}  {check.name}{more}"),
+            Text(f"  {mark:<11}", style=style) + Text(f"{judged}  {name}{more}"),
             soft_wrap=True,
         )
 
@@ -181,12 +191,15 @@ def _times(violations: int) -> str:
     return f" ({violations:,} times)"
 
 
-def _show_evidence(console: Console, result: Result, check: Check, verdict: Verdict) -> None:
+def _show_evidence(
+    console: Console, result: Result, headline: str, asked: str, verdict: Verdict
+) -> None:
     if verdict.outcome is not Outcome.VIOLATED:
         return
     console.print()
-    _line(console, f"Violated: {check.name} ({', '.join(check.invariants)})", "bold red")
-    _line(console, f"  What is asked: {check.explanation}", "dim")
+    _line(console, headline, "bold red")
+    if asked:
+        _line(console, f"  What is asked: {asked}", "dim")
     for evidence in verdict.evidence[:3]:
         _line(console, f"  {evidence.text}", "red")
         _show_causes(console, result, evidence)
@@ -206,7 +219,8 @@ def _show_causes(console: Console, result: Result, evidence: Evidence) -> None:
 
 def show_event(event: Event) -> str:
     """Return one event as a line."""
-    detail = " ".join(f"{name}={value}" for name, value in event.detail.items())
+    shown = {name: value for name, value in event.detail.items() if name != "guid"}
+    detail = " ".join(f"{name}={value}" for name, value in shown.items())
     return (
         f"#{event.number:<7} {show_moment(event.time_ns):<24} {event.actor:<12} "
         f"{event.kind:<11} {event.subject} {detail}"
