@@ -62,9 +62,7 @@ def invariants(fired_by: dict[str, list[str]]) -> list[Row]:
     rows: dict[str, Row] = {}
     for check in ALL_CHECKS:
         for invariant in check.invariants:
-            row = rows.setdefault(
-                invariant, {"invariant": invariant, "checks": [], "fired_by": []}
-            )
+            row = rows.setdefault(invariant, {"invariant": invariant, "checks": [], "fired_by": []})
             row["checks"].append(check.name)  # type: ignore[attr-defined]
             row["fired_by"] += fired_by.get(check.name, [])  # type: ignore[operator]
     return [rows[name] for name in sorted(rows, key=_by_number)]

@@ -254,6 +254,15 @@ def test_a_fault_can_aim_at_the_nth_message_of_a_type(verdict, fate):
     assert [one.carry(0, Letter(), 0) for _ in range(3)] == [(10_000_000,), fate, (10_000_000,)]
 
 
+def test_faults_that_aim_at_several_messages_all_count_every_message():
+    made = fabric(*BOTH)
+    active = [made.strike(NthMessage("Letter", number)) for number in (1, 3, 3)]
+    one = made.lines["a", "b"]
+    found = [isinstance(one.carry(0, Letter(), 0), Loss) for _ in range(4)]
+    assert found == [True, False, True, False]
+    assert [fault.touched for fault in active] == [1, 1, 0], "the first one decides"
+
+
 def test_a_fault_that_covers_no_line_is_refused():
     with pytest.raises(BadValue, match="covers no line"):
         fabric(*BOTH).strike(Outage("x", under_way="drop"))

@@ -264,18 +264,21 @@ class Line:
         return (delay_ns,)
 
     def _judge(self, message: object, delays: tuple[int, ...]) -> tuple[int, ...] | Loss:
-        """Ask the faults that aim at the n-th message; the first one that fires decides."""
+        """Ask the faults that aim at the n-th message: each counts it, the first one decides."""
         name = type(message).__name__
+        aimed: list[ActiveFault] = []
         for active in self._rules:
             fault = active.fault
             assert isinstance(fault, NthMessage)
-            if fault.message != name:
-                continue
-            active.counts[name] = active.counts.get(name, 0) + 1
-            if active.counts[name] in fault.numbers:
-                active.touched += 1
-                return _verdict(fault, delays)
-        return delays
+            if fault.message == name:
+                active.counts[name] = active.counts.get(name, 0) + 1
+                if active.counts[name] in fault.numbers:
+                    aimed.append(active)
+        if not aimed:
+            return delays
+        decides = aimed[0]
+        decides.touched += 1
+        return _verdict(cast(NthMessage, decides.fault), delays)
 
     def open(self) -> None:
         """Let a dial-up line carry messages from now on."""

@@ -1,0 +1,1 @@
+"""Is the simulator right? Cases whose answers nobody on this project invented."""
