@@ -21,7 +21,7 @@ import enum
 import functools
 import itertools
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from statistics import _normal_dist_inv_cdf as normal_quantile  # type: ignore[attr-defined]
@@ -62,6 +62,7 @@ TURN = 0xA24BAED4963EE407
 """The odd factor of the second round (odd, half of its bits set, unrelated to the others)."""
 
 _words_of_texts: dict[str, int] = {}
+Witness = Callable[[str, str, int, int, int], None]
 
 
 def fold(a: int, b: int) -> int:
@@ -157,6 +158,8 @@ class Stream:
     """A hashed 64-bit word: (seed, purpose, component)."""
     draws: list[int] | None = None
     """Where every word drawn is written down for the fingerprint, or None."""
+    witness: Callable[[int, int, int], None] | None = None
+    """Called with identity, attempt and word of every draw, where somebody wants to know them."""
 
     def word(self, identity: int, attempt: int = 0) -> int:
         """Draw the 64-bit word of (identity, attempt)."""
@@ -165,6 +168,8 @@ class Stream:
         word = (y ^ (y >> 64)) & MASK
         if self.draws is not None:
             self.draws.append(word)
+        if self.witness is not None:
+            self.witness(identity, attempt, word)
         return word
 
     def uniform(self, identity: int, attempt: int = 0) -> float:
@@ -186,17 +191,23 @@ class Luck:
     Args:
         seed: The seed of the run.
         draws: Where every drawn word is appended, for the fingerprint; None to keep none.
+        witness: Called with purpose, component, identity, attempt and word of every draw.
     """
 
-    def __init__(self, seed: int, draws: list[int] | None = None) -> None:
+    def __init__(
+        self, seed: int, draws: list[int] | None = None, witness: Witness | None = None
+    ) -> None:
         self.seed = seed
+        self.witness = witness
         self._draws = draws
 
     def stream(self, purpose: str, component: str = "") -> Stream:
         """Return the stream of a purpose ("loss", "service time") and a component ("erp")."""
         text = f"{self.seed}\x1f{purpose}\x1f{component}".encode()
         key = int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
-        return Stream(key, self._draws)
+        if self.witness is None:
+            return Stream(key, self._draws)
+        return Stream(key, self._draws, functools.partial(self.witness, purpose, component))
 
 
 class Distribution(Protocol):

@@ -19,6 +19,7 @@ __all__ = [
     "Share",
     "Size",
     "days",
+    "exact_duration",
     "hours",
     "milliseconds",
     "minutes",
@@ -225,6 +226,17 @@ def show_duration(duration_ns: int) -> str:
         if duration_ns >= _DURATION_NS[unit]:
             return f"{_trim(duration_ns / _DURATION_NS[unit])}{unit}"
     return f"{duration_ns}ns" if duration_ns else "0s"
+
+
+def exact_duration(duration_ns: int) -> str:
+    """Return a duration as `parse_duration` reads it back, in the largest unit that divides it.
+
+    >>> exact_duration(hours(36)), exact_duration(milliseconds(1500))
+    ('36h', '1500ms')
+    """
+    units = [unit for unit in reversed(_DURATION_NS) if unit != "w"]
+    unit = next(unit for unit in units if duration_ns % _DURATION_NS[unit] == 0)
+    return f"{duration_ns // _DURATION_NS[unit]}{unit}" if duration_ns else "0s"
 
 
 def show_moment(time_ns: int) -> str:

@@ -53,7 +53,7 @@ def test_a_run_tells_a_stranger_what_happened(capsys):
         "held",
         "judged  every order is in the ERP exactly once",
         "fingerprint",
-        f"crmsim run {SCENARIO} --seed 2 --set made_up_orders=20",
+        "crmsim run scenarios/order_book.py --seed 2 --set made_up_orders=20",
     ):
         assert words in out, words
 
@@ -110,7 +110,11 @@ def test_many_seeds_are_summed_up(capsys, tmp_path):
 def test_a_saved_run_can_be_replayed(capsys, tmp_path):
     folder = tmp_path / "run"
     assert crmsim(capsys, "run", SCENARIO, *SMALL, "--save", folder)[0] == 0
-    assert {path.name for path in folder.iterdir()} == {"run.json", "journal.jsonl.gz"}
+    assert {path.name for path in folder.iterdir()} == {
+        "run.json",
+        "journal.jsonl.gz",
+        "draws.jsonl.gz",
+    }
     code, out, _ = crmsim(capsys, "replay", folder)
     assert (code, "same history" in out) == (0, True)
     assert crmsim(capsys, "replay", folder, "--until", "2d 10:00")[0] == 0
@@ -126,8 +130,94 @@ def test_a_replay_that_differs_names_the_first_difference(capsys, tmp_path):
     code, out, _ = crmsim(capsys, "replay", folder)
     assert code == 3
     assert "another history" in out
-    assert " saved: #" in out
-    assert "   now: #" in out
+    assert "  saved:\n" in out
+    assert "  > #" in out
+    assert "first draw that differs" in out
+
+
+def test_two_saved_runs_are_told_apart(capsys, tmp_path):
+    one, other, third = tmp_path / "one", tmp_path / "other", tmp_path / "third"
+    crmsim(capsys, "run", SCENARIO, *SMALL, "--save", one)
+    crmsim(capsys, "run", SCENARIO, *SMALL, "--save", other)
+    crmsim(capsys, "run", SCENARIO, *SMALL, "--seed", 2, "--save", third)
+    code, out, _ = crmsim(capsys, "diff", one, other)
+    assert (code, "same history" in out) == (0, True)
+    code, out, _ = crmsim(capsys, "diff", one, third)
+    assert code == 0, "different seeds may differ"
+    assert "first draw that differs" in out
+    assert f"only in {third}" in out
+
+
+def test_one_origin_with_two_histories_is_an_alarm(capsys, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    crmsim(capsys, "run", SCENARIO, *SMALL, "--save", one)
+    crmsim(capsys, "run", SCENARIO, *SMALL, "--set", "loss=11%", "--save", other)
+    told = json.loads((other / "run.json").read_text())
+    told["again"]["settings"].pop("loss")
+    (other / "run.json").write_text(json.dumps(told))
+    code, out, _ = crmsim(capsys, "diff", one, other)
+    assert code == 3
+    assert "this must not happen" in out
+
+
+def test_two_settings_are_compared_with_aligned_luck(capsys):
+    code, out, _ = crmsim(
+        capsys, "diff", SCENARIO, *SMALL, "--versus", "made_up_orders=10", "--set", "loss=12%"
+    )
+    assert code == 0, "different settings may differ"
+    crmsim_diff = ("diff", SCENARIO, *SMALL)
+    versus = [word for pair in SMALL if pair != "--set" for word in ("--versus", pair)]
+    code, out, _ = crmsim(capsys, *crmsim_diff, *versus)
+    assert "same history" in out
+    code, out, _ = crmsim(capsys, *crmsim_diff, *versus, "--versus", "work_processes=1")
+    assert code == 0
+    assert "metrics that differ" in out
+    code, out, _ = crmsim(capsys, *crmsim_diff, *versus, "--versus", "loss=11%")
+    assert "events before it are the same" in out
+    assert "lost on the line" in out or "attempt" in out
+    assert "messages_lost" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("diff", SCENARIO), "with --set and --versus"),
+        (("diff", "a", "b", "--set", "x=1"), "go with one scenario"),
+        (("diff", "nowhere", "nothing"), "holds no saved run"),
+        (("diff", SCENARIO, "--set", "losss=1%"), "--set: there is no setting 'losss'"),
+        (("diff", SCENARIO, "--versus", "loss"), "--versus loss: write NAME=VALUE"),
+        (("topology", SCENARIO), "name --svg FILE or --graphml FILE"),
+        (("topology", SCENARIO, "--svg", "nowhere/x.svg"), "the folder nowhere does not exist"),
+        (("topology", SCENARIO, "--graphml", "."), "is a folder"),
+    ],
+)
+def test_bad_words_of_diff_and_topology(capsys, words, message):
+    code, _, err = crmsim(capsys, *words)
+    assert code == 2
+    assert message in err
+
+
+def test_runs_with_other_trace_levels_are_not_compared(capsys, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    crmsim(capsys, "run", SCENARIO, *SMALL, "--save", one)
+    crmsim(capsys, "run", SCENARIO, *SMALL, "--trace", "messages", "--save", other)
+    code, _, err = crmsim(capsys, "diff", one, other)
+    assert code == 2
+    assert "save both with the same" in err
+
+
+def test_the_map_is_drawn_and_written_without_running(capsys, tmp_path):
+    svg, graphml = tmp_path / "map.svg", tmp_path / "map.graphml"
+    words = ("topology", SCENARIO, *SMALL, "--svg", svg, "--graphml", graphml)
+    code, out, _ = crmsim(capsys, *words)
+    assert code == 0
+    assert out == "order_book: 5 sites, 4 lines\n"
+    first = svg.read_bytes()
+    assert b"CRM Enterprise" in first
+    assert b"dial-up" in first
+    crmsim(capsys, *words)
+    assert svg.read_bytes() == first, "the same map gives the same bytes"
+    assert "laptop-2" in graphml.read_text()
 
 
 def test_list_describe_and_checks(capsys):

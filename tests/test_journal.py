@@ -6,9 +6,7 @@ import pytest
 
 from crmsim import Journal, Level, Link
 from crmsim.chance import Constant
-from crmsim.errors import BadInput
 from crmsim.trace import kinds
-from crmsim.trace.journal import first_difference
 
 from .worlds import Echo, pair, sends
 
@@ -72,29 +70,6 @@ def test_moving_one_message_by_a_nanosecond_changes_the_fingerprint(monkeypatch)
         return world.journal.fingerprint
 
     assert run(shift=False) == run(shift=False) != run(shift=True)
-
-
-def test_a_history_survives_being_written(tmp_path):
-    world = pair(sends(5), Echo)
-    world.run()
-    world.journal.write(tmp_path / "j.gz")
-    assert Journal.read(tmp_path / "j.gz") == list(world.journal)
-    first = (tmp_path / "j.gz").read_bytes()
-    world.journal.write(tmp_path / "k.gz")
-    assert (tmp_path / "k.gz").read_bytes() == first
-
-
-def test_what_is_no_history_cannot_be_read(tmp_path):
-    (tmp_path / "j.gz").write_text("hello")
-    with pytest.raises(BadInput, match="no journal"):
-        Journal.read(tmp_path / "j.gz")
-
-
-def test_the_first_difference_is_found():
-    one, other = list(journal()), list(journal(subject="y"))
-    assert first_difference(one, one) is None
-    assert first_difference(one, other) == 1
-    assert first_difference(one, one[:1]) == 1
 
 
 def test_events_are_selected_by_kind_subject_and_actor():

@@ -251,6 +251,9 @@ class Seat(Life):
         line = to.line
         if self.draws is not None and line.lucky:
             self.draws.append(word)
+            witness = self.simulation.luck.witness
+            if witness is not None:
+                witness("way", f"{self.name}>{to.name}", identity, attempt, word)
         schedule = self.schedule
         now_ns = schedule.now_ns
         quick = line.quick

@@ -43,7 +43,7 @@ from crmsim.network.fabric import ActiveFault, Fabric, Line
 from crmsim.network.faults import Fault, Flap, Outage, Partition
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.topology import Topology
-from crmsim.trace.journal import Journal
+from crmsim.trace.journal import Draw, Journal
 from crmsim.trace.kinds import DROPPED, LIFTED, STRUCK, Kind, Level
 from crmsim.units import show_moment
 
@@ -63,6 +63,7 @@ class Simulation:
         level: What the journal keeps.
         strategy: Who chooses among pending actions; None for the timed order.
         detached: Whether waiting actors are resumed by the schedule (quick) or by trio.
+        log_draws: Whether the journal keeps what every random draw was for.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Simulation:
         level: Level = Level.BUSINESS,
         strategy: Strategy | None = None,
         detached: bool = True,
+        log_draws: bool = False,
     ) -> None:
         self.topology = topology = Topology() if topology is None else topology
         self.seed = seed
@@ -80,7 +82,7 @@ class Simulation:
         self.is_traced = level > Level.OFF
         self.notes_deliveries = level >= Level.MESSAGES
         self.draws = self.journal.draws if self.is_traced else None
-        self.luck = Luck(seed, self.draws)
+        self.luck = Luck(seed, self.draws, self._log_draw if log_draws else None)
         self.is_detached = detached
         self.schedule = Schedule(strategy)
         self.clock = VirtualClock(
@@ -467,6 +469,13 @@ class Simulation:
     ) -> int:
         """Write an event of an actor into the journal; return its number."""
         return self.journal.note(self.schedule.now_ns, actor, kind, subject, cause, detail)
+
+    def _log_draw(
+        self, purpose: str, component: str, identity: int, attempt: int, word: int
+    ) -> None:
+        journal = self.journal
+        draw = Draw(len(journal), self.now_ns, purpose, component, identity, attempt, word)
+        journal.draw_log.append(draw)
 
     def is_at_home(self, task_name: str) -> bool:
         """Say whether a task is an actor's whose order the schedule decides."""

@@ -31,7 +31,7 @@ from crmsim.systems.station import Station
 from crmsim.systems.workprocess import WorkProcess, work_process_names
 from crmsim.units import Duration, days, milliseconds, minutes, parse_duration, parse_moment
 
-__all__ = ["CRASH_KINDS", "Landscape"]
+__all__ = ["CRASH_KINDS", "Built", "Landscape"]
 
 CRASH_KINDS = ("mobile", "station", "crm", "erp")
 """Kinds of sites that can be made to crash at every named point."""
@@ -47,11 +47,22 @@ SESSION_POLICY = RetryPolicy(first=minutes(0.25), factor=1.5, most=minutes(1))
 """When a laptop repeats a request within a session (assumed)."""
 
 
+class Built(BaseException):
+    """Ends a story of which only the map is wanted; never leaves the lab."""
+
+
 class Landscape:
     """The systems of one run and the verbs of its story."""
 
-    def __init__(self, simulation: Simulation, guarantees: Guarantees | None = None) -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        guarantees: Guarantees | None = None,
+        *,
+        only_build: bool = False,
+    ) -> None:
         self.simulation = simulation
+        self._only_build = only_build
         self.guarantees = Guarantees() if guarantees is None else guarantees
         self.quiet: Quiet | None = None
         """What `settle` found; None when it was never asked for."""
@@ -174,6 +185,11 @@ class Landscape:
 
     # --- the story ---
 
+    def _begin(self) -> None:
+        """Go no further than this when only the map is wanted."""
+        if self._only_build:
+            raise Built
+
     @property
     def now_ns(self) -> int:
         """Virtual time, in nanoseconds since midnight of day 0."""
@@ -181,14 +197,17 @@ class Landscape:
 
     async def run(self, span: Duration) -> None:
         """Let the world go on for a span of virtual time."""
+        self._begin()
         await self.simulation.run_until(self.now_ns + span)
 
     async def run_until(self, moment: int | str) -> None:
         """Let the world go on until a moment, such as ``3d 10:00``, with all that is due at it."""
+        self._begin()
         await self.simulation.run_until(_moment(moment))
 
     async def sleep(self, span: Duration) -> None:
         """Wait, as one task of the story among others; ordered, unlike `trio.sleep`."""
+        self._begin()
         await self.simulation.sleep(span)
 
     def start_soon(self, work: Callable[..., Awaitable[object]], *arguments: Any) -> None:
@@ -262,6 +281,7 @@ class Landscape:
         Raises:
             BadValue: something else than a minority of the laptops is to be kept still.
         """
+        self._begin()
         self.quiet = await settle(self.simulation, budget, keep_still)
         return self.quiet
 

@@ -40,7 +40,14 @@ class Stay:
     end_ns: int
 
 
-_LIVELINESS = {part: place for place, part in enumerate(reversed(Part))}
+_LIVELINESS = {
+    Part.AT_REST: 0,
+    Part.OFFLINE: 1,
+    Part.QUEUED: 2,
+    Part.UNDER_WAY: 3,
+    Part.IN_SERVICE: 4,
+}
+"""Which of several places counts: the liveliest."""
 _EVENTS = (
     *("saved", "received", "parked", "failed", "effected", "imported", "enqueued", "begun"),
     *("entered", "broken", "finished", "crashed"),

@@ -1,7 +1,8 @@
 """How is a scenario found, and how is a run told to other programs, saved and repeated?
 
 A saved run is a folder with ``run.json`` (what `--json` prints, plus the platform and what is
-needed to run it again) and ``journal.jsonl.gz`` (every event).
+needed to run it again), ``journal.jsonl.gz`` (every event) and ``draws.jsonl.gz`` (every random
+draw and what it was for).
 """
 
 import ast
@@ -24,8 +25,9 @@ from crmsim.checks.check import Evidence, Outcome, Verdict
 from crmsim.errors import BadInput
 from crmsim.lab.scenario import Result, Scenario, told
 from crmsim.lab.settings import settings_as_json, settings_as_text
-from crmsim.trace.journal import Event, Journal
+from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level
+from crmsim.trace.record import Recording, read_recording, write_recording
 from crmsim.units import to_seconds
 
 __all__ = [
@@ -126,6 +128,7 @@ def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
         "wall_s": wall_s,
         "events": len(result.journal),
         "fingerprint": attrs.asdict(result.fingerprint),
+        "command": result.command,
         "held": result.held,
         "quiet": None if result.quiet is None else result.quiet.is_quiet,
         "still_moving": [] if result.quiet is None else list(result.quiet.still_moving),
@@ -241,9 +244,15 @@ class SavedRun:
     version: str
     platform: str
 
-    def events(self) -> list[Event]:
+    def recording(self) -> Recording:
         """Return its history."""
-        return Journal.read(self.folder / "journal.jsonl.gz")
+        return read_recording(self.folder)
+
+    @property
+    def origin(self) -> tuple[object, ...]:
+        """What decides the history: two runs with the same origin must have the same one."""
+        settings = tuple(sorted(self.settings.items()))
+        return self.digest or self.scenario, settings, self.seed, self.level, self.version
 
 
 def save_run(folder: Path, scenario_name: str, result: Result, content: dict[str, object]) -> None:
@@ -272,7 +281,7 @@ def _save(
         f"{platform.python_version()}",
     }
     write_json(scratch / "run.json", {**content, "again": again})
-    result.journal.write(scratch / "journal.jsonl.gz")
+    write_recording(scratch, result.journal, result.journal.draw_log)
     if folder.exists():
         shutil.rmtree(folder)
     scratch.rename(folder)

@@ -12,8 +12,11 @@ call) and pytest.
 
 import inspect
 import os
+import shlex
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -25,11 +28,11 @@ from crmsim.kernel.schedule import Strategy
 from crmsim.kernel.simulation import Simulation
 from crmsim.kernel.watch import Statistics
 from crmsim.lab.expect import Expectation
-from crmsim.lab.landscape import Landscape
-from crmsim.lab.settings import read_settings
+from crmsim.lab.landscape import Built, Landscape
+from crmsim.lab.settings import read_settings, settings_as_text
 from crmsim.lab.settle import Quiet
 from crmsim.network.topology import CRM_CHANNELS, Topology
-from crmsim.trace.journal import Fingerprint, Journal
+from crmsim.trace.journal import Event, Fingerprint, Journal, show_event
 from crmsim.trace.kinds import Level
 
 __all__ = ["Result", "Scenario", "scenario"]
@@ -45,6 +48,8 @@ class Result:
     scenario: str
     settings: Any
     seed: int
+    command: str = attrs.field(repr=False)
+    """What repeats this run: a command line, or a call where the scenario is in no file."""
     simulation: Simulation = attrs.field(repr=False)
     verdicts: tuple[tuple[Check, Verdict], ...]
     expectations: tuple[tuple[Expectation, Verdict], ...]
@@ -107,8 +112,20 @@ class Result:
             Finding: something did not hold.
         """
         if not self.held:
-            raise Finding(f"seed {self.seed}: " + "\n".join(self.findings)) from self.error
+            told = "\n".join(f"  {finding}" for finding in self.findings)
+            event = self.first_bad_event
+            bad = "" if event is None else f"\n  first bad event: {show_event(event)}"
+            raise Finding(
+                f"seed {self.seed} of {self.scenario}\n{told}{bad}\n  replay: {self.command}"
+            ) from self.error
         return self
+
+    @property
+    def first_bad_event(self) -> Event | None:
+        """The earliest event that a violated check or expectation shows; None if there is none."""
+        judged = [verdict for _, verdict in (*self.verdicts, *self.expectations)]
+        numbers = [one.event for verdict in judged for one in verdict.evidence if one.event]
+        return self.journal.event(min(numbers)) if numbers else None
 
 
 def told(error: BaseException) -> str:
@@ -119,6 +136,12 @@ def told(error: BaseException) -> str:
     what = str(error) if isinstance(error, StoryError) else f"{type(error).__name__}: {error}"
     where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
     return what + where + notes
+
+
+def _shown_path(path: Path) -> str:
+    """Return a path as one would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_absolute() and here in path.parents else str(path)
 
 
 def _is_machinery(filename: str) -> bool:
@@ -135,6 +158,25 @@ class Scenario:
     story: Story
     checks: tuple[Check, ...]
     metrics: Metrics | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """The file it stands in; None when it was defined in a notebook or at a prompt."""
+        path = Path(self.story.__code__.co_filename)
+        return path if path.suffix == ".py" and path.is_file() else None
+
+    def command(self, settings: Any, seed: int, level: Level) -> str:
+        """Return what repeats a run of this scenario: a command line, or a Python call."""
+        texts = settings_as_text(settings)
+        if self.file is None:
+            given = "".join(f", {name}={text!r}" for name, text in texts.items())
+            return f"{self.name}.run(seed={seed}{given})"
+        words = ["crmsim", "run", _shown_path(self.file), "--seed", str(seed)]
+        for name, text in texts.items():
+            words += ["--set", f"{name}={text}"]
+        if level is not Level.BUSINESS:
+            words += ["--trace", level.name.lower()]
+        return shlex.join(words)
 
     @property
     def question(self) -> str:
@@ -168,6 +210,22 @@ class Scenario:
         )
         return self.run_with(ready, seed=seed, level=level, strategy=strategy)
 
+    def build(self, settings: Any, *, seed: int = 1) -> Topology:
+        """Build the landscape and return its map, without telling the story.
+
+        Raises:
+            ModelError: the landscape makes no sense.
+        """
+        simulation = Simulation(Topology(CRM_CHANNELS), seed=seed, level=Level.OFF)
+        land = Landscape(simulation, only_build=True)
+
+        async def up_to_the_first_verb(_: Simulation) -> None:
+            with suppress(Built):
+                await self.story(land, settings)
+
+        simulation.tell(up_to_the_first_verb)
+        return simulation.topology
+
     def run_with(
         self,
         settings: Any,
@@ -175,14 +233,19 @@ class Scenario:
         seed: int,
         level: Level = Level.BUSINESS,
         strategy: Strategy | None = None,
+        log_draws: bool = False,
     ) -> Result:
-        """Run it with a ready-made settings object; see `run`."""
+        """Run it with a ready-made settings object; see `run`.
+
+        With `log_draws`, the journal keeps what every random draw was for.
+        """
         simulation = Simulation(
             Topology(CRM_CHANNELS),
             seed=seed,
             level=level,
             strategy=strategy,
             detached=_is_detached(settings),
+            log_draws=log_draws,
         )
         jury = Jury(simulation, self.checks)
         land = Landscape(simulation)
@@ -204,6 +267,7 @@ class Scenario:
             self.name,
             settings,
             simulation.seed,
+            self.command(settings, simulation.seed, simulation.journal.level),
             simulation,
             tuple(verdicts),
             tuple(land.expect.found),

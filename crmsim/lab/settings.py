@@ -22,6 +22,7 @@ from crmsim.units import (
     Rate,
     Share,
     Size,
+    exact_duration,
     parse_bool,
     parse_duration,
     parse_rate,
@@ -240,7 +241,10 @@ def settings_as_text(settings: Any) -> dict[str, str]:
 
 def _exact(value: Any, kind: Any) -> str:
     if kind is Duration:
-        return f"{value}ns"
-    if kind in (Share, Size, Rate):
-        return {Share: f"{value!r}", Size: f"{value}B", Rate: f"{value * 8!r}bit/s"}[kind]
+        return exact_duration(value)
+    if kind is Share:
+        percentage = show_share(value)
+        return percentage if parse_share(percentage) == value else f"{value!r}"
+    if kind in (Size, Rate):
+        return f"{value}B" if kind is Size else f"{value * 8!r}bit/s"
     return _shown(value, kind) if value is not None else ""

@@ -10,11 +10,11 @@ from rich.text import Text
 from crmsim.checks.check import Evidence, Outcome, Verdict
 from crmsim.lab.scenario import Result, told
 from crmsim.lab.settle import Quiet
-from crmsim.trace.journal import Event
+from crmsim.trace.journal import show_event
 from crmsim.trace.kinds import Level
-from crmsim.units import seconds, show_duration, show_moment
+from crmsim.units import seconds, show_duration
 
-__all__ = ["show_event", "show_run", "show_seeds", "show_verdicts"]
+__all__ = ["show_run", "show_seeds", "show_verdicts"]
 
 MARKS = {
     Outcome.HELD: ("held", "green"),
@@ -24,7 +24,7 @@ MARKS = {
 CAUSES_SHOWN = 8
 
 
-def show_run(console: Console, result: Result, wall_s: float, again: str) -> None:
+def show_run(console: Console, result: Result, wall_s: float) -> None:
     """Print a run: what happened, what was measured, what was judged, how to repeat it."""
     lasted = show_duration(result.simulation.now_ns)
     _line(console, f"{result.scenario}: {result.seed=}".replace("result.seed=", "seed "))
@@ -55,7 +55,7 @@ def show_run(console: Console, result: Result, wall_s: float, again: str) -> Non
         _line(console, f"The run ended early: {told(result.error)}", "bold red")
     console.print()
     _pair(console, "fingerprint", str(result.fingerprint))
-    _pair(console, "again", again)
+    _pair(console, "again", result.command)
 
 
 def _line(console: Console, text: str, style: str = "bold") -> None:
@@ -215,16 +215,6 @@ def _show_causes(console: Console, result: Result, evidence: Evidence) -> None:
         _line(console, f"      ... {len(chain) - CAUSES_SHOWN} earlier causes", "dim")
     for event in chain[-CAUSES_SHOWN:]:
         _line(console, f"      {show_event(event)}", "")
-
-
-def show_event(event: Event) -> str:
-    """Return one event as a line."""
-    shown = {name: value for name, value in event.detail.items() if name != "guid"}
-    detail = " ".join(f"{name}={value}" for name, value in shown.items())
-    return (
-        f"#{event.number:<7} {show_moment(event.time_ns):<24} {event.actor:<12} "
-        f"{event.kind:<11} {event.subject} {detail}"
-    ).rstrip()
 
 
 def show_seeds(console: Console, runs: list[dict[str, Any]], sums: Mapping[str, Any]) -> None:

@@ -5,21 +5,17 @@ fingerprint over every field of every event and over every random draw. Moving o
 nanosecond, or leaving out one draw, changes the fingerprint.
 """
 
-import gzip
-import json
-import zlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import attrs
 
-from crmsim.errors import BadInput
 from crmsim.trace.kinds import DELIVERED, HANDED, KINDS, SENT, Kind, Level
+from crmsim.units import show_moment
 
-__all__ = ["Event", "Fingerprint", "Journal", "first_difference"]
+__all__ = ["Draw", "Event", "Fingerprint", "Journal", "show_event"]
 
 _HASH_EVERY = 4096
 """Events between two updates of the fingerprint; the value does not depend on it."""
@@ -46,6 +42,20 @@ class Event(NamedTuple):
     """The number of the event that led to it; 0 for none."""
     detail: Mapping[str, object]
     """What else there is to say; plain numbers, texts and tuples."""
+
+
+class Draw(NamedTuple):
+    """One random draw, by what it was for."""
+
+    after: int
+    """The number of the last event before it."""
+    time_ns: int
+    purpose: str
+    component: str
+    identity: int
+    attempt: int
+    word: int
+    """What was drawn: 64 bits."""
 
 
 @attrs.frozen
@@ -89,6 +99,8 @@ class Journal:
     def __init__(self, level: Level = Level.BUSINESS) -> None:
         self.level = level
         self.draws: list[int] = []
+        self.draw_log: list[Draw] = []
+        """Every draw with what it was for, if the run was asked to keep them."""
         self._rows: list[Event | Passage] = []
         self._feeds: dict[str, list[Feed]] = {}
         self._words: list[int] = []
@@ -231,38 +243,6 @@ class Journal:
             number = event.cause
         return chain[::-1]
 
-    def write(self, path: Path) -> None:
-        """Write all events as gzipped lines of JSON; the same history gives the same bytes."""
-        with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-            for event in self:
-                line = json.dumps(
-                    [*event[:6], dict(event.detail)], separators=(",", ":"), default=str
-                )
-                packed.write(line.encode() + b"\n")
-
-    @staticmethod
-    def read(path: Path) -> list[Event]:
-        """Read what `write` wrote.
-
-        Raises:
-            BadInput: the file is no journal.
-        """
-        try:
-            with gzip.open(path, "rt", encoding="utf-8") as lines:
-                rows = [json.loads(line) for line in lines]
-            return [_event(*row) for row in rows]
-        except (OSError, EOFError, zlib.error, ValueError, TypeError, AttributeError) as error:
-            raise BadInput(
-                f"{path}: no journal of a run ({error}); save one with --save"
-            ) from error
-
-
-def _event(
-    number: int, time_ns: int, actor: str, kind: str, subject: str, cause: int, detail: Any
-) -> Event:
-    told = {key: _frozen(value) for key, value in detail.items()}
-    return Event(number, time_ns, actor, kind, subject, cause, told)
-
 
 def _told(number: int, row: "Event | Passage") -> Event:
     """Return a row of the journal as an event."""
@@ -277,13 +257,11 @@ def _told(number: int, row: "Event | Passage") -> Event:
     return Event(number, time_ns, way.target.name, kind.name, message.subject, cause, detail)
 
 
-def _frozen(value: object) -> object:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-def first_difference(ours: list[Event], theirs: list[Event]) -> int | None:
-    """Return the index of the first event that differs, or None when the histories are equal."""
-    for index, (one, other) in enumerate(zip(ours, theirs, strict=False)):
-        if one != other:
-            return index
-    return None if len(ours) == len(theirs) else min(len(ours), len(theirs))
+def show_event(event: Event) -> str:
+    """Return one event as a line: number, moment, actor, kind, subject and details."""
+    shown = {name: value for name, value in event.detail.items() if name != "guid"}
+    detail = " ".join(f"{name}={value}" for name, value in shown.items())
+    return (
+        f"#{event.number:<7} {show_moment(event.time_ns):<24} {event.actor:<12} "
+        f"{event.kind:<11} {event.subject} {detail}"
+    ).rstrip()

@@ -137,7 +137,7 @@ def t_quantile(replications: int) -> float:
     """Return the two-sided t quantile of the false alarm that is accepted.
 
     >>> round(t_quantile(10), 1), round(t_quantile(30), 1)
-    (7.2, 4.7)
+    (7.0, 4.7)
     """
     from scipy.special import stdtrit
 

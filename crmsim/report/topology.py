@@ -1,0 +1,141 @@
+"""How does the map of a landscape look?
+
+From left to right stand the laptops, their stations, CRM Enterprise and what lies behind it. Sites
+that are alike (the same kind, neighbours and lines) are drawn as one, so that a map of thousands of
+laptops stays readable.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from crmsim.chance import Constant
+from crmsim.errors import BadInput
+from crmsim.network.link import Link, LinkKind
+from crmsim.network.topology import Topology
+from crmsim.units import seconds, show_duration, show_rate, show_share
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_topology", "save_topology"]
+
+COLUMNS = {"mobile": 0, "station": 1, "crm": 2, "channel": 2, "erp": 3, "apo": 3}
+COLOURS = {
+    "mobile": "#56b4e9",
+    "station": "#e69f00",
+    "crm": "#009e73",
+    "erp": "#cc79a7",
+    "apo": "#f0e442",
+    "channel": "#d55e00",
+}
+"""Okabe and Ito 2008: colours that colour-blind readers can tell apart."""
+PLAIN = "#bbbbbb"
+WORDS = {"mobile": "laptop", "crm": "CRM Enterprise", "erp": "ERP", "apo": "APO"}
+GROUP_FROM = 4
+"""So many sites that are alike are drawn as one."""
+
+
+@attrs.define
+class _Spot:
+    """One box of the map: a site, or several that are alike."""
+
+    names: list[str]
+    kind: str
+    x: float = 0.0
+    y: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """What stands in the box."""
+        if len(self.names) == 1:
+            name, word = self.names[0], WORDS.get(self.kind, self.kind)
+            return name if name.lower() == word.lower() else f"{name}\n{word}"
+        return f"{self.names[0]}\n... {self.names[-1]}\n({len(self.names):,})"
+
+
+def draw_topology(topology: Topology, ax: "Axes | None" = None, *, title: str = "") -> "Axes":
+    """Draw sites and lines onto axes (new ones when none are given); return the axes."""
+    if ax is None:
+        from matplotlib.figure import Figure
+
+        ax = Figure(figsize=(9, 4.5), layout="constrained").subplots()
+    spots = _spots(topology)
+    place = {name: spot for spot in spots for name in spot.names}
+    done: set[tuple[int, int]] = set()
+    for source, target, link in topology.links():
+        one, other = place[source], place[target]
+        pair = (spots.index(one), spots.index(other))
+        if pair not in done and pair[::-1] not in done:
+            done.add(pair)
+            ax.plot([one.x, other.x], [one.y, other.y], color="#777777", lw=1.2, zorder=1)
+            told = _link_label(link)
+            x, y = (one.x + other.x) / 2, (one.y + other.y) / 2
+            ax.text(x, y, told, fontsize=7, ha="center", va="center", zorder=2,
+                    bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"})  # fmt: skip
+    for spot in spots:
+        ax.text(spot.x, spot.y, spot.label, fontsize=9, ha="center", va="center", zorder=3,
+                bbox={"boxstyle": "round,pad=0.5", "fc": COLOURS.get(spot.kind, PLAIN),
+                      "ec": "#333333"})  # fmt: skip
+    ax.set_title(title, fontsize=10, loc="left", wrap=True)
+    ax.margins(0.18, 0.25)
+    ax.set_axis_off()
+    return ax
+
+
+def _spots(topology: Topology) -> list[_Spot]:
+    """Return what is drawn, each with its place."""
+    alike: dict[object, list[str]] = {}
+    for name in topology.sites():
+        near = [(other, topology.link(name, other)) for other in topology.graph.successors(name)]
+        alike.setdefault((topology.kind(name), repr(near)), []).append(name)
+    spots: list[_Spot] = []
+    for names in alike.values():
+        kind = topology.kind(names[0])
+        if len(names) < GROUP_FROM:
+            spots += [_Spot([name], kind) for name in names]
+        else:
+            spots.append(_Spot(names, kind))
+    _arrange(spots)
+    return spots
+
+
+def _arrange(spots: list[_Spot]) -> None:
+    columns: dict[int, list[_Spot]] = {}
+    for index, spot in enumerate(spots):
+        columns.setdefault(COLUMNS.get(spot.kind, index % 4), []).append(spot)
+    for column, members in columns.items():
+        for place, spot in enumerate(members):
+            spot.x = float(column)
+            spot.y = (len(members) - 1) / 2 - place
+
+
+def _link_label(link: Link) -> str:
+    told = [show_duration(seconds(link.latency.at(0.5)))]
+    if link.rate is not None:
+        told.append(show_rate(link.rate))
+    if link.loss:
+        told.append(f"{show_share(link.loss)} lost")
+    if link.dial_up:
+        told.append("dial-up")
+    if link.kind is LinkKind.STREAM:
+        told.append("stream")
+    return "\n".join(told) if link.latency != Constant(0.0) or len(told) > 1 else ""
+
+
+def save_topology(topology: Topology, path: Path, *, title: str = "") -> None:
+    """Draw the map into an SVG file; the same map gives the same bytes.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
+    import matplotlib as mpl
+
+    fixed = {"svg.hashsalt": "crmsim", "svg.fonttype": "none"}
+    with mpl.rc_context(fixed):  # type: ignore[arg-type]
+        figure = draw_topology(topology, title=title).figure
+        try:
+            figure.savefig(path, format="svg", metadata={"Date": None})  # type: ignore[union-attr]
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be written ({error.strerror})") from None
