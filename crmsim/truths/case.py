@@ -122,8 +122,14 @@ class Case:
             effort.replications,
             effort.size,
             sum(sample.events for sample in samples),
-            blake2b("".join(s.fingerprint for s in samples).encode(), digest_size=8).hexdigest(),
+            _fingerprint(samples),
         )
+
+
+def _fingerprint(samples: list[Sample]) -> str:
+    """Return the short name of a campaign: its draws and everything that it measured."""
+    told = "".join(f"{sample.fingerprint} {sorted(sample.values.items())}" for sample in samples)
+    return blake2b(told.encode(), digest_size=8).hexdigest()
 
 
 def standard_error(values: list[float]) -> float:
