@@ -131,7 +131,16 @@ class Livelock(StoryError):
 
 
 class Finding(CrmsimError, AssertionError):
-    """A check or an expectation did not hold."""
+    """A check or an expectation did not hold.
+
+    Args:
+        text: What was found.
+        event: The number of the event that shows it first; 0 when none does.
+    """
+
+    def __init__(self, text: str, event: int = 0) -> None:
+        super().__init__(text)
+        self.event = event
 
 
 class InternalError(CrmsimError):

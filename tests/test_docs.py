@@ -134,6 +134,8 @@ def test_every_kind_of_event_is_noted_somewhere():
         file.read_text(encoding="utf-8") for file in Path(crmsim.__file__).parent.rglob("*.py")
     )
     for name in KINDS:
+        if name == "noted":
+            continue  # for actors of the user's own
         assert len(re.findall(rf"\b{name.upper()}\b", code)) >= 3, name
 
 

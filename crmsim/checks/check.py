@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
+from crmsim.errors import Finding
 from crmsim.kernel.durable import Store
 from crmsim.network.topology import Topology
 from crmsim.trace.journal import Event, Journal
@@ -63,6 +64,21 @@ class Verdict:
     def held(self) -> bool:
         """Whether something was judged and nothing was wrong."""
         return self.outcome is Outcome.HELD
+
+    @property
+    def first_event(self) -> int:
+        """The number of the earliest event that shows a violation; 0 when none does."""
+        return min((one.event for one in self.evidence if one.event), default=0)
+
+    def must_hold(self) -> None:
+        """Raise unless something was judged and nothing was wrong.
+
+        Raises:
+            Finding: with the first violations, or because nothing was judged.
+        """
+        __tracebackhide__ = True  # pytest shows the line of the caller
+        if not self.held:
+            raise Finding(str(self), self.first_event)
 
     def __str__(self) -> str:
         """Say it in a line."""

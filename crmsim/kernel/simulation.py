@@ -102,7 +102,8 @@ class Simulation:
         self._seats: dict[str, Seat] = {}
         self._nursery: trio.Nursery | None = None
         self.is_closing = False
-        self._was_run = False
+        self.was_run = False
+        """Whether it runs or ran; a simulation runs once."""
         self._root: trio.CancelScope | None = None
         self.turns = Turns(self)
         self.watch = TurnWatch(self)
@@ -229,7 +230,7 @@ class Simulation:
             results.append(await story(self))
 
     def _must_be_fresh(self) -> None:
-        if self._was_run:
+        if self.was_run:
             raise BadValue("a simulation runs once; build a new one, or drive it by stepping()")
 
     @asynccontextmanager
@@ -250,7 +251,7 @@ class Simulation:
                 "this trio run goes by another clock; run on simulation.clock, or request the "
                 "fixture `simulation` of crmsim's pytest plugin"
             )
-        self._was_run = True
+        self.was_run = True
         trio.lowlevel.add_instrument(self.watch)
         try:
             with collector_off():

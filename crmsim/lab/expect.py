@@ -324,10 +324,12 @@ class Expect:
         Raises:
             Finding: one did not hold, or had nothing to judge.
         """
+        __tracebackhide__ = True  # pytest shows the line of the caller
         for expectation, verdict in self.found:
             if not verdict.held:
                 seed = self._simulation.seed
-                raise Finding(f"seed {seed}: {expectation.sentence}: {verdict}")
+                text = f"seed {seed}: {expectation.sentence}: {verdict}"
+                raise Finding(text, verdict.first_event)
 
 
 def _and(names: tuple[str, ...]) -> str:

@@ -238,6 +238,14 @@ class Landscape:
         """Let a fault last as long as a `with` block."""
         return self.simulation.fault(fault)
 
+    def strike(self, fault: Fault) -> ActiveFault:
+        """Let a fault begin now; `lift` ends it."""
+        return self.simulation.strike(fault)
+
+    def lift(self, active: ActiveFault) -> None:
+        """Let a fault end that `strike` began; what it held goes on its way."""
+        self.simulation.lift(active)
+
     def crash(self, site: str, *, down: Duration) -> None:
         """Crash a site now; it restarts by itself."""
         self.simulation.site(site).crash()

@@ -29,7 +29,7 @@ from crmsim.kernel.simulation import Simulation
 from crmsim.kernel.watch import Statistics
 from crmsim.lab.expect import Expectation
 from crmsim.lab.landscape import Built, Landscape
-from crmsim.lab.settings import read_settings, settings_as_text
+from crmsim.lab.settings import must_be_setting, read_settings, settings_as_text
 from crmsim.lab.settle import Quiet
 from crmsim.network.topology import CRM_CHANNELS, Topology
 from crmsim.trace.journal import Event, Fingerprint, Journal, show_event
@@ -111,12 +111,14 @@ class Result:
         Raises:
             Finding: something did not hold.
         """
+        __tracebackhide__ = True  # pytest shows the line of the caller
         if not self.held:
             told = "\n".join(f"  {finding}" for finding in self.findings)
             event = self.first_bad_event
             bad = "" if event is None else f"\n  first bad event: {show_event(event)}"
             raise Finding(
-                f"seed {self.seed} of {self.scenario}\n{told}{bad}\n  replay: {self.command}"
+                f"seed {self.seed} of {self.scenario}\n{told}{bad}\n  replay: {self.command}",
+                0 if event is None else event.number,
             ) from self.error
         return self
 
@@ -124,8 +126,8 @@ class Result:
     def first_bad_event(self) -> Event | None:
         """The earliest event that a violated check or expectation shows; None if there is none."""
         judged = [verdict for _, verdict in (*self.verdicts, *self.expectations)]
-        numbers = [one.event for verdict in judged for one in verdict.evidence if one.event]
-        return self.journal.event(min(numbers)) if numbers else None
+        number = min((v.first_event for v in judged if v.first_event), default=0)
+        return self.journal.event(number) if number else None
 
 
 def told(error: BaseException) -> str:
@@ -203,12 +205,19 @@ class Scenario:
             BadInput: a setting does not exist or makes no sense.
             ModelError: the landscape makes no sense.
         """
+        return self.run_with(self.ready(settings), seed=seed, level=level, strategy=strategy)
+
+    def ready(self, settings: Mapping[str, Any]) -> Any:
+        """Make a settings object; a text is read as on the command line.
+
+        Raises:
+            BadInput: a setting does not exist or makes no sense.
+        """
         texts = {name: value for name, value in settings.items() if isinstance(value, str)}
-        ready: Any = attrs.evolve(
-            read_settings(self.settings, texts, "settings"),
-            **{name: value for name, value in settings.items() if name not in texts},
-        )
-        return self.run_with(ready, seed=seed, level=level, strategy=strategy)
+        others = {name: value for name, value in settings.items() if name not in texts}
+        for name in others:
+            must_be_setting(self.settings, name, "settings")
+        return attrs.evolve(read_settings(self.settings, texts, "settings"), **others)
 
     def build(self, settings: Any, *, seed: int = 1) -> Topology:
         """Build the landscape and return its map, without telling the story.

@@ -35,7 +35,15 @@ from crmsim.units import (
     to_seconds,
 )
 
-__all__ = ["describe", "read_settings", "read_settings_file", "setting", "settings_as_json"]
+__all__ = [
+    "describe",
+    "must_be_setting",
+    "read_settings",
+    "read_settings_file",
+    "setting",
+    "settings_as_json",
+    "settings_as_text",
+]
 
 _READERS: dict[Any, tuple[Callable[[str], Any], Callable[[Any], str], str]] = {
     Duration: (parse_duration, show_duration, "a duration, e.g. 45min"),
@@ -142,18 +150,27 @@ def read_settings(cls: type, values: Mapping[str, Any], place: str) -> Any:
     Raises:
         BadInput: an unknown name, a value without a unit, or one out of range.
     """
-    kinds = _types(cls)
     for name in values:
-        if name not in kinds:
-            near = difflib.get_close_matches(name, list(kinds), 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise BadInput(f"{place}: there is no setting {name!r}{hint} (see: crmsim describe)")
+        must_be_setting(cls, name, place)
     try:
         return _converter().structure(dict(values), cls)
     except cattrs.BaseValidationError as group:
         raise BadInput(f"{place}: {_first(group, values)}") from None
     except ValueError as error:
         raise BadInput(f"{place}: {error}") from None
+
+
+def must_be_setting(cls: type, name: str, place: str) -> None:
+    """Refuse a name that no setting has.
+
+    Raises:
+        BadInput: there is no such setting; a similar name is told.
+    """
+    kinds = _types(cls)
+    if name not in kinds:
+        near = difflib.get_close_matches(name, list(kinds), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise BadInput(f"{place}: there is no setting {name!r}{hint} (see: crmsim describe)")
 
 
 def _first(group: BaseExceptionGroup[Any], values: Mapping[str, Any]) -> str:

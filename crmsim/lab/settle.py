@@ -113,7 +113,7 @@ def what_moves(simulation: Simulation, keep_still: Sequence[str] = ()) -> list[s
 def _not_at_rest(simulation: Simulation, keep_still: Sequence[str]) -> Iterator[str]:
     """Yield what is left to do or out of order."""
     for active in simulation.fabric.faults:
-        if not active.lifted:
+        if not active.is_over:
             yield f"fault {active.name} is at work"
     for name, site in simulation.sites.items():
         if name not in keep_still:

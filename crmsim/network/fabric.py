@@ -72,6 +72,14 @@ class ActiveFault:
         """The fault as text."""
         return str(self.fault)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can come of it: it was lifted, or all it aimed at has passed."""
+        fault = self.fault
+        if isinstance(fault, NthMessage):
+            return self.lifted or self.counts.get(fault.message, 0) >= max(fault.numbers)
+        return self.lifted
+
 
 class Follower(Protocol):
     """Somebody who keeps a copy of what a line is like."""

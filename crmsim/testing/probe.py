@@ -100,6 +100,7 @@ class Probe:
         Raises:
             Finding: nothing came within the time, or something else did.
         """
+        __tracebackhide__ = True  # pytest shows the line of the caller
         await self._wait(within)
         if not self.unread:
             raise self._finding(f"expected {kind.__name__} {_within(within)}, but nothing came")
@@ -114,6 +115,7 @@ class Probe:
         Raises:
             Finding: a message came, at the latest at the very end of the span.
         """
+        __tracebackhide__ = True  # pytest shows the line of the caller
         await self._wait(within)
         if self.unread:
             raise self._finding(

@@ -219,6 +219,12 @@ class Journal:
         digests = b"".join(one.digest() for one in self._hashes.values())
         return Fingerprint(self.level.name.lower(), blake2b(digests, digest_size=16).hexdigest())
 
+    @property
+    def draw_digest(self) -> str:
+        """The short name of all random draws so far, in the order in which they were made."""
+        self._absorb()
+        return self._hashes["draws"].copy().hexdigest()[:12]
+
     def select(
         self, *kinds: str, subject: str | None = None, actor: str | None = None
     ) -> Iterator[Event]:

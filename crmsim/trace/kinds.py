@@ -59,6 +59,9 @@ HELD = _kind("held", Level.BUSINESS, "A fault keeps a message back until it is l
 RETRIED = _kind("retried", Level.METRICS, "A sender without an answer sent the same thing again.")
 FIRED = _kind("fired", Level.FULL, "A timer of an actor ran out.")
 
+# For actors of one's own.
+NOTED = _kind("noted", Level.METRICS, "An actor of the user's own wrote something down.")
+
 # What befalls sites and lines.
 CRASHED = _kind("crashed", Level.METRICS, "A site lost all that was not durable: kind, point.")
 RESTARTED = _kind("restarted", Level.METRICS, "A site started anew on its durable state.")
