@@ -30,7 +30,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crmsim.checks import ALL_CHECKS
+    from crmsim.checks.catalogue import ALL_CHECKS
     from crmsim.checks.check import Check, Judge, Mood
     from crmsim.checks.jury import judge
     from crmsim.kernel.actor import Actor, handles
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ALL_CHECKS": "crmsim.checks",
+    "ALL_CHECKS": "crmsim.checks.catalogue",
     "Actor": "crmsim.kernel.actor",
     "Address": "crmsim.kernel.message",
     "Check": "crmsim.checks.check",

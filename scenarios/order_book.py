@@ -21,7 +21,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
-from crmsim.checks import ALL_CHECKS
+from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.metrics import order_metrics
 from crmsim.lab.orderbook import OrderBook, read_order_book
@@ -93,6 +93,9 @@ async def order_book(land: Landscape, settings: Settings) -> None:
     await land.settle()
     written = land.value_on_laptops
     assert written == book.value, f"the book says {book.value}, the laptops say {written}"
+    land.expect.path("mobile", "erp", through=("station", "crm"))
+    land.expect.same_order("saved", "committed", per="rep")
+    land.expect.before("committed", "booked", per="version")
 
 
 def the_book(land: Landscape, settings: Settings) -> OrderBook:

@@ -97,6 +97,40 @@ def test_python_in_the_readme_runs():
         subprocess.run([sys.executable, "-c", block], cwd=ROOT, check=True, capture_output=True)
 
 
+def test_actors_of_ones_own_take_thirty_lines_and_know_nothing_of_crm():
+    block = next(block for block in blocks("python") if "class Teacher" in block)
+    lines = [line for line in block.splitlines() if line.strip() and line[0] != "@"]
+    assert len(lines) <= 30, "what stands above a class or a method is not counted"
+    modules = (
+        "import sys\n"
+        + block
+        + "\ncrm = ('crmsim.business', 'crmsim.systems', 'crmsim.middleware', 'crmsim.sync')\n"
+        "assert not [name for name in sys.modules if name.startswith(crm)]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", modules], capture_output=True, text=True, check=True
+    )
+    assert "violated, " in done.stdout
+    assert "was answered again" in done.stdout
+
+
+def test_the_expectations_of_the_readme_can_be_said():
+    from .stories import small_run
+
+    shown = next(block for block in blocks("text") if "land.expect.path" in block)
+    calls = re.findall(r"^land\.(expect\.\w+\(.*?\))(?: |$)", shown, re.MULTILINE)
+    assert len(calls) == 10
+    from crmsim.lab.expect import Expect
+    from crmsim.units import hours, minutes
+
+    expect = Expect(small_run().simulation)
+    for call in calls:
+        eval(call, {"expect": expect, "hours": hours, "minutes": minutes})
+    outcomes = {e.sentence: v.outcome.value for e, v in expect.found}
+    assert len(outcomes) == 10
+    assert list(outcomes.values()).count("not judged") == 0, outcomes
+
+
 def test_the_least_scenario_of_the_guide_runs(tmp_path):
     block = re.findall(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL)[0]
     (tmp_path / "late.py").write_text(block, encoding="utf-8")

@@ -68,7 +68,7 @@ def checks(json_file: str | None) -> int:
     """List every check: its sentence, its mood, and what exactly it judges."""
     import textwrap
 
-    from crmsim.checks import ALL_CHECKS
+    from crmsim.checks.catalogue import ALL_CHECKS
 
     must_be_writable(json_file, "--json")
     told = [

@@ -248,7 +248,7 @@ def sum_judged(runs: list[dict[str, Any]]) -> dict[str, tuple[dict[str, int], in
     """Return check -> (verdict -> in how many runs, how much was judged in all)."""
     found: dict[str, tuple[dict[str, int], int]] = {}
     for run in runs:
-        for check in run["checks"]:
+        for check in (*run["checks"], *run["expectations"]):
             outcomes, count = found.get(check["name"], ({}, 0))
             outcomes[check["verdict"]] = outcomes.get(check["verdict"], 0) + 1
             found[check["name"]] = (outcomes, count + check["judged"])

@@ -33,6 +33,7 @@ COLOURS = {
 """Okabe and Ito 2008: colours that colour-blind readers can tell apart."""
 PLAIN = "#bbbbbb"
 WORDS = {"mobile": "laptop", "crm": "CRM Enterprise", "erp": "ERP", "apo": "APO"}
+WIDTH_INCHES = 9
 GROUP_FROM = 4
 """So many sites that are alike are drawn as one."""
 
@@ -56,11 +57,11 @@ class _Spot:
 
 
 def draw_topology(topology: Topology, ax: "Axes | None" = None, *, title: str = "") -> "Axes":
-    """Draw sites and lines onto axes (new ones when none are given); return the axes."""
+    """Draw sites and lines onto axes (new ones of pyplot when none are given); return the axes."""
     if ax is None:
-        from matplotlib.figure import Figure
+        import matplotlib.pyplot as plt
 
-        ax = Figure(figsize=(9, 4.5), layout="constrained").subplots()
+        _, ax = plt.subplots(figsize=(WIDTH_INCHES, WIDTH_INCHES / 2), layout="constrained")
     spots = _spots(topology)
     place = {name: spot for spot in spots for name in spot.names}
     done: set[tuple[int, int]] = set()
@@ -131,11 +132,14 @@ def save_topology(topology: Topology, path: Path, *, title: str = "") -> None:
         BadInput: the file cannot be written.
     """
     import matplotlib as mpl
+    from matplotlib.figure import Figure
 
     fixed = {"svg.hashsalt": "crmsim", "svg.fonttype": "none"}
     with mpl.rc_context(fixed):  # type: ignore[arg-type]
-        figure = draw_topology(topology, title=title).figure
+        tallest = max(abs(spot.y) for spot in _spots(topology))
+        figure = Figure(figsize=(WIDTH_INCHES, 2.2 + 1.6 * tallest), layout="constrained")
+        draw_topology(topology, figure.subplots(), title=title)
         try:
-            figure.savefig(path, format="svg", metadata={"Date": None})  # type: ignore[union-attr]
+            figure.savefig(path, format="svg", metadata={"Date": None})
         except OSError as error:
             raise BadInput(f"{path}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,56 @@
+"""Which checks are there?"""
+
+from crmsim.checks.backend import (
+    AGREEMENT,
+    EXACTLY_ONCE_IN_ERP,
+    FATES_ARE_KNOWN,
+    NO_LOCK_IS_LEFT,
+    SHIPPED_AS_PLANNED,
+    TOTALS_ARE_EQUAL,
+)
+from crmsim.checks.check import Check
+from crmsim.checks.queues import (
+    EFFECT_ONCE,
+    HEAD_OF_LINE,
+    IN_ORDER,
+    ONE_AT_A_TIME,
+    QUEUES_CONSERVE,
+)
+from crmsim.checks.sessions import (
+    ANSWERED_ONCE,
+    IMPORT_IN_ORDER,
+    MESSAGES_ONCE,
+    PHASES_IN_ORDER,
+    RECEIPTS_FIRST,
+    VALIDATED_IN_ORDER,
+)
+from crmsim.checks.topology import NO_PUSH, ONE_OF_EACH, PERMITTED_WAYS
+from crmsim.checks.whole import CAUSALITY, DOCUMENTS_CONSERVE
+
+__all__ = ["ALL_CHECKS"]
+
+ALL_CHECKS: tuple[Check, ...] = (
+    PERMITTED_WAYS,
+    ONE_OF_EACH,
+    NO_PUSH,
+    PHASES_IN_ORDER,
+    IN_ORDER,
+    ONE_AT_A_TIME,
+    HEAD_OF_LINE,
+    EFFECT_ONCE,
+    QUEUES_CONSERVE,
+    VALIDATED_IN_ORDER,
+    RECEIPTS_FIRST,
+    MESSAGES_ONCE,
+    IMPORT_IN_ORDER,
+    ANSWERED_ONCE,
+    CAUSALITY,
+    DOCUMENTS_CONSERVE,
+    EXACTLY_ONCE_IN_ERP,
+    SHIPPED_AS_PLANNED,
+    NO_LOCK_IS_LEFT,
+    FATES_ARE_KNOWN,
+    AGREEMENT,
+    TOTALS_ARE_EQUAL,
+)
+"""Every check there is, in the order in which results show them."""

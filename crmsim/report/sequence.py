@@ -1,0 +1,263 @@
+"""How does one see what became of each message?
+
+A sequence diagram: one life line per actor, time running downwards, one arrow per message. A lost
+message ends in a cross. The second copy of a doubled one is dashed. A repetition is orange. A site
+that is down has a grey life line. It needs a trace of level ``messages`` or more.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from crmsim.errors import BadValue
+from crmsim.trace.journal import Event, Journal
+from crmsim.trace.kinds import DELIVERED
+from crmsim.units import SECOND_NS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_sequence"]
+
+ON_TIME, AGAIN, LOST, DOWN = "#0072b2", "#e69f00", "#d55e00", "#bbbbbb"
+"""Okabe and Ito 2008: colours that colour-blind readers can tell apart."""
+UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"), (0.001, "ms"))
+LOST_SHARE = 0.55
+"""How far along its way the cross of a lost message is drawn."""
+MOST_MESSAGES = 200
+"""More than that nobody can read."""
+
+
+@attrs.frozen
+class _Arrow:
+    """One way of one copy of a message; `end_ns` is None when it never arrived."""
+
+    source: str
+    target: str
+    label: str
+    begin_ns: int
+    end_ns: int | None
+    lost_ns: int
+    is_copy: bool
+    is_repetition: bool
+
+    def seen_until_ns(self, usual_ns: int) -> int:
+        """Return when the arrow ends, on paper.
+
+        One that was lost at once slopes as if it had been on its way for a while.
+        """
+        if self.end_ns is not None:
+            return self.end_ns
+        return max(self.lost_ns, self.begin_ns + int(LOST_SHARE * usual_ns))
+
+
+def draw_sequence(
+    journal: Journal,
+    ax: "Axes | None" = None,
+    *,
+    actors: Sequence[str] | None = None,
+    begin_ns: int = 0,
+    end_ns: int | None = None,
+    marks: Iterable[str] = ("noted",),
+) -> "Axes":
+    """Draw messages onto axes (new ones of pyplot when none are given); return the axes.
+
+    Args:
+        journal: What happened.
+        ax: Where to draw.
+        actors: Whose life lines, from left to right; all that sent or got something if None.
+        begin_ns: Leave out what was sent before.
+        end_ns: Leave out what was sent later; None for no end.
+        marks: Kinds of events that are marked on the life lines, with their subject.
+
+    Raises:
+        BadValue: the trace keeps no deliveries, or there is nothing or too much to draw.
+    """
+    if not journal.keeps(DELIVERED):
+        raise BadValue(
+            f"a trace of level {journal.level.name.lower()} keeps no deliveries; run with "
+            "level=Level.MESSAGES (crmsim run --trace messages)"
+        )
+    last_ns = end_ns if end_ns is not None else max((e.time_ns for e in journal), default=0)
+    arrows = _arrows(journal, begin_ns, last_ns)
+    names = list(dict.fromkeys(n for a in arrows for n in (a.source, a.target)))
+    chosen = names if actors is None else list(actors)
+    arrows = [arrow for arrow in arrows if arrow.source in chosen and arrow.target in chosen]
+    if not 0 < len(arrows) <= MOST_MESSAGES:
+        raise BadValue(
+            f"there are {len(arrows):,} messages to draw; choose actors, begin_ns and end_ns so "
+            f"that there are 1 to {MOST_MESSAGES}"
+        )
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        _, ax = plt.subplots(figsize=(8, min(3 + 0.25 * len(arrows), 14)), layout="constrained")
+    usual_ns = _usual_delay_ns(arrows)
+    span = begin_ns, max(arrow.seen_until_ns(usual_ns) for arrow in arrows)
+    scale, unit = _unit(span[1] - span[0])
+    places = {name: float(x) for x, name in enumerate(chosen)}
+    drawing = _Drawing(ax, places, scale * SECOND_NS, usual_ns)
+    drawing.draw(arrows, _events(journal, marks, chosen, *span), span, unit)
+    return ax
+
+
+def _unit(span_ns: int) -> tuple[float, str]:
+    return next(
+        (seconds, name)
+        for seconds, name in UNITS
+        if span_ns >= seconds * SECOND_NS or name == UNITS[-1][1]
+    )
+
+
+def _usual_delay_ns(arrows: Sequence[_Arrow]) -> int:
+    delays_ns = [arrow.end_ns - arrow.begin_ns for arrow in arrows if arrow.end_ns is not None]
+    return sum(delays_ns) // len(delays_ns) if delays_ns else SECOND_NS
+
+
+def _arrows(journal: Journal, begin_ns: int, end_ns: int) -> list[_Arrow]:
+    fates: dict[int, list[Event]] = {}
+    sent: list[Event] = []
+    for event in journal.select("sent", "delivered", "lost"):
+        if event.kind == "sent":
+            if begin_ns <= event.time_ns <= end_ns:
+                sent.append(event)
+        elif event.cause:
+            fates.setdefault(event.cause, []).append(event)
+    return [arrow for event in sent for arrow in _copies(event, fates.get(event.number, []))]
+
+
+def _copies(event: Event, fates: list[Event]) -> list[_Arrow]:
+    to, label = str(event.detail["to"]), f"{event.detail['message']} {event.subject}".strip()
+    again = int(str(event.detail["attempt"])) > 0
+    return [
+        _Arrow(
+            event.actor,
+            to,
+            label,
+            event.time_ns,
+            fate.time_ns if fate.kind == "delivered" else None,
+            fate.time_ns,
+            place > 0,
+            again,
+        )
+        for place, fate in enumerate(fates)
+    ]
+
+
+def _events(
+    journal: Journal, marks: Iterable[str], actors: list[str], begin_ns: int, end_ns: int
+) -> list[Event]:
+    kinds = ("crashed", "restarted", *marks)
+    return [
+        event
+        for event in journal.select(*kinds)
+        if event.actor in actors and begin_ns <= event.time_ns <= end_ns
+    ]
+
+
+class _Drawing:
+    """Puts arrows and marks onto axes.
+
+    Args:
+        ax: The axes.
+        places: Actor -> x.
+        unit_ns: Nanoseconds of one unit of the time axis.
+        usual_ns: How long messages take on average.
+    """
+
+    def __init__(self, ax: "Axes", places: dict[str, float], unit_ns: float, usual_ns: int) -> None:
+        self._ax = ax
+        self._places = places
+        self._unit_ns = unit_ns
+        self._usual_ns = usual_ns
+
+    def draw(
+        self, arrows: list[_Arrow], events: list[Event], span: tuple[int, int], unit: str
+    ) -> None:
+        """Draw everything."""
+        ax = self._ax
+        begin_ns, end_ns = span
+        top, bottom = begin_ns / self._unit_ns, end_ns / self._unit_ns
+        for name, x in self._places.items():
+            ax.plot([x, x], [top, bottom], color="#444444", lw=1.5, zorder=1)
+            ax.annotate(
+                name,
+                (x, top),
+                xytext=(0, 8),
+                textcoords="offset points",
+                ha="center",
+                fontsize=10,
+                bbox={"boxstyle": "round,pad=0.3", "fc": "#eeeeee", "ec": "#444444"},
+            )
+        self._life(events, end_ns)
+        for arrow in arrows:
+            self._arrow(arrow)
+        ax.set_ylabel(f"virtual time in {unit}")
+        ax.set_xlim(-0.5, len(self._places) - 0.3)
+        ax.set_ylim(bottom + (bottom - top) * 0.04, top - (bottom - top) * 0.02)
+        ax.set_xticks([])
+        for side in ("top", "right", "bottom"):
+            ax.spines[side].set_visible(False)
+
+    def _life(self, events: list[Event], end_ns: int) -> None:
+        """Mark what happened to and at the actors."""
+        down: dict[str, int] = {}
+        for event in events:
+            x, y = self._places[event.actor], event.time_ns / self._unit_ns
+            if event.kind == "crashed":
+                down[event.actor] = event.time_ns
+                self._ax.plot([x], [y], "x", color=LOST, ms=9, mew=2.5, zorder=4)
+            elif event.kind == "restarted":
+                self._grey(x, down.pop(event.actor, event.time_ns), event.time_ns)
+            else:
+                what = str(event.detail.get("what", event.kind))
+                self._ax.plot([x], [y], "o", color="#009e73", ms=6, zorder=4)
+                self._ax.annotate(
+                    f"{what}: {event.subject}",
+                    (x, y),
+                    xytext=(7, -3),
+                    textcoords="offset points",
+                    fontsize=8,
+                    color="#00664b",
+                )
+        for actor, since_ns in down.items():
+            self._grey(self._places[actor], since_ns, end_ns)
+
+    def _grey(self, x: float, since_ns: int, until_ns: int) -> None:
+        span = [since_ns / self._unit_ns, until_ns / self._unit_ns]
+        self._ax.plot([x, x], span, color=DOWN, lw=6, zorder=2, solid_capstyle="butt")
+
+    def _arrow(self, arrow: _Arrow) -> None:
+        x, y = self._places[arrow.source], arrow.begin_ns / self._unit_ns
+        to_x, to_y = self._places[arrow.target], arrow.seen_until_ns(self._usual_ns) / self._unit_ns
+        is_lost = arrow.end_ns is None
+        if is_lost:
+            to_x = x + LOST_SHARE * (to_x - x)
+            self._ax.plot([to_x], [to_y], "x", color=LOST, ms=8, mew=2, zorder=4)
+        colour = AGAIN if arrow.is_repetition else ON_TIME
+        self._ax.annotate(
+            "",
+            (to_x, to_y),
+            xytext=(x, y),
+            arrowprops={
+                "arrowstyle": "-" if is_lost else "-|>",
+                "color": colour,
+                "linestyle": "--" if arrow.is_copy else "-",
+                "lw": 1.4,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+        )
+        share = 0.7 if arrow.is_copy else 0.35
+        self._ax.annotate(
+            arrow.label,
+            (x + share * (to_x - x), y + share * (to_y - y)),
+            xytext=(0, 1),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=colour,
+            ha="center",
+            va="center",
+            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"},
+        )

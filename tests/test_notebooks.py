@@ -1,0 +1,76 @@
+"""Every notebook runs inside a running event loop, and its exercise can be solved."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+LOOP = "import asyncio\nassert asyncio.get_running_loop().is_running()"
+SAP = {"SAP", "BDoc", "LUW", "middleware", "ERP", "CRM"}
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def execute(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    """Run all cells in a fresh kernel; return cell -> what it shows as text."""
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(LOOP, id="loop"))
+    client = NotebookClient(
+        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+    )
+    client.execute()
+    return {
+        cell["id"]: "\n".join(
+            out.get("text") or out.get("data", {}).get("text/plain", "")
+            for out in cell.get("outputs", [])
+        )
+        for cell in notebook.cells
+    }
+
+
+def answer(path: Path) -> str:
+    return (FOLDER / "answers" / f"{path.stem}.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_are_cleared_and_every_exercise_has_an_answer(path):
+    notebook = read(path)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert not cell.outputs
+            assert cell.execution_count is None
+    exercises = [c for c in notebook.cells if "exercise" in c.metadata.get("tags", [])]
+    assert len(exercises) == 1
+    assert answer(path)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_and_the_exercise_fails_until_it_is_solved(path):
+    assert execute(read(path))["exercise-check"].startswith("FAILED in")
+    solved = read(path)
+    for cell in solved.cells:
+        if "exercise" in cell.metadata.get("tags", []):
+            cell.source = answer(path)
+    assert execute(solved)["exercise-check"].startswith("held in all 100 runs")
+
+
+def test_the_first_lesson_tells_what_its_cells_show():
+    shown = execute(read(FOLDER / "01_one_order_three_systems.ipynb"))
+    packed = int(shown["lost"].split()[0])
+    assert 40 <= packed <= 60, "the text says about half"
+    assert "was packed a second time" in shown["check-stubborn"]
+    assert shown["disk"].startswith("held in all")
+    assert shown["crash"].startswith("FAILED")
+    for picture in ("travel", "lost-picture", "again", "disk-picture"):
+        assert "Figure" in shown[picture], picture
+
+
+def test_the_first_lesson_needs_no_words_of_the_trade():
+    notebook = read(FOLDER / "01_one_order_three_systems.ipynb")
+    for cell in notebook.cells:
+        words = set(cell.source.replace("`", " ").replace(",", " ").split())
+        assert not words & SAP, cell.source
