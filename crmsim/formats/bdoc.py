@@ -1,29 +1,98 @@
-"""What do CRM and a laptop exchange about a document?
+"""In which form does a document travel between laptop and server, and inside the server?
 
-A synchronisation BDoc (business document) carries one document with the task that it stands for.
-Sources: CONTRIBUTING.md, S33, S35.
+A BDoc (business document) carries one document as *segments*: the header, each item. A segment has
+a task (insert, update, delete) and only the fields that changed, so that two people who change
+different fields need not hurt each other. A synchronisation BDoc (sBDoc) goes between the CDB and
+the laptops, a messaging BDoc (mBDoc) through the flow of the server. Sources: CONTRIBUTING.md, S33,
+S35, S49.
 """
 
 import enum
+from typing import Any
 
 import attrs
 
 from crmsim.business.document import OrderDocument
-from crmsim.business.sales import SalesOrder
+from crmsim.business.sales import OrderItem, SalesOrder
 
-__all__ = ["SyncBDoc", "Task", "Update"]
+__all__ = ["MessageBDoc", "Segment", "SyncBDoc", "Task", "Update", "order_of", "segments_of"]
 
 
 class Task(enum.Enum):
-    """What became of the document."""
+    """What became of a document or a part of it."""
 
     INSERT = "insert"
     UPDATE = "update"
+    DELETE = "delete"
+
+
+HEADER_FIELDS = ("reference", "rep", "customer", "version", "is_provisional")
+ITEM_FIELDS = ("product", "quantity", "unit_price", "discount")
+
+
+@attrs.frozen
+class Segment:
+    """One record of a BDoc: the header, or one item."""
+
+    name: str
+    """``header`` or ``item``."""
+    key: int
+    """The position of an item, from 1; 0 for the header."""
+    task: Task
+    fields: tuple[tuple[str, object], ...] = ()
+    """(name, new value) of what changed: the mask and its content."""
+
+
+def segments_of(before: SalesOrder | None, after: SalesOrder) -> tuple[Segment, ...]:
+    """Return what turns one version of an order into another; all of it when there is none."""
+    found = [_segment("header", 0, before, after, HEADER_FIELDS)]
+    old = () if before is None else before.items
+    for place in range(max(len(old), len(after.items))):
+        if place >= len(after.items):
+            found.append(Segment("item", place + 1, Task.DELETE))
+        else:
+            was = old[place] if place < len(old) else None
+            found.append(_segment("item", place + 1, was, after.items[place], ITEM_FIELDS))
+    return tuple(one for one in found if one.fields or one.task is Task.DELETE)
+
+
+def _segment(
+    name: str, key: int, before: object, after: object, fields: tuple[str, ...]
+) -> Segment:
+    changed = tuple(
+        (field, getattr(after, field))
+        for field in fields
+        if before is None or getattr(before, field) != getattr(after, field)
+    )
+    return Segment(name, key, Task.INSERT if before is None else Task.UPDATE, changed)
+
+
+def order_of(guid: str, before: SalesOrder | None, segments: tuple[Segment, ...]) -> SalesOrder:
+    """Return an order after the segments of a BDoc were applied to what one has of it.
+
+    Items that the BDoc does not mention stay as they are.
+    """
+    items = {} if before is None else dict(enumerate(before.items, 1))
+    header: dict[str, Any] = {}
+    for segment in segments:
+        values: dict[str, Any] = dict(segment.fields)
+        if segment.name == "header":
+            header = values
+        elif segment.task is Task.DELETE:
+            items.pop(segment.key, None)
+        elif segment.key in items:
+            items[segment.key] = attrs.evolve(items[segment.key], **values)
+        else:
+            items[segment.key] = OrderItem(**values)
+    lines = tuple(items[place] for place in sorted(items))
+    if before is None:
+        return SalesOrder(guid=guid, items=lines, **header)
+    return attrs.evolve(before, items=lines, **header)
 
 
 @attrs.frozen
 class SyncBDoc:
-    """A change that a laptop made, on its way to CRM."""
+    """A change that a laptop made, on its way to CRM (an sBDoc)."""
 
     message: str
     """Identity of the transaction message: site and number of the save."""
@@ -31,14 +100,34 @@ class SyncBDoc:
     number: int
     """The how-manieth save of the site this is, from 1."""
     task: Task
-    order: SalesOrder
+    guid: str
+    segments: tuple[Segment, ...]
 
 
 @attrs.frozen
 class Update:
-    """What CRM tells a laptop about a document of the laptop's rep."""
+    """What CRM tells a laptop about a document of the laptop's rep (an sBDoc)."""
 
     document: OrderDocument
+
+    @property
+    def guid(self) -> str:
+        """The document it is about."""
+        return self.document.order.guid
+
+
+@attrs.frozen
+class MessageBDoc:
+    """A document that was saved in CRM Online, on its way to all who need it (an mBDoc).
+
+    The one type for all business transactions is BUS_TRANSACTION_MESSAGE.
+    """
+
+    bdoc: str
+    """Its identity: one save of one document."""
+    document: OrderDocument
+    origin: str
+    """Who made the change: a laptop's site, or the ERP's; that one is not told of it again."""
 
     @property
     def guid(self) -> str:

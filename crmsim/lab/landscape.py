@@ -37,6 +37,8 @@ CRASH_KINDS = ("mobile", "station", "crm", "erp")
 """Kinds of sites that can be made to crash at every named point."""
 VALIDATION_S = Lognormal.of_mean(0.3, 0.6)
 """Validation of a change in CRM: mean 300 ms (assumed)."""
+DISTRIBUTION_S = Lognormal.of_mean(0.05, 0.6)
+"""Passing a saved document on to its receivers: mean 50 ms (assumed)."""
 BOOKING_S = Lognormal.of_mean(0.8, 0.6)
 """Booking of an order in the ERP: mean 800 ms (assumed)."""
 WRITE: Duration = milliseconds(5)
@@ -79,6 +81,7 @@ class Landscape:
         erp: str = "erp",
         work_processes: int = 2,
         service_s: Distribution = VALIDATION_S,
+        distribution_s: Distribution = DISTRIBUTION_S,
         policy: RetryPolicy = RetryPolicy(),
         name: str = "crm",
     ) -> None:
@@ -88,6 +91,7 @@ class Landscape:
             erp: The name that the ERP will have.
             work_processes: How many changes are validated at the same time.
             service_s: How long a validation takes, in seconds.
+            distribution_s: How long it takes to pass a saved document on, in seconds.
             policy: When a transfer to the ERP is tried again.
             name: The name of the site and its actor.
         """
@@ -96,7 +100,13 @@ class Landscape:
         self.simulation.seat(
             name,
             lambda: CrmEnterprise(
-                erp, self._laptops, service_s, processes, policy, self.guarantees
+                erp,
+                self._laptops,
+                service_s,
+                distribution_s,
+                processes,
+                policy,
+                self.guarantees,
             ),
         )
         self._seat_work_processes(name, processes)

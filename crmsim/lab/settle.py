@@ -185,7 +185,7 @@ def _aside_with(simulation: Simulation, laptop: str) -> Iterator[SetAside]:
     reason = f"{laptop} is kept still and has news of it, or awaits some"
     names = {guid: local.document.order.reference for guid, local in store.table("orders").items()}
     guids = [content.guid for _, content in (*waiting, *fetched)]
-    guids += [bdoc.order.guid for bdoc in unsent]
+    guids += [bdoc.guid for bdoc in unsent]
     for guid in dict.fromkeys(guids):
         if guid in names:
             yield SetAside(names[guid], reason)

@@ -20,6 +20,7 @@ __all__ = [
     "QueueStatus",
     "RetryPolicy",
     "after_event",
+    "csa_queue",
     "delta_queue",
     "site_queue",
     "upload_queue",
@@ -108,6 +109,11 @@ class RetryPolicy:
 def upload_queue(number: str) -> str:
     """Return the queue of changes of an order from CRM to the ERP: one per document."""
     return f"R3AU_SALESDO{number}"
+
+
+def csa_queue(number: str) -> str:
+    """Return the queue in which saves of an order in CRM Online wait to be passed on."""
+    return f"CSA_SALESDO{number}"
 
 
 def delta_queue(number: str) -> str:

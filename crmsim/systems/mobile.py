@@ -13,7 +13,7 @@ import attrs
 from crmsim.applications.numbering import temporary_number
 from crmsim.applications.pricing import net_value
 from crmsim.formats.answer import Confirmation, Rejection
-from crmsim.formats.bdoc import SyncBDoc, Task, Update
+from crmsim.formats.bdoc import SyncBDoc, Task, Update, segments_of
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import RetryPolicy
@@ -170,7 +170,8 @@ class MobileClient(Actor):
             self.name,
             number,
             Task.INSERT if local is None else Task.UPDATE,
-            order,
+            guid,
+            segments_of(None if local is None else local.document.order, order),
         )
         with self.commit() as change:
             change.put("orders", guid, after_save(local, order, temporary))
@@ -366,7 +367,7 @@ class MobileClient(Actor):
             locals_: dict[str, LocalOrder] = {}
             for number in present:
                 bdoc: SyncBDoc = self.store.get("outbox", number)
-                guid = bdoc.order.guid
+                guid = bdoc.guid
                 local = locals_.get(guid, self.store.get("orders", guid))
                 if local is not None:
                     locals_[guid] = after_receipt(local)

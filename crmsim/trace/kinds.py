@@ -102,6 +102,14 @@ SHIPPED = _kind(
 DISTRIBUTED = _kind(
     "distributed", Level.BUSINESS, "The distribution status of a document changed. (DIST)"
 )
+FLOWED = _kind(
+    "flowed",
+    Level.BUSINESS,
+    "A BDoc came to another state: context, state, version, open and failed receivers. (BDOC)",
+)
+REPLICATED = _kind(
+    "replicated", Level.METRICS, "The CDB stored a document: version, BDoc. (CDB_COMMIT)"
+)
 PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
 REJECTED = _kind("rejected", Level.BUSINESS, "CRM answered no to a message of a laptop: reason.")

@@ -1,0 +1,100 @@
+"""Which steps does a BDoc go through on the server, and who still has to answer?
+
+    laptop --- SI0 --> MI0 --(accepted)--> CRM Online --- CSA queue --> MO1 --+--> ERP adapter
+                        |                                                     |
+                        +--(refused)--> SO2 --> back to the laptop            +--> SO1 --> CDB
+
+Inbound processing, validation, outbound processing: if validation fails, the data goes no further.
+Sources: CONTRIBUTING.md, S30, S31, S34.
+"""
+
+import enum
+
+import attrs
+
+from crmsim.errors import BadValue
+from crmsim.middleware.status import BDocEvent, BDocState, after
+
+__all__ = ["SERVICES", "BDocRecord", "Context", "answered", "begin", "handed_over", "step"]
+
+
+class Context(enum.Enum):
+    """Where in the flow a BDoc is processed."""
+
+    SI1 = "SI1"
+    SI0 = "SI0"
+    MI0 = "MI0"
+    MO1 = "MO1"
+    MO2 = "MO2"
+    SO1 = "SO1"
+    SOA = "SOA"
+    SO2 = "SO2"
+    SOB = "SOB"
+
+
+SERVICES: dict[Context, tuple[str, ...]] = {
+    Context.SI1: (),
+    Context.SI0: ("map to an mBDoc", "start MI0"),
+    Context.MI0: ("validation",),
+    Context.MO1: ("find the receivers", "call the ERP adapter", "call the MobileBridge"),
+    Context.MO2: ("find the receivers", "call the ERP adapter", "call the MobileBridge"),
+    Context.SO1: ("update the CDB", "find the sites", "put deltas into their queues"),
+    Context.SOA: (),
+    Context.SO2: ("read the before-image in the CDB", "put the rejection into the sender's queue"),
+    Context.SOB: (),
+}
+"""What each context does, in order. SI1, SOA and SOB are for calls of a customer's own."""
+
+
+@attrs.frozen
+class BDocRecord:
+    """A BDoc as the monitor shows it (SAP: SMW01)."""
+
+    bdoc: str
+    guid: str
+    version: int
+    context: Context
+    state: BDocState
+    open: tuple[str, ...] = ()
+    """Receivers that have not answered yet."""
+    failed: tuple[str, ...] = ()
+    """Receivers that answered with an error."""
+
+
+def begin(bdoc: str, guid: str, version: int, context: Context) -> BDocRecord:
+    """Return a BDoc that was just written to its queue."""
+    state = after(BDocState.RECEIVED, BDocEvent.ENQUEUED)
+    return BDocRecord(bdoc, guid, version, context, state)
+
+
+def step(record: BDocRecord, *events: BDocEvent) -> BDocRecord:
+    """Return a BDoc after events.
+
+    Raises:
+        WrongBDocEvent: one of them cannot happen in its state.
+    """
+    return attrs.evolve(record, state=after(record.state, *events))
+
+
+def handed_over(record: BDocRecord, receivers: tuple[str, ...]) -> BDocRecord:
+    """Return a BDoc that went to its receivers; without any, it is done."""
+    sent = attrs.evolve(step(record, BDocEvent.HANDED_OVER), open=receivers)
+    return sent if receivers else step(sent, BDocEvent.ALL_ANSWERED)
+
+
+def answered(record: BDocRecord, receiver: str, *, is_ok: bool) -> BDocRecord:
+    """Return a BDoc after the answer of a receiver: all must answer yes for it to be done.
+
+    Raises:
+        BadValue: nobody waits for an answer of this receiver.
+    """
+    if receiver not in record.open:
+        raise BadValue(f"{record.bdoc} waits for no answer of {receiver!r}")
+    left = tuple(other for other in record.open if other != receiver)
+    failed = record.failed if is_ok else (*record.failed, receiver)
+    now = attrs.evolve(record, open=left, failed=failed)
+    if not is_ok and record.state is BDocState.SENT_TO_RECEIVERS:
+        return step(now, BDocEvent.ONE_FAILED)
+    if not left and not failed:
+        return step(now, BDocEvent.ALL_ANSWERED)
+    return now
