@@ -23,6 +23,7 @@ __all__ = [
     "NO_LOCK_IS_LEFT",
     "SHIPPED_AS_PLANNED",
     "TOTALS_ARE_EQUAL",
+    "Finals",
 ]
 
 EXCHANGED = ("guid", "reference", "rep", "customer", "items", "version")
@@ -39,8 +40,8 @@ NOT_EXCHANGED = {
 """Fields that stay in one system, and why: everything else must agree."""
 
 
-class _Finals(Judge, abc.ABC):
-    """Shared by the checks below: the sites of the landscape and what was written."""
+class Finals(Judge, abc.ABC):
+    """Judges final states: knows the sites of the landscape and what was written."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -53,24 +54,29 @@ class _Finals(Judge, abc.ABC):
         self._author[str(event.detail["guid"])] = event.actor
 
     def site(self, kind: str) -> str:
+        """Return the one site of a kind."""
         return self.scene.topology.sites(kind)[0]
 
     def locals(self, ending: Ending) -> Iterator[tuple[str, Any]]:
+        """Yield every order on every laptop, with the laptop."""
         for laptop in self.scene.topology.sites("mobile"):
             for local in ending.stores[laptop].table("orders").values():
                 yield laptop, local
 
     def crm(self, ending: Ending) -> dict[str, Any]:
+        """Return GUID -> order in CRM Online."""
         rows = ending.stores[self.site("crm")].table("orders").values()
         return {record.document.order.guid: record for record in rows}
 
     def erp(self, ending: Ending) -> dict[str, list[Any]]:
+        """Return GUID -> orders in the ERP."""
         found: dict[str, list[Any]] = {}
         for booked in ending.stores[self.site("erp")].table("orders").values():
             found.setdefault(booked.order.guid, []).append(booked)
         return found
 
     def end(self, ending: Ending) -> None:
+        """Compare once all is quiet."""
         topology = self.scene.topology
         if ending.is_quiet and topology.sites("crm") and topology.sites("erp"):
             self.compare(ending)
@@ -80,7 +86,7 @@ class _Finals(Judge, abc.ABC):
         """Judge the final states; all is quiet."""
 
 
-class _ExactlyOnce(_Finals):
+class _ExactlyOnce(Finals):
     """When all is quiet, every order that was written is in the ERP exactly once, and the ERP has
     no order that nobody wrote.
     """
@@ -99,7 +105,7 @@ class _ExactlyOnce(_Finals):
                 self.blame(f"order {orders[0].order.reference} is in the ERP, but nobody wrote it")
 
 
-class _FatesAreKnown(_Finals):
+class _FatesAreKnown(Finals):
     """When all is quiet, every laptop knows of each of its orders what CRM knows: its number, that
     it is booked, whether and when it was shipped; and no save waits for an answer.
     """
@@ -142,7 +148,7 @@ def _fate(document: OrderDocument | None) -> str:
     return "nothing" if document is None else f"{document.fate.value} as {document.number}"
 
 
-class _Agreement(_Finals):
+class _Agreement(Finals):
     """When all is quiet, laptop, CRM and ERP agree on every exchanged field of every order: GUID,
     reference, rep, customer, items, version, number and shipping day. Not exchanged are the
     laptop's temporary number and its counters of unanswered saves, CRM's distribution status, and
@@ -183,7 +189,7 @@ class _Agreement(_Finals):
             self.blame(f"order {reference}: {field} differs ({told})")
 
 
-class _Totals(_Finals):
+class _Totals(Finals):
     """When all is quiet, the ERP's total, summed exactly over its booked items, equals the total of
     what the reps wrote last.
     """
@@ -207,7 +213,7 @@ class _Totals(_Finals):
             self.blame(f"the reps wrote {show_money(written)}, the ERP booked {show_money(booked)}")
 
 
-class _NoLock(_Finals):
+class _NoLock(Finals):
     """I-52: when all is quiet, no order is still locked because its transfer to the ERP never came
     to an end.
     """
@@ -219,7 +225,7 @@ class _NoLock(_Finals):
                 self.blame(f"order {record.document.order.reference} is still being distributed")
 
 
-class _Shipped(_Finals):
+class _Shipped(Finals):
     """Every order is shipped at most once, never before its planned day and never while a quantity
     is still to be confirmed; when all is quiet, every booked order with a planned day is shipped.
     """

@@ -8,7 +8,24 @@ from crmsim.checks.backend import (
     SHIPPED_AS_PLANNED,
     TOTALS_ARE_EQUAL,
 )
+from crmsim.checks.bdocs import (
+    BDOC_RECEIVERS,
+    BDOC_STATES,
+    BDOCS_END,
+    CDB_FOLLOWS,
+    NO_LOOPS,
+    NOTHING_REFUSED_GOES_OUT,
+    ONE_QUEUE_PER_DOCUMENT,
+    ONLINE_FIRST,
+    SAVED_AND_ENQUEUED,
+)
 from crmsim.checks.check import Check
+from crmsim.checks.distribution import (
+    CDB_HOLDS,
+    LOCK_IS_KEPT,
+    STATUS_IS_TRUE,
+    TRANSFERABLE_ONLY,
+)
 from crmsim.checks.queues import (
     EFFECT_ONCE,
     HEAD_OF_LINE,
@@ -39,6 +56,15 @@ ALL_CHECKS: tuple[Check, ...] = (
     HEAD_OF_LINE,
     EFFECT_ONCE,
     QUEUES_CONSERVE,
+    ONE_QUEUE_PER_DOCUMENT,
+    SAVED_AND_ENQUEUED,
+    BDOC_STATES,
+    BDOC_RECEIVERS,
+    BDOCS_END,
+    NOTHING_REFUSED_GOES_OUT,
+    NO_LOOPS,
+    ONLINE_FIRST,
+    CDB_FOLLOWS,
     VALIDATED_IN_ORDER,
     RECEIPTS_FIRST,
     MESSAGES_ONCE,
@@ -48,7 +74,11 @@ ALL_CHECKS: tuple[Check, ...] = (
     DOCUMENTS_CONSERVE,
     EXACTLY_ONCE_IN_ERP,
     SHIPPED_AS_PLANNED,
+    TRANSFERABLE_ONLY,
+    LOCK_IS_KEPT,
     NO_LOCK_IS_LEFT,
+    STATUS_IS_TRUE,
+    CDB_HOLDS,
     FATES_ARE_KNOWN,
     AGREEMENT,
     TOTALS_ARE_EQUAL,

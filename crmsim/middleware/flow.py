@@ -59,12 +59,16 @@ class BDocRecord:
     """Receivers that have not answered yet."""
     failed: tuple[str, ...] = ()
     """Receivers that answered with an error."""
+    trail: tuple[BDocState, ...] = ()
+    """The states it went through since it was written down last, the present one included."""
 
 
 def begin(bdoc: str, guid: str, version: int, context: Context) -> BDocRecord:
     """Return a BDoc that was just written to its queue."""
-    state = after(BDocState.RECEIVED, BDocEvent.ENQUEUED)
-    return BDocRecord(bdoc, guid, version, context, state)
+    record = BDocRecord(
+        bdoc, guid, version, context, BDocState.RECEIVED, trail=(BDocState.RECEIVED,)
+    )
+    return step(record, BDocEvent.ENQUEUED)
 
 
 def step(record: BDocRecord, *events: BDocEvent) -> BDocRecord:
@@ -73,7 +77,11 @@ def step(record: BDocRecord, *events: BDocEvent) -> BDocRecord:
     Raises:
         WrongBDocEvent: one of them cannot happen in its state.
     """
-    return attrs.evolve(record, state=after(record.state, *events))
+    state, trail = record.state, list(record.trail)
+    for event in events:
+        state = after(state, event)
+        trail.append(state)
+    return attrs.evolve(record, state=state, trail=tuple(trail))
 
 
 def handed_over(record: BDocRecord, receivers: tuple[str, ...]) -> BDocRecord:

@@ -146,19 +146,16 @@ TRANSITIONS: dict[tuple[BDocState, BDocEvent], BDocState] = {
 """Every transition there is; any other pair of a state and an event is a `WrongBDocEvent`."""
 
 
-def after(state: BDocState, *events: BDocEvent) -> BDocState:
-    """Return the state after one event or several in a row.
+def after(state: BDocState, event: BDocEvent) -> BDocState:
+    """Return the state after an event.
 
     Raises:
-        WrongBDocEvent: one of them cannot happen; final states take no event at all.
+        WrongBDocEvent: it cannot happen in this state; final states take no event at all.
     """
-    for event in events:
-        try:
-            state = TRANSITIONS[state, event]
-        except KeyError:
-            why = " any more" if state.is_final else ""
-            raise WrongBDocEvent(
-                f"a BDoc in state {state.value} ({state.name.lower()}) cannot be "
-                f"{event.value!r}{why}"
-            ) from None
-    return state
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        why = " any more" if state.is_final else ""
+        raise WrongBDocEvent(
+            f"a BDoc in state {state.value} ({state.name.lower()}) cannot be {event.value!r}{why}"
+        ) from None

@@ -286,14 +286,14 @@ class Dataflow:
             count = done[-1] if done else self._actor.store.get("bdocs done", code, 0)
             change.put("bdocs done", code, count + 1)
         else:
-            change.put("bdocs", record.bdoc, record)
+            change.put("bdocs", record.bdoc, attrs.evolve(record, trail=()))
         change.note(
             FLOWED,
             record.bdoc,
             guid=record.guid,
             version=record.version,
             context=record.context.value,
-            state=code,
+            states=tuple(state.value for state in record.trail),
             open=record.open,
             failed=record.failed,
         )

@@ -1,0 +1,278 @@
+"""Did BDocs keep to their states, and did nothing go out that was not let in?"""
+
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.trace.journal import Event
+
+__all__ = [
+    "BDOCS_END",
+    "BDOC_RECEIVERS",
+    "BDOC_STATES",
+    "CDB_FOLLOWS",
+    "NOTHING_REFUSED_GOES_OUT",
+    "NO_LOOPS",
+    "ONE_QUEUE_PER_DOCUMENT",
+    "ONLINE_FIRST",
+    "SAVED_AND_ENQUEUED",
+]
+
+STEPS = {
+    "I01": "I02 D01 E03",
+    "I02": "I03 E03",
+    "I03": "I04 T01 E01 E03 E04 E05 E06 E07 E08 E09",
+    "I04": "F02 F05 O01 T01 E01 E03 E04 E05 E06 E07 E08 E09",
+    "D01": "I02 E03",
+    "T01": "R01 E01 E03",
+    "R01": "I02 E01 E03",
+    "O01": "F04 E02 E03",
+    "E02": "F04 I02 F03 E03",
+    "E03": "F03",
+    "E04": "F01 I02 F03 E03",
+    **dict.fromkeys(("E01", "E05", "E06", "E07", "E08", "E09"), "I02 F03 E03"),
+}
+"""State -> states that may follow, once more and in the judge's own words: it must not trust the
+table of the flow. A final state has none."""
+Version = tuple[str, int]
+"""(GUID, version of the document)"""
+
+
+def _version(event: Event) -> Version:
+    return str(event.detail["guid"]), int(str(event.detail["version"]))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(one) for one in value) if isinstance(value, tuple | list) else ()
+
+
+class _States(Judge):
+    """I-16: a BDoc goes from state to state only as the table of its states permits, and a final
+    state is the end.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._at: dict[str, str] = {}
+
+    def on_flowed(self, event: Event) -> None:
+        at = self._at.get(event.subject, "")
+        for state in _texts(event.detail["states"]):
+            self.judged += 1
+            if at.startswith("F") and state == "I01":
+                at = ""  # without memory of what was seen, a copy begins anew
+            if at and state not in STEPS.get(at, "").split():
+                self.blame(f"BDoc {event.subject} went from {at} to {state}", event)
+            at = state
+        self._at[event.subject] = at
+
+
+class _Receivers(Judge):
+    """I-18: a BDoc is confirmed by all exactly when every receiver answered yes; while it is sent
+    to receivers at least one is open and none has failed; in the state of a receiver's error at
+    least one has failed.
+    """
+
+    def on_flowed(self, event: Event) -> None:
+        states = _texts(event.detail["states"])
+        opened, failed = _texts(event.detail["open"]), _texts(event.detail["failed"])
+        self.judged += 1
+        wrong = {
+            "F04": bool(opened or failed),
+            "O01": not opened or bool(failed),
+            "E02": not failed,
+        }
+        if states and wrong.get(states[-1], False):
+            told = f"open: {', '.join(opened) or 'none'}; failed: {', '.join(failed) or 'none'}"
+            self.blame(f"BDoc {event.subject} is in {states[-1]} ({told})", event)
+
+
+class _End(Judge):
+    """I-19: when all is quiet, every BDoc is in a final state or in an error state, where it waits
+    for a person and is counted.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._at: dict[str, str] = {}
+
+    def on_flowed(self, event: Event) -> None:
+        self._at[event.subject] = _texts(event.detail["states"])[-1]
+
+    def end(self, ending: Ending) -> None:
+        if not ending.is_quiet:
+            return
+        for bdoc, state in self._at.items():
+            self.judged += 1
+            if state[0] not in "FE":
+                self.blame(f"all is quiet, but BDoc {bdoc} is still in {state}")
+
+
+class _OnlineFirst(Judge):
+    """I-3: whatever a laptop wrote reaches the ERP only after CRM Online has stored it."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._online: set[Version] = set()
+
+    def on_committed(self, event: Event) -> None:
+        self._online.add(_version(event))
+
+    def on_booked(self, event: Event) -> None:
+        self.judged += 1
+        if _version(event) not in self._online:
+            self.blame(
+                f"the ERP booked version {event.detail['version']} of {event.subject}, "
+                "which CRM Online never stored",
+                event,
+            )
+
+
+class _CdbFollows(Judge):
+    """I-5: the CDB stores only what CRM Online stored before; nothing else writes it."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._online: dict[str, int] = {}
+
+    def on_committed(self, event: Event) -> None:
+        guid, version = _version(event)
+        self._online[guid] = max(version, self._online.get(guid, 0))
+
+    def on_replicated(self, event: Event) -> None:
+        self.judged += 1
+        guid, version = _version(event)
+        if version > self._online.get(guid, 0):
+            self.blame(
+                f"the CDB stored version {version} of {event.subject}, but CRM Online only had "
+                f"version {self._online.get(guid, 0)}",
+                event,
+            )
+
+
+class _Refused(Judge):
+    """I-17: what CRM refused goes no further: no BDoc of that version of a document goes out to
+    receivers.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._online: set[Version] = set()
+
+    def on_committed(self, event: Event) -> None:
+        self._online.add(_version(event))
+
+    def on_flowed(self, event: Event) -> None:
+        if event.detail["context"] != "MO1":
+            return
+        self.judged += 1
+        if _version(event) not in self._online:
+            self.blame(
+                f"BDoc {event.subject} goes out with version {event.detail['version']}, "
+                "which was never accepted",
+                event,
+            )
+
+
+class _NoLoops(Judge):
+    """I-20: a version of a document goes to the ERP at most once, and what the ERP says of it is
+    never sent back to it.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._sent: dict[tuple[str, str], int] = {}
+
+    def on_enqueued(self, event: Event) -> None:
+        queue = str(event.detail["queue"])
+        kind = self.scene.topology.kind(self.scene.site_of(event.actor))
+        if kind != "crm" or not queue.startswith("R3AU_"):
+            return
+        self.judged += 1
+        key = (queue, event.subject)
+        if key in self._sent:
+            self.blame(
+                f"{event.subject} was sent to the ERP again (first: event {self._sent[key]})", event
+            )
+        self._sent.setdefault(key, event.number)
+
+
+class _OneQueue(Judge):
+    """I-12: all units of work (LUWs) about one document in one direction use one queue, so that
+    they keep their order.
+    """
+
+    FAMILIES = ("R3AU_", "R3AD_", "CSA_")
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._queues: dict[tuple[str, str, str], str] = {}
+
+    def on_enqueued(self, event: Event) -> None:
+        queue, guid = str(event.detail["queue"]), str(event.detail.get("guid", ""))
+        family = next((name for name in self.FAMILIES if queue.startswith(name)), None)
+        if family is None or not guid:
+            return
+        self.judged += 1
+        used = self._queues.setdefault((event.actor, family, guid), queue)
+        if used != queue:
+            self.blame(
+                f"{event.subject} went into queue {queue}, but earlier work on its document into "
+                f"{used}",
+                event,
+            )
+
+
+class _SavedAndEnqueued(Judge):
+    """I-14: a save in CRM Online and the entry in its queue happen together: no save without an
+    entry, no entry for a document that was never saved.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._saved: dict[str, Event] = {}
+        self._known: set[str] = set()
+
+    def _settle(self, time_ns: int) -> None:
+        for guid, event in list(self._saved.items()):
+            if event.time_ns < time_ns:
+                self.blame(f"{event.subject} was saved in CRM Online, but not enqueued", event)
+                del self._saved[guid]
+
+    def on_committed(self, event: Event) -> None:
+        self._settle(event.time_ns)
+        self.judged += 1
+        guid = str(event.detail["guid"])
+        self._saved[guid] = event
+        self._known.add(guid)
+
+    def on_enqueued(self, event: Event) -> None:
+        if not str(event.detail["queue"]).startswith("CSA_"):
+            return
+        self._settle(event.time_ns)
+        guid = str(event.detail["guid"])
+        self._saved.pop(guid, None)
+        if guid not in self._known:
+            self.blame(f"{event.subject} was enqueued, but its document was never saved", event)
+
+    def end(self, ending: Ending) -> None:
+        for event in self._saved.values():
+            self.blame(f"{event.subject} was saved in CRM Online, but not enqueued", event)
+
+
+BDOC_STATES = Check("BDocs keep to their states", Mood.ALWAYS, ("I-16",), _States)
+BDOC_RECEIVERS = Check(
+    "a BDoc is done when all its receivers have answered yes", Mood.ALWAYS, ("I-18",), _Receivers
+)
+BDOCS_END = Check("every BDoc comes to an end", Mood.EVENTUALLY, ("I-19",), _End)
+ONLINE_FIRST = Check(
+    "nothing reaches the ERP that CRM has not stored", Mood.ALWAYS, ("I-3",), _OnlineFirst
+)
+CDB_FOLLOWS = Check("the CDB follows CRM Online", Mood.ALWAYS, ("I-5",), _CdbFollows)
+NOTHING_REFUSED_GOES_OUT = Check(
+    "what CRM refused goes no further", Mood.ALWAYS, ("I-17",), _Refused
+)
+NO_LOOPS = Check("no change goes in circles", Mood.ALWAYS, ("I-20",), _NoLoops)
+ONE_QUEUE_PER_DOCUMENT = Check(
+    "work on one document stays in one queue", Mood.ALWAYS, ("I-12",), _OneQueue
+)
+SAVED_AND_ENQUEUED = Check(
+    "a save and its queue entry happen together", Mood.ALWAYS, ("I-14",), _SavedAndEnqueued
+)

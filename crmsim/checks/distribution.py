@@ -1,0 +1,111 @@
+"""Was the way from CRM to the ERP, and from CRM Online to the CDB, kept as it must be?"""
+
+from typing import Any
+
+from crmsim.applications.status import Distribution
+from crmsim.checks.backend import Finals
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.trace.journal import Event
+
+__all__ = ["CDB_HOLDS", "LOCK_IS_KEPT", "STATUS_IS_TRUE", "TRANSFERABLE_ONLY"]
+
+
+class _Transferable(Judge):
+    """I-50: only an order with at least one item is put into a queue to the ERP."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._items: dict[tuple[str, str], int] = {}
+        self._online: dict[str, str] = {}
+
+    def on_saved(self, event: Event) -> None:
+        key = str(event.detail["guid"]), str(event.detail["version"])
+        self._items[key] = int(str(event.detail["items"]))
+
+    def on_committed(self, event: Event) -> None:
+        self._online[str(event.detail["guid"])] = str(event.detail["version"])
+
+    def on_enqueued(self, event: Event) -> None:
+        kind = self.scene.topology.kind(self.scene.site_of(event.actor))
+        if kind != "crm" or not str(event.detail["queue"]).startswith("R3AU_"):
+            return
+        self.judged += 1
+        guid = str(event.detail["guid"])
+        if self._items.get((guid, self._online.get(guid, "")), 0) < 1:
+            self.blame(f"{event.subject} is on its way to the ERP without an item", event)
+
+
+class _LockIsKept(Judge):
+    """I-51: while a document is being distributed to the ERP, nobody changes it in CRM Online."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._status: dict[str, str] = {}
+
+    def on_distributed(self, event: Event) -> None:
+        self._status[str(event.detail["guid"])] = str(event.detail["status"])
+
+    def on_committed(self, event: Event) -> None:
+        self.judged += 1
+        if self._status.get(str(event.detail["guid"])) == Distribution.TO_BE.name:
+            self.blame(f"{event.subject} was changed while it was being distributed", event)
+
+
+class _StatusIsTrue(Finals):
+    """I-53: when all is quiet, a document that CRM calls distributed is in the ERP in the version
+    that CRM sent last; one with a distribution error is there in an older version, or not at all.
+    """
+
+    def compare(self, ending: Ending) -> None:
+        erp = self.erp(ending)
+        for guid, record in self.crm(ending).items():
+            order = record.document.order
+            if record.distribution not in (Distribution.DONE, Distribution.ERROR):
+                continue
+            self.judged += 1
+            versions = [booked.order.version for booked in erp.get(guid, ())]
+            if record.distribution is Distribution.DONE and versions != [order.version]:
+                self.blame(
+                    f"CRM calls order {order.reference} distributed in version {order.version}, "
+                    f"the ERP has {_versions(versions)}"
+                )
+            if record.distribution is Distribution.ERROR and order.version in versions:
+                self.blame(
+                    f"CRM calls the transfer of order {order.reference} failed, but the ERP has "
+                    f"its version {order.version}"
+                )
+
+
+def _versions(versions: list[Any]) -> str:
+    return "version " + ", ".join(map(str, versions)) if versions else "nothing"
+
+
+class _CdbHolds(Finals):
+    """I-38: when all is quiet, the CDB holds every document that a laptop holds, in the same state
+    as CRM Online, and nothing that no laptop needs.
+    """
+
+    def compare(self, ending: Ending) -> None:
+        online = self.crm(ending)
+        cdb = dict(ending.stores[self.site("crm")].table("cdb"))
+        held = {local.document.order.guid: laptop for laptop, local in self.locals(ending)}
+        for guid, reference in self._written.items():
+            if reference in ending.set_aside:
+                continue
+            self.judged += 1
+            if guid in held and guid not in cdb:
+                self.blame(f"{held[guid]} holds order {reference}, the CDB does not")
+            elif guid in cdb and guid not in held:
+                self.blame(f"the CDB holds order {reference}, which no laptop needs")
+            elif guid in cdb and (guid not in online or online[guid].document != cdb[guid]):
+                self.blame(f"order {reference} is not the same in CRM Online and in the CDB")
+
+
+TRANSFERABLE_ONLY = Check(
+    "only what may be transferred goes to the ERP", Mood.ALWAYS, ("I-50",), _Transferable
+)
+LOCK_IS_KEPT = Check(
+    "nobody changes what is being distributed", Mood.ALWAYS, ("I-51",), _LockIsKept
+)
+STATUS_IS_TRUE = Check("the distribution status is true", Mood.EVENTUALLY, ("I-53",), _StatusIsTrue)
+CDB_HOLDS = Check("the CDB holds what the laptops need", Mood.EVENTUALLY, ("I-38",), _CdbHolds)
