@@ -31,7 +31,7 @@ from crmsim.lab.workload import diaries, made_up_book
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.profiles import gprs, wan
 from crmsim.systems.people import Habits
-from crmsim.systems.qrfc import Guarantees
+from crmsim.systems.wire import Guarantees
 from crmsim.units import Duration, Share, days, seconds
 
 

@@ -16,8 +16,9 @@ from crmsim.kernel.mailbox import Mailbox
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.network import fabric
 from crmsim.network.fabric import LOW_24, Line
-from crmsim.systems import qrfc
-from crmsim.systems.qrfc import InboundQueues, QueuePartner
+from crmsim.systems import inbound, outbound
+from crmsim.systems.inbound import InboundQueues
+from crmsim.systems.qrfc import QueuePartner
 from crmsim.units import Duration
 
 __all__ = ["SABOTAGES", "Sabotage"]
@@ -92,7 +93,7 @@ def back_off_stands_still(patch: pytest.MonkeyPatch) -> None:
 
 def queue_doubles(patch: pytest.MonkeyPatch) -> None:
     """What goes to the ERP or comes from there stands in its queue twice; only one is told of."""
-    plain = qrfc._append
+    plain = inbound.append_row
 
     def doubling(actor: Any, change: Any, table: str, queue: str, luw: Any) -> Any:
         numbered = plain(actor, change, table, queue, luw)
@@ -102,7 +103,8 @@ def queue_doubles(patch: pytest.MonkeyPatch) -> None:
         change.put(table, queue, (*rows, attrs.evolve(numbered, serial=numbered.serial + 10**9)))
         return numbered
 
-    patch.setattr(qrfc, "_append", doubling)
+    patch.setattr(inbound, "append_row", doubling)
+    patch.setattr(outbound, "append_row", doubling)
 
 
 SABOTAGES: dict[str, Sabotage] = {

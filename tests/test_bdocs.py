@@ -174,7 +174,8 @@ def test_the_cdb_is_old_until_the_middleware_has_run():
         def committed(note):
             online = store.get("orders", note.detail["number"])
             cdb = store.get("cdb", note.detail["guid"])
-            waiting = store.get("inbound", f"CSA_SALESDO{note.detail['number']}", ())
+            customer = online.document.order.customer
+            waiting = store.get("inbound", f"CSA_SALESDO_{customer}", ())
             seen.append((online.document.order.version, cdb and cdb.order.version, len(waiting)))
 
         land.simulation.journal.watch("committed", committed)

@@ -97,8 +97,12 @@ def test_a_retry_policy_without_sense_is_refused(wrong):
 
 
 def test_queues_have_the_names_of_their_documents():
-    assert queue.upload_queue("0069002341") == "R3AU_SALESDO0069002341"
-    assert queue.delta_queue("0069002341") == "R3AD_SALESDO0069002341"
+    names = {key: queue.queue_name("R3AD", key, "0069002341", "C-7") for key in queue.QueueKey}
+    assert names == {
+        queue.QueueKey.PER_DOCUMENT: "R3AD_SALESDO0069002341",
+        queue.QueueKey.PER_PARENT: "R3AD_SALESDO_C-7",
+        queue.QueueKey.PER_OBJECT_TYPE: "R3AD_SALESDO",
+    }
     assert queue.site_queue("laptop-7") == "CRM_SITE_laptop-7"
 
 

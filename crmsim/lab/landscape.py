@@ -18,17 +18,18 @@ from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.expect import Expect
 from crmsim.lab.settle import Quiet, settle
-from crmsim.middleware.queue import RetryPolicy
+from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap
 from crmsim.network.link import Link
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
+from crmsim.systems.inbound import WorkProcess, work_process_names
 from crmsim.systems.mobile import MobileClient
-from crmsim.systems.people import DiaryEntry, Habits
-from crmsim.systems.qrfc import Guarantees
+from crmsim.systems.people import DiaryEntry, Habits, Operator
+from crmsim.systems.qrfc import Poison, Staff
 from crmsim.systems.station import Station
-from crmsim.systems.workprocess import WorkProcess, work_process_names
+from crmsim.systems.wire import Guarantees
 from crmsim.units import Duration, days, milliseconds, minutes, parse_duration, parse_moment
 
 __all__ = ["CRASH_KINDS", "Built", "Landscape"]
@@ -83,6 +84,7 @@ class Landscape:
         service_s: Distribution = VALIDATION_S,
         distribution_s: Distribution = DISTRIBUTION_S,
         policy: RetryPolicy = RetryPolicy(),
+        queue_key: QueueKey = QueueKey.PER_DOCUMENT,
         name: str = "crm",
     ) -> None:
         """Add CRM Enterprise.
@@ -93,10 +95,11 @@ class Landscape:
             service_s: How long a validation takes, in seconds.
             distribution_s: How long it takes to pass a saved document on, in seconds.
             policy: When a transfer to the ERP is tried again.
+            queue_key: What shares a queue to the ERP.
             name: The name of the site and its actor.
         """
         self.simulation.add_site(name, "crm").write_ns = WRITE
-        processes = work_process_names(name, work_processes)
+        staff = Staff(work_process_names(name, work_processes))
         self.simulation.seat(
             name,
             lambda: CrmEnterprise(
@@ -104,12 +107,13 @@ class Landscape:
                 self._laptops,
                 service_s,
                 distribution_s,
-                processes,
+                staff,
                 policy,
                 self.guarantees,
+                queue_key,
             ),
         )
-        self._seat_work_processes(name, processes)
+        self._seat_staff(name, staff)
 
     def add_erp(
         self,
@@ -120,6 +124,10 @@ class Landscape:
         work_processes: int = 2,
         service_s: Distribution = BOOKING_S,
         policy: RetryPolicy = RetryPolicy(),
+        queue_key: QueueKey = QueueKey.PER_DOCUMENT,
+        poisons: tuple[Poison, ...] = (),
+        operator_s: Distribution | None = None,
+        last_resort: str = "delete LUW",
         name: str = "erp",
     ) -> None:
         """Add the one ERP and its line to CRM.
@@ -131,6 +139,12 @@ class Landscape:
             work_processes: How many orders are booked at the same time.
             service_s: How long booking takes, in seconds.
             policy: When a report to CRM is tried again.
+            queue_key: What shares a queue to CRM.
+            poisons: Units of work that it cannot digest.
+            operator_s: How long it takes until somebody looks at a stuck queue, in seconds; None
+                when nobody ever does.
+            last_resort: What that person does when activating did not help: ``delete LUW`` or
+                ``park``.
             name: The name of the site and its actor.
 
         Raises:
@@ -139,15 +153,20 @@ class Landscape:
         plan = {} if ship_days is None else ship_days
         self.simulation.add_site(name, "erp").write_ns = WRITE
         self.simulation.connect(crm, name, link)
-        processes = work_process_names(name, work_processes)
+        operator = None if operator_s is None else f"{name}-operator"
+        staff = Staff(work_process_names(name, work_processes), operator)
         self.simulation.seat(
             name,
-            lambda: Erp(crm, plan, service_s, processes, policy, self.guarantees),
+            lambda: Erp(crm, plan, service_s, staff, policy, self.guarantees, queue_key, poisons),
         )
-        self._seat_work_processes(name, processes)
+        self._seat_staff(name, staff)
 
-    def _seat_work_processes(self, site: str, names: tuple[str, ...]) -> None:
-        for name in names:
+        if operator is not None and operator_s is not None:
+            reaction_s = operator_s
+            self.simulation.seat(name, lambda: Operator(name, reaction_s, last_resort), operator)
+
+    def _seat_staff(self, site: str, staff: Staff) -> None:
+        for name in staff.work_processes:
             self.simulation.seat(site, WorkProcess, name)
 
     def add_station(self, name: str, link: Link, *, crm: str = "crm") -> None:

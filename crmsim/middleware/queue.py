@@ -14,16 +14,17 @@ from crmsim.errors import BadValue
 from crmsim.units import Duration, Share, minutes, seconds
 
 __all__ = [
+    "REPORTED_AFTER",
     "TRANSITIONS",
     "Luw",
     "QueueEvent",
+    "QueueKey",
     "QueueStatus",
     "RetryPolicy",
+    "WrongQueueEvent",
     "after_event",
-    "csa_queue",
-    "delta_queue",
+    "queue_name",
     "site_queue",
-    "upload_queue",
 ]
 
 
@@ -39,6 +40,8 @@ class Luw:
     """The document it is about, for the history."""
     serial: int = 0
     """Its row in the store that holds it; tells two copies apart when nobody de-duplicates."""
+    since_ns: int = 0
+    """When it came to this queue, in virtual time."""
 
 
 class QueueStatus(enum.Enum):
@@ -46,39 +49,131 @@ class QueueStatus(enum.Enum):
 
     READY = "READY"
     RUNNING = "RUNNING"
+    EXECUTED = "EXECUTED"
+    WAITING = "WAITING"
+    SYSFAIL = "SYSFAIL"
     CPICERR = "CPICERR"
+    SYSLOAD = "SYSLOAD"
+    RETRY = "RETRY"
+    ARETRY = "ARETRY"
+    ANORETRY = "ANORETRY"
+    STOP = "STOP"
+    WAITSTOP = "WAITSTOP"
+    WAITUPDA = "WAITUPDA"
+    NOSEND = "NOSEND"
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether nothing happens in the queue until somebody does something about it."""
+        return self in (QueueStatus.SYSFAIL, QueueStatus.ANORETRY, QueueStatus.STOP)
+
+    @property
+    def is_reported_at_once(self) -> bool:
+        """Whether the monitor reports it at once; the others only when they last (S43)."""
+        return self in _REPORTED_AT_ONCE
+
+
+_Q = QueueStatus
+_REPORTED_AT_ONCE = (
+    *(_Q.SYSFAIL, _Q.CPICERR, _Q.STOP, _Q.WAITSTOP),
+    *(_Q.RETRY, _Q.ARETRY, _Q.ANORETRY, _Q.SYSLOAD),
+)
+REPORTED_AFTER: Duration = minutes(30)
+"""How long a queue may be in any other state before the monitor reports it (S43)."""
 
 
 class QueueEvent(enum.Enum):
     """What happens to the head of a queue."""
 
     SCHEDULED = "scheduled"
-    COMM_FAILED = "communication failed"
+    DONE = "done"
     CONFIRMED = "confirmed"
+    COMM_FAILED = "communication failed"
+    DUMPED = "dumped"
+    APP_RETRY = "put off by the application"
+    APP_BUSY = "kept waiting by the application"
+    APP_CANCEL = "cancelled by the application"
+    NO_PROCESS = "left without a work process"
+    LOCKED = "locked"
+    UNLOCKED = "unlocked"
     ACTIVATED = "activated again"
+    DELETED = "deleted"
+    PREDECESSOR_OPEN = "made to wait for another queue"
+    PREDECESSOR_LOCKED = "made to wait for a locked queue"
+    PREDECESSOR_DONE = "freed by another queue"
+    UPDATE_PENDING = "kept waiting for the update"
+    FETCHED = "fetched by its receiver"
 
+
+_H = QueueEvent
+_STANDING = tuple(
+    status for status in QueueStatus if status not in (_Q.RUNNING, _Q.EXECUTED, _Q.STOP, _Q.NOSEND)
+)
+"""States in which nobody works on the head at the moment."""
 
 TRANSITIONS: dict[tuple[QueueStatus, QueueEvent], QueueStatus] = {
-    (QueueStatus.READY, QueueEvent.SCHEDULED): QueueStatus.RUNNING,
-    (QueueStatus.RUNNING, QueueEvent.COMM_FAILED): QueueStatus.CPICERR,
-    (QueueStatus.RUNNING, QueueEvent.CONFIRMED): QueueStatus.READY,
-    (QueueStatus.CPICERR, QueueEvent.ACTIVATED): QueueStatus.READY,
-    (QueueStatus.CPICERR, QueueEvent.CONFIRMED): QueueStatus.READY,
+    (_Q.READY, _H.SCHEDULED): _Q.RUNNING,
+    (_Q.READY, _H.NO_PROCESS): _Q.SYSLOAD,
+    (_Q.READY, _H.PREDECESSOR_OPEN): _Q.WAITING,
+    (_Q.READY, _H.PREDECESSOR_LOCKED): _Q.WAITSTOP,
+    (_Q.WAITING, _H.PREDECESSOR_DONE): _Q.READY,
+    (_Q.WAITING, _H.PREDECESSOR_LOCKED): _Q.WAITSTOP,
+    (_Q.WAITSTOP, _H.UNLOCKED): _Q.WAITING,
+    (_Q.WAITSTOP, _H.PREDECESSOR_DONE): _Q.READY,
+    (_Q.SYSLOAD, _H.SCHEDULED): _Q.RUNNING,
+    (_Q.RETRY, _H.SCHEDULED): _Q.RUNNING,
+    (_Q.ARETRY, _H.SCHEDULED): _Q.RUNNING,
+    (_Q.RUNNING, _H.DONE): _Q.EXECUTED,
+    (_Q.RUNNING, _H.CONFIRMED): _Q.READY,
+    (_Q.RUNNING, _H.COMM_FAILED): _Q.CPICERR,
+    (_Q.RUNNING, _H.DUMPED): _Q.SYSFAIL,
+    (_Q.RUNNING, _H.APP_RETRY): _Q.ARETRY,
+    (_Q.RUNNING, _H.APP_BUSY): _Q.RETRY,
+    (_Q.RUNNING, _H.APP_CANCEL): _Q.ANORETRY,
+    (_Q.RUNNING, _H.UPDATE_PENDING): _Q.WAITUPDA,
+    (_Q.RUNNING, _H.ACTIVATED): _Q.READY,
+    (_Q.RUNNING, _H.DELETED): _Q.READY,
+    (_Q.WAITUPDA, _H.DONE): _Q.EXECUTED,
+    (_Q.WAITUPDA, _H.DUMPED): _Q.SYSFAIL,
+    (_Q.EXECUTED, _H.CONFIRMED): _Q.READY,
+    (_Q.EXECUTED, _H.ACTIVATED): _Q.READY,
+    (_Q.EXECUTED, _H.DELETED): _Q.READY,
+    (_Q.CPICERR, _H.CONFIRMED): _Q.READY,
+    (_Q.STOP, _H.UNLOCKED): _Q.READY,
+    (_Q.STOP, _H.DELETED): _Q.STOP,
+    (_Q.NOSEND, _H.FETCHED): _Q.NOSEND,
+    (_Q.NOSEND, _H.DELETED): _Q.NOSEND,
+    (_Q.NOSEND, _H.LOCKED): _Q.STOP,
+    **{(status, _H.ACTIVATED): _Q.READY for status in _STANDING},
+    **{(status, _H.DELETED): _Q.READY for status in _STANDING},
+    **{(status, _H.LOCKED): _Q.STOP for status in _STANDING},
 }
-"""Every transition there is; any other pair is an error. CONFIRMED after CPICERR: the receipt of an
-earlier attempt came late."""
+"""Every transition there is; any other pair is a `WrongQueueEvent`. CONFIRMED after CPICERR: the
+receipt of an earlier attempt came late. ACTIVATED while RUNNING: the unit may be executed twice."""
+
+
+class WrongQueueEvent(BadValue):
+    """Something happened to a queue that cannot happen in its state."""
 
 
 def after_event(status: QueueStatus, event: QueueEvent) -> QueueStatus:
     """Return the status of a queue after an event.
 
     Raises:
-        BadValue: the event cannot happen in this status.
+        WrongQueueEvent: the event cannot happen in this status.
     """
     try:
         return TRANSITIONS[status, event]
     except KeyError:
-        raise BadValue(f"a queue that is {status.value} cannot be {event.value!r}") from None
+        raise WrongQueueEvent(f"a queue that is {status.value} cannot be {event.value}") from None
+
+
+class QueueKey(enum.Enum):
+    """What shares a queue, and so keeps its order and waits for each other."""
+
+    PER_DOCUMENT = "per document"
+    PER_PARENT = "per parent"
+    PER_OBJECT_TYPE = "per object type"
 
 
 @attrs.frozen
@@ -106,19 +201,20 @@ class RetryPolicy:
         return int(full_ns * (1 - self.jitter * u))
 
 
-def upload_queue(number: str) -> str:
-    """Return the queue of changes of an order from CRM to the ERP: one per document."""
-    return f"R3AU_SALESDO{number}"
+def queue_name(family: str, key: QueueKey, number: str, parent: str) -> str:
+    """Return the name of the queue for work on an order.
 
+    Args:
+        family: ``R3AU`` (CRM to ERP), ``R3AD`` (ERP to CRM) or ``CSA`` (inside CRM).
+        key: What shares a queue.
+        number: The number of the order.
+        parent: Its customer.
 
-def csa_queue(number: str) -> str:
-    """Return the queue in which saves of an order in CRM Online wait to be passed on."""
-    return f"CSA_SALESDO{number}"
-
-
-def delta_queue(number: str) -> str:
-    """Return the queue of changes of an order from the ERP to CRM: one per document."""
-    return f"R3AD_SALESDO{number}"
+    >>> queue_name("R3AU", QueueKey.PER_DOCUMENT, "0005000001", "C-7")
+    'R3AU_SALESDO0005000001'
+    """
+    keys = {QueueKey.PER_DOCUMENT: number, QueueKey.PER_PARENT: f"_{parent}"}
+    return f"{family}_SALESDO{keys.get(key, '')}"
 
 
 def site_queue(site: str) -> str:

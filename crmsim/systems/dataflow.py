@@ -20,9 +20,11 @@ from crmsim.formats.bdoc import MessageBDoc, SyncBDoc, Task, Update, order_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import BDocRecord, Context, answered, begin, handed_over, step
-from crmsim.middleware.queue import Luw, csa_queue, site_queue, upload_queue
+from crmsim.middleware.queue import Luw, QueueKey, queue_name, site_queue
 from crmsim.middleware.status import BDocEvent
-from crmsim.systems.qrfc import Guarantees, InboundQueues, OutboundQueues
+from crmsim.systems.inbound import InboundQueues
+from crmsim.systems.outbound import OutboundQueues
+from crmsim.systems.wire import Guarantees
 from crmsim.trace.kinds import (
     COMMITTED,
     CONFIRMED,
@@ -61,6 +63,7 @@ class Dataflow:
         inbound: The queues that work processes execute.
         outbound: The queues to the ERP.
         guarantees: Which parts of "exactly once, in order" are on.
+        queue_key: What shares a queue to the ERP.
     """
 
     def __init__(
@@ -70,7 +73,9 @@ class Dataflow:
         inbound: InboundQueues,
         outbound: OutboundQueues,
         guarantees: Guarantees,
+        queue_key: QueueKey,
     ) -> None:
+        self._queue_key = queue_key
         self._actor = actor
         self._laptops = laptops
         self._inbound = inbound
@@ -133,7 +138,7 @@ class Dataflow:
             change.put("parked", number, (*parked, luw))
             self._put(change, flow)
         else:
-            self._inbound.take_back(change, _released_queue(number), luw)
+            self._inbound.put_in(change, _released_queue(number), luw)
             self._put(change, step(flow, BDocEvent.RETRIED, BDocEvent.ENQUEUED))
         change.note(PARKED, luw.luw, guid=luw.guid, document=number)
 
@@ -187,7 +192,9 @@ class Dataflow:
         bdoc = MessageBDoc(f"save {count} of order {document.number}", document, origin)
         self._put(change, begin(bdoc.bdoc, bdoc.guid, document.order.version, Context.MO1))
         luw = Luw(bdoc.bdoc, bdoc, bdoc.guid)
-        self._inbound.take_back(change, csa_queue(document.number), luw)
+        parent = document.order.customer
+        queue = queue_name("CSA", QueueKey.PER_PARENT, document.number, parent)
+        self._inbound.put_in(change, queue, luw)
 
     # --- outbound: MO1, SO1 ---
 
@@ -198,7 +205,8 @@ class Dataflow:
         if bdoc.origin != ERP and why_not_transfer(order) is None:
             receivers = (ERP,)
             luw = Luw(f"order {number} v{order.version}", _bapi(order, number), order.guid)
-            self._outbound.enqueue(change, upload_queue(number), luw)
+            queue = queue_name("R3AU", self._queue_key, number, order.customer)
+            self._outbound.enqueue(change, queue, luw)
             change.put("awaited", (number, order.version), bdoc.bdoc)
         self._bridge(change, bdoc)
         self._put(change, handed_over(step(self._record(bdoc.bdoc), *BEGUN), receivers))
@@ -261,7 +269,7 @@ class Dataflow:
             DISTRIBUTED, news.number, status=status.name, guid=order.guid, version=news.version
         )
         for luw in self._actor.store.get("parked", news.number, ()):
-            self._inbound.take_back(change, _released_queue(news.number), luw)
+            self._inbound.put_in(change, _released_queue(news.number), luw)
             flow = self._record(luw.luw)
             self._put(change, step(flow, BDocEvent.RETRIED, BDocEvent.ENQUEUED))
         change.delete("parked", news.number)

@@ -13,10 +13,11 @@ from crmsim.formats.bdoc import MessageBDoc
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
-from crmsim.middleware.queue import Luw, RetryPolicy, site_queue
+from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
 from crmsim.systems.dataflow import Dataflow, SiteQueue, place_of
-from crmsim.systems.qrfc import Guarantees, QueuePartner
+from crmsim.systems.qrfc import QueuePartner, Staff
 from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
+from crmsim.systems.wire import Guarantees
 from crmsim.trace.kinds import CLEARED
 
 __all__ = ["CrmEnterprise"]
@@ -33,9 +34,10 @@ class CrmEnterprise(QueuePartner):
         laptops: Rep -> laptop.
         service_s: How long the validation of a change takes, in seconds.
         distribution_s: How long it takes to pass a saved document on, in seconds.
-        work_processes: The names of the work processes of its site.
+        staff: Work processes and operator of its site.
         policy: When a LUW for the ERP is tried again.
         guarantees: Which parts of "exactly once, in order" are on.
+        queue_key: What shares a queue to the ERP.
     """
 
     def __init__(
@@ -44,13 +46,14 @@ class CrmEnterprise(QueuePartner):
         laptops: dict[str, str],
         service_s: Distribution,
         distribution_s: Distribution,
-        work_processes: tuple[str, ...],
+        staff: Staff,
         policy: RetryPolicy,
         guarantees: Guarantees,
+        queue_key: QueueKey,
     ) -> None:
-        super().__init__(erp, service_s, work_processes, policy, guarantees)
+        super().__init__(erp, service_s, staff, policy, guarantees)
         self._distribution_s = distribution_s
-        self._flow = Dataflow(self, laptops, self._inbound, self._outbound, guarantees)
+        self._flow = Dataflow(self, laptops, self._inbound, self._outbound, guarantees, queue_key)
 
     # --- sessions of laptops ---
 

@@ -16,8 +16,9 @@ from crmsim.formats.bapi import BapiDelivery, BapiOrder, BapiResult
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
-from crmsim.middleware.queue import Luw, RetryPolicy, delta_queue
-from crmsim.systems.qrfc import Guarantees, QueuePartner
+from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, queue_name
+from crmsim.systems.qrfc import Poison, QueuePartner, Staff
+from crmsim.systems.wire import Guarantees
 from crmsim.trace.kinds import BOOKED, SHIPPED
 from crmsim.units import days
 
@@ -51,9 +52,11 @@ class Erp(QueuePartner):
         crm: The name of CRM Enterprise's actor.
         ship_days: The warehouse's plan: reference of an order -> day of the run.
         service_s: How long booking takes, in seconds.
-        work_processes: The names of the work processes of its site.
+        staff: Work processes and operator of its site.
         policy: When a LUW for CRM is tried again.
         guarantees: Which parts of "exactly once, in order" are on.
+        queue_key: What shares a queue to CRM.
+        poisons: LUWs that it cannot digest.
     """
 
     def __init__(
@@ -61,11 +64,14 @@ class Erp(QueuePartner):
         crm: str,
         ship_days: dict[str, int],
         service_s: Chances,
-        work_processes: tuple[str, ...],
+        staff: Staff,
         policy: RetryPolicy,
         guarantees: Guarantees,
+        queue_key: QueueKey,
+        poisons: tuple[Poison, ...],
     ) -> None:
-        super().__init__(crm, service_s, work_processes, policy, guarantees)
+        super().__init__(crm, service_s, staff, policy, guarantees, poisons)
+        self._queue_key = queue_key
         self._ship_days = ship_days
 
     def started(self) -> None:
@@ -109,7 +115,11 @@ class Erp(QueuePartner):
 
     def _answer(self, change: Change, result: BapiResult, luw: Luw) -> None:
         answer = Luw(f"booking of {luw.luw}", result, luw.guid)
-        self._outbound.enqueue(change, delta_queue(result.number), answer)
+        customer = luw.body.customer if isinstance(luw.body, BapiOrder) else ""
+        self._outbound.enqueue(change, self._delta_queue(result.number, customer), answer)
+
+    def _delta_queue(self, number: str, customer: str) -> str:
+        return queue_name("R3AD", self._queue_key, number, customer)
 
     def _plan_shipping(self, key: str, booked: ErpOrder) -> None:
         planned_day = self._ship_days.get(booked.order.reference)
@@ -138,7 +148,8 @@ class Erp(QueuePartner):
             )
             news = f"delivery of order {message.key}"
             luw = Luw(news, BapiDelivery(number, day), booked.order.guid)
-            self._outbound.enqueue(change, delta_queue(number), luw)
+            queue = self._delta_queue(number, booked.order.customer)
+            self._outbound.enqueue(change, queue, luw)
 
     @property
     def left_to_ship(self) -> int:

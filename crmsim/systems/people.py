@@ -2,17 +2,23 @@
 
 A rep has a diary (what is written when) and habits (when the laptop is taken to the telephone). All
 luck is keyed by day and hour of the day, so that a broken or added session moves no other one.
+
+An operator looks after the queues of one system. A queue that is stuck waits for the operator's
+reaction; then it is activated, and if the same unit of work gets stuck again, taken out.
 """
 
 import attrs
 
 from crmsim.business.sales import SalesOrder
-from crmsim.chance import Stream
+from crmsim.chance import Distribution, Stream
 from crmsim.errors import BadValue
+from crmsim.kernel.actor import Actor, handles
+from crmsim.kernel.message import message
 from crmsim.sync.session import Phase
+from crmsim.systems.wire import Action, Alert
 from crmsim.units import Duration, Share, days, hours, milliseconds, minutes
 
-__all__ = ["DiaryEntry", "Habits"]
+__all__ = ["DiaryEntry", "Habits", "Operator"]
 
 BREAK_WEIGHTS: dict[Phase, float] = {
     Phase.INIT: 0.08,
@@ -93,3 +99,41 @@ class Habits:
     def break_wait_ns(self, luck: Stream, session: int, phase: Phase) -> int:
         """Return how long into its phase the break comes."""
         return int(luck.uniform(session) * BREAK_WAIT[phase])
+
+
+@message(about=("queue", "luw", "what"))
+class ActionDue:
+    """The operator has got round to a stuck queue."""
+
+    queue: str
+    luw: str
+    what: str
+
+
+class Operator(Actor):
+    """Looks after the queues of one system.
+
+    Args:
+        system: The name of the system's actor.
+        reaction_s: How long it takes until somebody looks at a stuck queue, in seconds.
+        last_resort: What is done when activating did not help: ``delete LUW`` or ``park``.
+    """
+
+    def __init__(self, system: str, reaction_s: Distribution, last_resort: str) -> None:
+        self._system = system
+        self._reaction_s = reaction_s
+        self._last_resort = last_resort
+
+    @handles(Alert)
+    def alerted(self, message: Alert, sender: object) -> None:
+        """Take notice, and act some time later."""
+        what = "activate" if message.count <= 1 else self._last_resort
+        u = self.luck("reaction").uniform(message.__identity__())  # type: ignore[attr-defined]
+        reaction_ns = int(self._reaction_s.at(u) * 1e9)
+        self.after(reaction_ns, ActionDue(message.queue, message.luw, what))
+
+    @handles(ActionDue)
+    def act(self, message: ActionDue, sender: object) -> None:
+        """Do something about the queue."""
+        action = Action(message.queue, message.luw, message.what)
+        self.send(self.address(self._system), action)

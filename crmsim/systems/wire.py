@@ -1,12 +1,38 @@
-"""What do CRM and the ERP say to each other?
+"""What do CRM and the ERP say to each other, and how are the rows of their queues kept?
 
-Queued calls and their receipts. The messages carry what is to be done without looking at it, so
-the ERP never hears of BDocs.
+The messages carry what is to be done without looking at it, so the ERP never hears of BDocs.
 """
 
-from crmsim.kernel.message import message
+import attrs
 
-__all__ = ["Receipt", "Transfer"]
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.durable import Change
+from crmsim.kernel.message import message
+from crmsim.middleware.queue import Luw, QueueStatus
+from crmsim.trace.kinds import ENQUEUED
+
+__all__ = [
+    "Action",
+    "Alert",
+    "Guarantees",
+    "Receipt",
+    "Transfer",
+    "append_row",
+    "find_row",
+    "take_row_out",
+]
+
+
+@attrs.frozen
+class Guarantees:
+    """Which parts of "exactly once, in order" are switched on; off shows the damage."""
+
+    dedup: bool = True
+    """Targets remember LUW ids, message ids, GUIDs and numbers."""
+    receipts: bool = True
+    """A laptop empties its outbox only when the server has receipted."""
+    in_order: bool = True
+    """The next LUW of a queue waits for the one before."""
 
 
 @message(about=("queue", "luw"))
@@ -27,3 +53,59 @@ class Receipt:
     queue: str
     luw: str
     attempt: int
+
+
+@message(about=("queue", "luw", "count"))
+class Alert:
+    """A queue needs a person. System to its operator."""
+
+    queue: str
+    luw: str
+    status: QueueStatus
+    count: int
+    """How often this LUW has needed somebody by now, from 1."""
+
+
+@message(about=("queue", "luw", "what"))
+class Action:
+    """A person does something about a queue. Operator to system."""
+
+    queue: str
+    luw: str
+    what: str
+    """``activate``, ``delete LUW``, ``delete queue``, ``park``, ``lock`` or ``unlock``."""
+
+
+def find_row(actor: Actor, table: str, queue: str, serial: int) -> Luw | None:
+    """Return the LUW of a row; None when it is gone."""
+    luws: tuple[Luw, ...] = actor.store.get(table, queue, ())
+    return next((luw for luw in luws if luw.serial == serial), None)
+
+
+def take_row_out(actor: Actor, change: Change, table: str, queue: str, serial: int) -> None:
+    """Take a LUW out of its queue, as part of a change; an empty queue is no row at all."""
+    luws: tuple[Luw, ...] = actor.store.get(table, queue, ())
+    left = tuple(luw for luw in luws if luw.serial != serial)
+    if left:
+        change.put(table, queue, left)
+    else:
+        change.delete(table, queue)
+
+
+def append_row(actor: Actor, change: Change, table: str, queue: str, luw: Luw) -> Luw:
+    """Put a LUW at the end of a queue, as part of a change."""
+    pending = [value for name, key, value in change.writes if (name, key) == (table, queue)]
+    luws = pending[-1] if pending else actor.store.get(table, queue, ())
+    serial = _next_serial(actor, change, table)
+    numbered = attrs.evolve(luw, serial=serial, since_ns=actor.now_ns)
+    change.put(table, queue, (*luws, numbered))
+    change.note(ENQUEUED, luw.luw, queue=queue, serial=serial, guid=luw.guid)
+    return numbered
+
+
+def _next_serial(actor: Actor, change: Change, table: str) -> int:
+    """Number the rows of a store, durably."""
+    pending = [value for name, key, value in change.writes if (name, key) == ("serials", table)]
+    serial = int(pending[-1] if pending else actor.store.get("serials", table, 0)) + 1
+    change.put("serials", table, serial)
+    return serial

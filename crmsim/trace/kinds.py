@@ -87,6 +87,11 @@ ENQUEUED = _kind("enqueued", Level.BUSINESS, "A LUW was put at the end of a queu
 BEGUN = _kind("begun", Level.BUSINESS, "The head LUW of a queue began to be executed. (LUW_START)")
 ENDED = _kind("ended", Level.BUSINESS, "A LUW of a queue is done and confirmed. (LUW_END)")
 FAILED = _kind("failed", Level.BUSINESS, "An attempt at a LUW ended without success. (LUW_FAIL)")
+ADMINISTERED = _kind(
+    "administered",
+    Level.METRICS,
+    "A person did something about a queue: queue, action; for what was taken out, its row. (ADMIN)",
+)
 EFFECTED = _kind(
     "effected", Level.METRICS, "A LUW changed its target durably: queue, target. (LUW_EFFECT)"
 )

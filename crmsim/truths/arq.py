@@ -18,8 +18,9 @@ from crmsim.kernel.simulation import Simulation
 from crmsim.middleware.queue import Luw, RetryPolicy
 from crmsim.network.faults import NthMessage, Outage
 from crmsim.network.link import Link
-from crmsim.systems.qrfc import Guarantees, QueuePartner
-from crmsim.systems.workprocess import WorkProcess, work_process_names
+from crmsim.systems.inbound import WorkProcess, work_process_names
+from crmsim.systems.qrfc import QueuePartner, Staff
+from crmsim.systems.wire import Guarantees
 from crmsim.trace.kinds import Level
 from crmsim.truths.case import Case, Effort, Figure, Sample, sample_of
 from crmsim.units import Rate, Share, minutes, seconds
@@ -200,7 +201,7 @@ class Clerk(QueuePartner):
     def __init__(
         self, partner: str, count: int, processes: tuple[str, ...], policy: RetryPolicy
     ) -> None:
-        super().__init__(partner, Constant(0.0), processes, policy, Guarantees())
+        super().__init__(partner, Constant(0.0), Staff(processes), policy, Guarantees())
         self._count = count
 
     def started(self) -> None:

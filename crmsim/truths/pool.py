@@ -15,9 +15,9 @@ from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
 from crmsim.kernel.simulation import Simulation
 from crmsim.middleware.queue import Luw, RetryPolicy
-from crmsim.systems.qrfc import Guarantees, QueuePartner
-from crmsim.systems.wire import Receipt, Transfer
-from crmsim.systems.workprocess import WorkProcess, work_process_names
+from crmsim.systems.inbound import WorkProcess, work_process_names
+from crmsim.systems.qrfc import QueuePartner, Staff
+from crmsim.systems.wire import Guarantees, Receipt, Transfer
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level
 from crmsim.truths.case import Case, Effort, Figure, Sample, sample_of
@@ -89,7 +89,7 @@ def desk(
     world = world_of(
         seed,
         ("source", lambda: LuwSource(moments_ns, size)),
-        ("desk", lambda: Desk("source", service_s, names, RetryPolicy(), Guarantees())),
+        ("desk", lambda: Desk("source", service_s, Staff(names), RetryPolicy(), Guarantees())),
         level=Level.BUSINESS,
     )
     for name in names:

@@ -14,7 +14,7 @@ from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.network.faults import NthMessage
 from crmsim.network.profiles import gprs, wan
 from crmsim.systems.people import DiaryEntry, Habits
-from crmsim.systems.qrfc import Guarantees
+from crmsim.systems.wire import Guarantees
 from crmsim.units import days, hours
 
 

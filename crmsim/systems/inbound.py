@@ -1,0 +1,399 @@
+"""How are LUWs executed, each queue in its order, by a limited number of work processes?
+
+The receiving half of a queued call (SAP: SMQ2, scheduler QIN): a LUW is stored durably, once, and
+only then receipted. The heads of the queues wait for a work process; with none free, they are in
+SYSLOAD. A head that ends in a dump leaves its queue in SYSFAIL, one that the application cancels in
+ANORETRY: nothing happens there until a person does something. A head that is put off (RETRY) is
+tried again by itself. Queues do not wait for each other. Sources: CONTRIBUTING.md, S37, S41, S43.
+
+A work process (SAP: dialog work process) is an actor that does one piece of work at a time. A pool
+of them at the site of a system is all the hands that the system has.
+"""
+
+import enum
+from collections.abc import Callable
+
+import attrs
+
+from crmsim.kernel.actor import Actor, handles
+from crmsim.kernel.durable import Change
+from crmsim.kernel.message import Address, message
+from crmsim.middleware.queue import Luw, QueueEvent, QueueStatus, RetryPolicy, after_event
+from crmsim.systems.wire import (
+    Action,
+    Alert,
+    Guarantees,
+    Receipt,
+    Transfer,
+    append_row,
+    find_row,
+    take_row_out,
+)
+from crmsim.trace.kinds import (
+    ADMINISTERED,
+    BEGUN,
+    EFFECTED,
+    ENDED,
+    FAILED,
+    RECEIVED,
+)
+
+__all__ = [
+    "Executed",
+    "InboundQueues",
+    "Outcome",
+    "PutOff",
+    "Work",
+    "WorkProcess",
+    "work_process_names",
+]
+
+
+@message(about=("queue", "serial"))
+class Work:
+    """A LUW is given to a work process."""
+
+    queue: str
+    serial: int
+    lasts_ns: int
+
+
+@message(about=("queue", "serial"))
+class Executed:
+    """A work process has done its work on a LUW."""
+
+    queue: str
+    serial: int
+
+
+class WorkProcess(Actor):
+    """One pair of hands."""
+
+    @handles(Work)
+    async def work(self, message: Work, sender: Address[Executed]) -> None:
+        """Work for as long as it lasts, then say so."""
+        await self.sleep(message.lasts_ns)
+        self.send(sender, Executed(message.queue, message.serial))
+
+
+def work_process_names(site: str, count: int) -> tuple[str, ...]:
+    """Return the names of a pool of work processes at a site."""
+    return tuple(f"{site}-process-{number}" for number in range(1, count + 1))
+
+
+@message(about=("queue", "serial"))
+class PutOff:
+    """The wait of a LUW that the application put off is over."""
+
+    queue: str
+    serial: int
+    attempt: int
+
+
+class Outcome(enum.Enum):
+    """What became of an attempt at a LUW."""
+
+    DONE = "done"
+    SET_ASIDE = "set aside"
+    """It left its queue without an effect, and waits elsewhere."""
+    DUMPED = "dumped"
+    BUSY = "busy"
+    CANCELLED = "cancelled"
+
+
+_FAILURES = {
+    Outcome.DUMPED: QueueEvent.DUMPED,
+    Outcome.BUSY: QueueEvent.APP_BUSY,
+    Outcome.CANCELLED: QueueEvent.APP_CANCEL,
+}
+Key = tuple[str, int]
+"""(queue, serial of the row)"""
+
+
+@attrs.frozen
+class InHand:
+    """What a work process is doing."""
+
+    queue: str
+    luw: Luw
+
+
+class InboundQueues:
+    """The receiving half of one system.
+
+    Args:
+        actor: Whose queues they are.
+        work_processes: The names of the work processes, one for each LUW executed at a time.
+        operator: The name of the actor who looks after stuck queues; None when nobody does.
+        service_ns: How long the work on a LUW takes.
+        trouble: Says what is wrong with a LUW before it has an effect; DONE for nothing.
+        execute: Does the work, as part of a commit; False when the LUW was set aside instead.
+        policy: When a LUW that was put off is tried again.
+        guarantees: What is switched on.
+    """
+
+    TABLE = "inbound"
+
+    def __init__(
+        self,
+        actor: Actor,
+        work_processes: tuple[str, ...],
+        operator: str | None,
+        service_ns: Callable[[Luw], int],
+        trouble: Callable[[Luw], Outcome],
+        execute: Callable[[Change, str, Luw], bool],
+        policy: RetryPolicy,
+        guarantees: Guarantees,
+    ) -> None:
+        self._actor = actor
+        self._free = dict.fromkeys(work_processes)
+        """Work processes that have nothing to do, in the order in which they became free."""
+        self._operator = operator
+        self._service_ns = service_ns
+        self._trouble = trouble
+        self._execute = execute
+        self._policy = policy
+        self._guarantees = guarantees
+        self._ready: dict[Key, None] = {}
+        """LUWs that wait for a work process, in order."""
+        self._running: dict[Key, int] = {}
+        """LUWs that work processes have in hand -> how many have it."""
+        self._in_hand: dict[str, InHand] = {}
+        """Work process -> what it has in hand."""
+        self._unsafe: set[Key] = set()
+        """LUWs whose commit is not written yet; they must not begin."""
+        self._put_off: dict[Key, int] = {}
+        """LUWs that the application put off -> how often."""
+
+    def started(self) -> None:
+        """Take up every head again after a crash; tell the operator once more what is stuck."""
+        for queue in list(self._actor.store.table(self.TABLE)):
+            self._line_up(queue)
+            self._alert(queue)
+        self._go_on()
+
+    # --- coming in ---
+
+    def knows(self, luw: str) -> bool:
+        """Say whether a LUW of this identity was stored before."""
+        return self._guarantees.dedup and bool(self._actor.store.get("known", luw, False))
+
+    def store(self, change: Change, queue: str, luw: Luw) -> bool:
+        """Store a LUW durably, once; False when it was known already."""
+        if self.knows(luw.luw):
+            return False
+        change.put("known", luw.luw, True)
+        self.put_in(change, queue, luw)
+        change.note(RECEIVED, luw.luw, queue=queue, guid=luw.guid)
+        return True
+
+    def put_in(self, change: Change, queue: str, luw: Luw) -> None:
+        """Put a LUW of the system's own at the end of a queue."""
+        key = (queue, append_row(self._actor, change, self.TABLE, queue, luw).serial)
+        self._unsafe.add(key)
+        change.then(lambda: self._written(key))
+
+    def _written(self, key: Key) -> None:
+        self._unsafe.discard(key)
+        self._arrived(key[0])
+
+    def transferred(self, transfer: Transfer, sender: Address[Receipt]) -> None:
+        """Take a LUW from the other system, and receipt it once it is durable."""
+        with self._actor.commit() as change:
+            luw = Luw(transfer.luw, transfer.body, transfer.guid)
+            self.store(change, transfer.queue, luw)
+            receipt = Receipt(transfer.queue, transfer.luw, transfer.attempt)
+            change.send(sender, receipt, attempt=transfer.attempt)
+
+    # --- being executed ---
+
+    def _arrived(self, queue: str) -> None:
+        self._line_up(queue)
+        self._go_on()
+
+    def _line_up(self, queue: str) -> None:
+        if self._standing(queue).needs_person:
+            return
+        if self._guarantees.in_order and any(running == queue for running, _ in self._running):
+            return  # its head is still being worked on, or taken out by a commit in the making
+        for luw in self._heads(queue):
+            key = (queue, luw.serial)
+            if key not in self._running and key not in self._unsafe and key not in self._put_off:
+                self._ready.setdefault(key)
+
+    def _heads(self, queue: str) -> tuple[Luw, ...]:
+        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
+        return luws[:1] if self._guarantees.in_order else luws
+
+    def _standing(self, queue: str) -> QueueStatus:
+        """Return the status of a queue as far as it is durable: one that needs a person."""
+        status: QueueStatus = self._actor.store.get("queue status", queue, QueueStatus.READY)
+        return status
+
+    def _go_on(self) -> None:
+        while self._ready and self._free:
+            key = next(iter(self._ready))
+            del self._ready[key]
+            luw = find_row(self._actor, self.TABLE, *key)
+            if luw is not None:
+                process = next(iter(self._free))
+                del self._free[process]
+                self._begin(process, key[0], luw)
+
+    def _begin(self, process: str, queue: str, luw: Luw) -> None:
+        key = (queue, luw.serial)
+        self._running[key] = self._running.get(key, 0) + 1
+        self._in_hand[process] = InHand(queue, luw)
+        self._actor.note(BEGUN, luw.luw, queue=queue, serial=luw.serial, guid=luw.guid)
+        service_ns = self._service_ns(luw)
+        self._actor.send(self._actor.address(process), Work(queue, luw.serial, service_ns))
+        self._actor.working(service_ns, luw.luw)
+
+    def executed(self, process: str) -> None:
+        """Make the effect of a LUW durable, or keep it in its queue, and free the process."""
+        done = self._in_hand.pop(process)
+        queue, luw = done.queue, done.luw
+        is_there = find_row(self._actor, self.TABLE, queue, luw.serial) is not None
+        if not is_there and self._guarantees.dedup:
+            self._release(process, queue, luw)  # another process has done it already
+            return
+        outcome = self._trouble(luw)
+        with self._actor.commit() as change:
+            if outcome is Outcome.DONE:
+                self._take_effect(change, queue, luw)
+            else:
+                self._fail(change, queue, luw, outcome)
+            change.then(lambda: self._release(process, queue, luw))
+
+    def _take_effect(self, change: Change, queue: str, luw: Luw) -> None:
+        take_row_out(self._actor, change, self.TABLE, queue, luw.serial)
+        if self._execute(change, queue, luw):
+            target = self._actor.name
+            change.note(EFFECTED, luw.luw, queue=queue, guid=luw.guid, target=target)
+        change.note(ENDED, luw.luw, queue=queue, serial=luw.serial, guid=luw.guid)
+
+    def _fail(self, change: Change, queue: str, luw: Luw, outcome: Outcome) -> None:
+        status = after_event(QueueStatus.RUNNING, _FAILURES[outcome])
+        change.note(
+            FAILED,
+            luw.luw,
+            queue=queue,
+            serial=luw.serial,
+            guid=luw.guid,
+            reason=status.value,
+        )
+        if status.needs_person:
+            count = 1 + int(self._actor.store.get("stuck", luw.luw, 0))
+            change.put("stuck", luw.luw, count)
+            change.put("queue status", queue, status)
+            change.then(lambda: self._alert(queue))
+            return
+        key = (queue, luw.serial)
+        tries = self._put_off[key] = self._put_off.get(key, 0) + 1
+        u = self._actor.luck("put off").uniform(luw.serial, tries)
+        wait_ns = self._policy.wait_ns(tries - 1, u)
+        change.then(lambda: self._wait(wait_ns, PutOff(queue, luw.serial, tries)))
+
+    def _wait(self, wait_ns: int, message: PutOff) -> None:
+        self._actor.after(wait_ns, message)
+
+    def put_off_over(self, message: PutOff) -> None:
+        """Try a LUW again that the application had put off."""
+        self._put_off.pop((message.queue, message.serial), None)
+        self._arrived(message.queue)
+
+    def _release(self, process: str, queue: str, luw: Luw) -> None:
+        key = (queue, luw.serial)
+        left = self._running.pop(key, 1) - 1
+        if left > 0:
+            self._running[key] = left
+        self._free.setdefault(process)
+        self._arrived(queue)
+
+    # --- people ---
+
+    def _alert(self, queue: str) -> None:
+        """Tell the operator that a queue needs somebody."""
+        status = self._standing(queue)
+        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
+        if self._operator is None or not luws or status is QueueStatus.READY:
+            return
+        count: int = self._actor.store.get("stuck", luws[0].luw, 0)
+        if status is not QueueStatus.STOP:
+            to = self._actor.address(self._operator)
+            self._actor.send(to, Alert(queue, luws[0].luw, status, count))
+
+    def administer(self, action: Action) -> None:
+        """Do what a person asks for; nothing when the unit is no longer there."""
+        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, action.queue, ())
+        if not luws or action.luw not in ("", luws[0].luw):
+            return
+        status = self._status_of(action.queue, luws[0])
+        event = _ACTIONS[action.what]
+        following = after_event(status, event)
+        with self._actor.commit() as change:
+            if event is QueueEvent.DELETED:
+                gone = luws if action.what == "delete queue" else luws[:1]
+                self._remove(change, action, gone)
+            else:
+                said = {"queue": action.queue, "action": action.what}
+                change.note(ADMINISTERED, luws[0].luw, guid=luws[0].guid, **said)
+            if following.needs_person:
+                change.put("queue status", action.queue, following)
+            else:
+                change.delete("queue status", action.queue)
+            change.then(lambda: self._administered(action, status))
+
+    def _remove(self, change: Change, action: Action, gone: tuple[Luw, ...]) -> None:
+        """Take LUWs out of their queue without an effect; they are kept by name."""
+        table = "saved LUWs" if action.what == "park" else "deleted LUWs"
+        for luw in gone:
+            change.put(table, luw.luw, luw)
+            change.note(
+                ADMINISTERED,
+                luw.luw,
+                queue=action.queue,
+                serial=luw.serial,
+                guid=luw.guid,
+                action=action.what,
+            )
+        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, action.queue, ())
+        left = luws[len(gone) :]
+        if left:
+            change.put(self.TABLE, action.queue, left)
+        else:
+            change.delete(self.TABLE, action.queue)
+
+    def _administered(self, action: Action, before: QueueStatus) -> None:
+        if before is QueueStatus.RUNNING and action.what == "activate":
+            for luw in self._heads(action.queue)[:1]:
+                self._ready.setdefault((action.queue, luw.serial))  # a second process begins it
+            self._go_on()
+            return
+        self._arrived(action.queue)
+
+    def _status_of(self, queue: str, head: Luw) -> QueueStatus:
+        key = (queue, head.serial)
+        if key in self._running:
+            return QueueStatus.RUNNING
+        if key in self._put_off:
+            return QueueStatus.RETRY
+        if key in self._ready and not self._free:
+            return QueueStatus.SYSLOAD
+        return self._standing(queue)
+
+    def statuses(self) -> dict[str, QueueStatus]:
+        """Return what the head of every queue is doing, for the monitor."""
+        heads = self._actor.store.table(self.TABLE).items()
+        return {queue: self._status_of(queue, luws[0]) for queue, luws in heads}
+
+
+_ACTIONS = {
+    "activate": QueueEvent.ACTIVATED,
+    "delete LUW": QueueEvent.DELETED,
+    "delete queue": QueueEvent.DELETED,
+    "park": QueueEvent.DELETED,
+    "lock": QueueEvent.LOCKED,
+    "unlock": QueueEvent.UNLOCKED,
+}
+"""What a person can do -> what that is for the queue."""
