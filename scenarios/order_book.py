@@ -7,9 +7,10 @@ and corrected later, so that a lost, doubled or misordered message would show in
 
 The lines of this landscape are as bad as lines get: they lose, double, delay and reorder single
 messages, sessions break off in every phase, and laptops, station, CRM and ERP crash in the middle
-of their work. What is lost on a line is repeated, what comes twice is recognised, what comes out of
-order waits: by queues, receipts and memory that survives a crash. Each of these can be switched off
-to see the damage.
+of their work. Two orders make the ERP's program stop with a dump, and their queues stand still
+until somebody has put that right. What is lost on a line is repeated, what comes twice is
+recognised, what comes out of order waits: by queues, receipts and memory that survives a crash.
+Each of these can be switched off to see the damage.
 
 Hypothesis: every order is booked exactly once and the totals are equal, to the last decimal.
 
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
+from crmsim.chance import Exponential
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.metrics import order_metrics
@@ -31,8 +33,9 @@ from crmsim.lab.workload import diaries, made_up_book
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.profiles import gprs, wan
 from crmsim.systems.people import Habits
+from crmsim.systems.qrfc import Poison
 from crmsim.systems.wire import Guarantees
-from crmsim.units import Duration, Share, days, seconds
+from crmsim.units import Duration, Share, days, hours, seconds, to_seconds
 
 
 class Lines(enum.Enum):
@@ -69,6 +72,12 @@ class Settings:
     )
     break_off: Share = setting(0.20, "share of sessions whose line breaks off", low=0, high=1)
     crashes: int = setting(2, "crashes of each kind of site at each named point", low=0, high=100)
+    poisons: int = setting(
+        2, "orders that the ERP cannot digest until somebody has put it right", low=0, high=1_000
+    )
+    reaction: Duration = setting(
+        hours(2), "how long it takes on average until somebody looks at a stuck queue", low=0
+    )
     dedup: bool = setting(True, "targets recognise what they have seen before")
     receipts: bool = setting(True, "a laptop forgets a change only when the server has it")
     in_order: bool = setting(True, "the next unit of work of a queue waits for the one before")
@@ -110,13 +119,26 @@ def build(land: Landscape, settings: Settings, book: OrderBook) -> None:
     ship_days = {o.reference: o.ship_day for o in book.orders if o.ship_day is not None}
     office, field = hardened(wan(), settings), hardened(gprs(dial_up=True), settings)
     land.add_crm(work_processes=settings.work_processes)
-    land.add_erp(office, ship_days=ship_days, work_processes=settings.work_processes)
+    land.add_erp(
+        office,
+        ship_days=ship_days,
+        work_processes=settings.work_processes,
+        poisons=poisons(land, settings, book),
+        operator_s=Exponential(to_seconds(settings.reaction) + 1),
+    )
     land.add_station("station", office)
     habits = Habits(first_weekday=book.first_weekday, break_off=settings.break_off)
     for rep, diary in diaries(book, land.simulation.luck).items():
         name = f"laptop-{rep}"
         land.add_laptop(name, field, rep=rep, diary=diary, habits=habits, station="station")
     land.check()
+
+
+def poisons(land: Landscape, settings: Settings, book: OrderBook) -> tuple[Poison, ...]:
+    """Choose orders that stop their queue with a dump, until somebody has put the ERP right."""
+    luck = land.simulation.luck.stream("poison")
+    chosen = {luck.below(len(book.orders), number): None for number in range(settings.poisons)}
+    return tuple(Poison(book.orders[place].reference) for place in chosen)
 
 
 def hardened(link: Link, settings: Settings) -> Link:

@@ -86,20 +86,26 @@ class _Receivers(Judge):
 
 class _End(Judge):
     """I-19: when all is quiet, every BDoc is in a final state or in an error state, where it waits
-    for a person and is counted.
+    for a person and is counted. Documents that wait for a person are left out.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._at: dict[str, str] = {}
+        self._at: dict[str, tuple[str, str]] = {}
+        self._names: dict[str, str] = {}
+
+    def on_saved(self, event: Event) -> None:
+        self._names[str(event.detail["guid"])] = event.subject
 
     def on_flowed(self, event: Event) -> None:
-        self._at[event.subject] = _texts(event.detail["states"])[-1]
+        self._at[event.subject] = (_texts(event.detail["states"])[-1], str(event.detail["guid"]))
 
     def end(self, ending: Ending) -> None:
         if not ending.is_quiet:
             return
-        for bdoc, state in self._at.items():
+        for bdoc, (state, guid) in self._at.items():
+            if self._names.get(guid) in ending.set_aside:
+                continue
             self.judged += 1
             if state[0] not in "FE":
                 self.blame(f"all is quiet, but BDoc {bdoc} is still in {state}")

@@ -27,6 +27,7 @@ from crmsim.checks.distribution import (
     TRANSFERABLE_ONLY,
 )
 from crmsim.checks.queues import (
+    BLOCKED_UNTIL_HELPED,
     EFFECT_ONCE,
     HEAD_OF_LINE,
     IN_ORDER,
@@ -56,6 +57,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     HEAD_OF_LINE,
     EFFECT_ONCE,
     QUEUES_CONSERVE,
+    BLOCKED_UNTIL_HELPED,
     ONE_QUEUE_PER_DOCUMENT,
     SAVED_AND_ENQUEUED,
     BDOC_STATES,

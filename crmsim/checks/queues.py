@@ -3,7 +3,14 @@
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
 from crmsim.trace.journal import Event
 
-__all__ = ["EFFECT_ONCE", "HEAD_OF_LINE", "IN_ORDER", "ONE_AT_A_TIME", "QUEUES_CONSERVE"]
+__all__ = [
+    "BLOCKED_UNTIL_HELPED",
+    "EFFECT_ONCE",
+    "HEAD_OF_LINE",
+    "IN_ORDER",
+    "ONE_AT_A_TIME",
+    "QUEUES_CONSERVE",
+]
 
 Queue = tuple[str, str]
 """(actor, name of the queue): the same name lives in two systems."""
@@ -87,7 +94,9 @@ class _OneAtATime(Judge):
 
 
 class _HeadOfLine(Judge):
-    """I-8: a unit of work (LUW) never begins before all earlier ones of its queue have ended."""
+    """I-8: a unit of work (LUW) never begins before all earlier ones of its queue have ended, or a
+    person has taken them out.
+    """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -106,6 +115,8 @@ class _HeadOfLine(Judge):
 
     def on_ended(self, event: Event) -> None:
         self._waiting.get(_queue(event), {}).pop(_unit(event), None)
+
+    on_administered = on_ended
 
 
 class _EffectOnce(Judge):
@@ -130,8 +141,8 @@ class _EffectOnce(Judge):
 
 
 class _Conserve(Judge):
-    """I-10: what was put into a queue is either done, or still lies in it: nothing vanishes and
-    nothing comes from nowhere.
+    """I-10: what was put into a queue is done, still lies in it, or was taken out by a person:
+    nothing vanishes and nothing comes from nowhere.
     """
 
     TABLES = ("outbound", "inbound")
@@ -147,6 +158,10 @@ class _Conserve(Judge):
 
     def on_ended(self, event: Event) -> None:
         self._take(event)
+
+    def on_administered(self, event: Event) -> None:
+        if "serial" in event.detail:
+            self._take(event)
 
     def on_saved(self, event: Event) -> None:
         queue = (event.actor, "outbox")
@@ -180,10 +195,38 @@ class _Conserve(Judge):
         return sum(len(store.get(table, queue[1], ())) for table in self.TABLES)
 
 
+class _Blocked(Judge):
+    """I-11: after a dump (SYSFAIL) or a cancellation by the application (ANORETRY), nothing begins
+    in that queue by itself until a person has done something about it.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._blocked: dict[Queue, Event] = {}
+
+    def on_failed(self, event: Event) -> None:
+        if event.detail.get("reason") in ("SYSFAIL", "ANORETRY"):
+            self.judged += 1
+            self._blocked[_queue(event)] = event
+
+    def on_administered(self, event: Event) -> None:
+        self._blocked.pop(_queue(event), None)
+
+    def on_begun(self, event: Event) -> None:
+        stuck = self._blocked.get(_queue(event))
+        if stuck is not None:
+            self.blame(
+                f"{event.subject} began in {_told(_queue(event))}, which was in "
+                f"{stuck.detail['reason']} since event {stuck.number}",
+                event,
+            )
+
+
 IN_ORDER = Check("units of work begin in the order of their queue", Mood.ALWAYS, ("I-6",), _InOrder)
 ONE_AT_A_TIME = Check("a queue works on one unit at a time", Mood.ALWAYS, ("I-7",), _OneAtATime)
 HEAD_OF_LINE = Check(
     "no unit of work overtakes the head of its queue", Mood.ALWAYS, ("I-8",), _HeadOfLine
 )
 EFFECT_ONCE = Check("no unit of work takes effect twice", Mood.ALWAYS, ("I-9",), _EffectOnce)
+BLOCKED_UNTIL_HELPED = Check("a blocked queue waits for a person", Mood.ALWAYS, ("I-11",), _Blocked)
 QUEUES_CONSERVE = Check("queues lose and invent nothing", Mood.ALWAYS, ("I-10",), _Conserve)

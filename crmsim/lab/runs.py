@@ -25,6 +25,8 @@ from crmsim.checks.check import Evidence, Outcome, Verdict
 from crmsim.errors import BadInput
 from crmsim.lab.scenario import Result, Scenario, told
 from crmsim.lab.settings import settings_as_json, settings_as_text
+from crmsim.middleware.flow import BDocRecord
+from crmsim.systems.qrfc import QueuePartner, QueueRow
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level
 from crmsim.trace.record import Recording, read_recording, write_recording
@@ -199,20 +201,53 @@ def _event_as_json(event: Event) -> dict[str, object]:
 
 
 def _monitors(result: Result) -> dict[str, list[dict[str, object]]]:
-    """Return what lies in queues and how the sites are, at the end."""
+    """Return what lies in queues, which BDocs are not done, and how the sites are, at the end."""
     queues: list[dict[str, object]] = []
+    bdocs: list[dict[str, object]] = []
     sites: list[dict[str, object]] = []
     for name, site in result.simulation.sites.items():
-        for table in ("outbound", "inbound", "parked"):
-            for queue, luws in site.store.table(table).items():
-                queues.append({"site": name, "side": table, "queue": queue, "depth": len(luws)})
+        actor = result.simulation.actor(name) if site.seats else None
+        if isinstance(actor, QueuePartner):
+            queues += [_queue_row(name, row) for row in actor.monitor()]
+        for queue, luws in site.store.table("parked").items():
+            queues.append({"site": name, "side": "parked", "queue": queue, "depth": len(luws)})
         for laptop, lying in site.store.table("site queues").items():
             depth = len(lying.contents)
             if depth:
-                queues.append({"site": name, "side": "fetch", "queue": laptop, "depth": depth})
+                row = {"side": "fetch", "queue": laptop, "status": "NOSEND", "depth": depth}
+                queues.append({"site": name, **row})
+        bdocs += [_bdoc_row(name, record) for record in site.store.table("bdocs").values()]
+        for state, count in site.store.table("bdocs done").items():
+            bdocs.append({"site": name, "state": state, "count": count})
         restarts = sum(1 for _ in result.journal.select("restarted", actor=name))
         sites.append({"site": name, "kind": site.kind, "up": site.is_up, "restarts": restarts})
-    return {"queues": queues, "bdocs": [], "sites": sites}
+    return {"queues": queues, "bdocs": bdocs, "sites": sites}
+
+
+def _queue_row(site: str, row: QueueRow) -> dict[str, object]:
+    return {
+        "site": site,
+        "side": row.side,
+        "queue": row.queue,
+        "status": row.status.value,
+        "depth": row.depth,
+        "head": row.head,
+        "age_s": to_seconds(row.age_ns),
+        "alert": row.is_alert,
+    }
+
+
+def _bdoc_row(site: str, record: BDocRecord) -> dict[str, object]:
+    return {
+        "site": site,
+        "bdoc": record.bdoc,
+        "state": record.state.value,
+        "context": record.context.value,
+        "guid": record.guid,
+        "version": record.version,
+        "open": list(record.open),
+        "failed": list(record.failed),
+    }
 
 
 def write_json(path: Path, content: object) -> None:

@@ -5,7 +5,8 @@ work, (3) every queue and outbox is empty and nothing is under way, and (4) ever
 finished two sessions since the last change. Only then can final states be compared: before that,
 systems legitimately differ.
 
-A minority of the laptops may be kept still meanwhile, as a rep on holiday keeps his: the others
+A queue in which nothing happens until a person does something is at rest if nobody is there to do
+it. A minority of the laptops may be kept still meanwhile, as a rep on holiday keeps his: the others
 must come to rest without them. What lies on or waits for such a laptop is set aside by name, and so
 is a document about which a person has to decide first.
 """
@@ -19,6 +20,7 @@ from crmsim.errors import BadValue
 from crmsim.kernel.durable import Site
 from crmsim.kernel.message import Address
 from crmsim.kernel.simulation import Simulation
+from crmsim.systems.qrfc import QueuePartner
 from crmsim.units import Duration, hours
 
 __all__ = ["Quiet", "SetAside", "set_aside", "settle", "what_moves"]
@@ -127,9 +129,11 @@ def _left_at(
         yield f"{name} is down"
     if site.is_paused:
         yield f"{name} is paused"
+    stuck = {guid for guid, _ in _guids_aside(simulation)}
     for table in ("outbound", "inbound", "parked"):
         for queue, luws in site.store.table(table).items():
-            yield f"{name}: {len(luws)} in {table} queue {queue}, first {luws[0].luw!r}"
+            if not all(luw.guid in stuck for luw in luws):
+                yield f"{name}: {len(luws)} in {table} queue {queue}, first {luws[0].luw!r}"
     for laptop, lying in site.store.table("site queues").items():
         if lying.contents and laptop not in keep_still:
             yield f"{name}: {len(lying.contents)} lie ready for {laptop}"
@@ -166,8 +170,42 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
             if record.distribution is Distribution.ERROR:
                 reference = record.document.order.reference
                 yield SetAside(reference, "the ERP refused it, and somebody has to decide")
+    yield from _aside_for_people(simulation)
     for laptop in dict.fromkeys(keep_still):
         yield from _aside_with(simulation, laptop)
+
+
+def _aside_for_people(simulation: Simulation) -> Iterator[SetAside]:
+    """Yield documents that are stuck or were taken out of a queue, and what waits for them."""
+    names = {
+        record.document.order.guid: record.document.order.reference
+        for site in simulation.topology.sites("crm")
+        for record in simulation.store(site).table("orders").values()
+    }
+    reasons = dict(_guids_aside(simulation))
+    for guid, reason in reasons.items():
+        if guid in names:
+            yield SetAside(names[guid], reason)
+    for site in simulation.topology.sites("crm"):
+        for luws in simulation.store(site).table("parked").values():
+            for luw in luws:
+                if luw.guid in reasons:
+                    yield SetAside(luw.luw, reasons[luw.guid], is_document=False)
+
+
+def _guids_aside(simulation: Simulation) -> Iterator[tuple[str, str]]:
+    """Yield the GUIDs of documents that wait for a person, and why."""
+    for name, site in simulation.sites.items():
+        actor = simulation.actor(name) if site.seats else None
+        if not isinstance(actor, QueuePartner):
+            continue
+        for table in ("deleted LUWs", "saved LUWs"):
+            for luw in site.store.table(table).values():
+                yield luw.guid, f"an operator of {name} took it out of its queue"
+        for queue, status in site.store.table("queue status").items():
+            if status.needs_person and not actor.has_operator:
+                for luw in site.store.get("inbound", queue, ()):
+                    yield luw.guid, f"its queue in {name} is stuck, and nobody looks after it"
 
 
 def _aside_with(simulation: Simulation, laptop: str) -> Iterator[SetAside]:

@@ -133,6 +133,7 @@ TRANSITIONS: dict[tuple[QueueStatus, QueueEvent], QueueStatus] = {
     (_Q.RUNNING, _H.UPDATE_PENDING): _Q.WAITUPDA,
     (_Q.RUNNING, _H.ACTIVATED): _Q.READY,
     (_Q.RUNNING, _H.DELETED): _Q.READY,
+    (_Q.RUNNING, _H.LOCKED): _Q.STOP,
     (_Q.WAITUPDA, _H.DONE): _Q.EXECUTED,
     (_Q.WAITUPDA, _H.DUMPED): _Q.SYSFAIL,
     (_Q.EXECUTED, _H.CONFIRMED): _Q.READY,
@@ -149,7 +150,8 @@ TRANSITIONS: dict[tuple[QueueStatus, QueueEvent], QueueStatus] = {
     **{(status, _H.LOCKED): _Q.STOP for status in _STANDING},
 }
 """Every transition there is; any other pair is a `WrongQueueEvent`. CONFIRMED after CPICERR: the
-receipt of an earlier attempt came late. ACTIVATED while RUNNING: the unit may be executed twice."""
+receipt of an earlier attempt came late. ACTIVATED while RUNNING: the unit may be executed twice.
+LOCKED while RUNNING: the unit in hand comes to its end, the next one does not begin."""
 
 
 class WrongQueueEvent(BadValue):

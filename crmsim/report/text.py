@@ -1,5 +1,6 @@
 """How is a run told on a terminal, to somebody who sees it for the first time?"""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ MARKS = {
     Outcome.NOT_JUDGED: ("not judged", "yellow"),
 }
 CAUSES_SHOWN = 8
+STORY_OF_ORDERS = ("orders_written", "orders_by_fate", "sync_lag_s_p50", "crashes")
+"""Metrics by which the report knows the story of `crmsim.lab.metrics.order_metrics`."""
 
 
 def show_run(console: Console, result: Result, wall_s: float) -> None:
@@ -63,7 +66,7 @@ def _line(console: Console, text: str, style: str = "bold") -> None:
 
 
 def _pair(console: Console, name: str, value: str) -> None:
-    console.print(Text(f"  {name:<22}", style="dim") + Text(value), soft_wrap=True)
+    console.print(Text(f"  {name:<22} ", style="dim") + Text(value), soft_wrap=True)
 
 
 def _show_quiet(console: Console, result: Result) -> None:
@@ -93,15 +96,27 @@ def _show_aside(console: Console, quiet: Quiet) -> None:
 def show_metrics(console: Console, metrics: Mapping[str, Any]) -> None:
     """Print what was measured; the words of the orders' story where they are known."""
     rest = dict(metrics)
-    if "orders_written" in rest:
+    if all(name in rest for name in STORY_OF_ORDERS):
         _show_orders(console, rest)
     for name, value in rest.items():
-        _pair(console, name.replace("_", " "), _value(value))
+        _pair(console, *_told_metric(name, value))
+
+
+def _told_metric(name: str, value: Any) -> tuple[str, str]:
+    """Tell a metric by its name: one in seconds is shown as a duration."""
+    plain = re.sub(r"_s(?=_|$)", "", name)
+    if plain != name and isinstance(value, int | float):
+        return plain.replace("_", " "), show_duration(seconds(value))
+    return plain.replace("_", " "), _value(value)
 
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_value(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_value, value)) or "none"
+    if value is None:
+        return "-"
     return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 

@@ -162,7 +162,9 @@ class InboundQueues:
         """Work process -> what it has in hand."""
         self._unsafe: set[Key] = set()
         """LUWs whose commit is not written yet; they must not begin."""
-        self._put_off: dict[Key, int] = {}
+        self._put_off: set[Key] = set()
+        """LUWs that the application put off, while their wait lasts."""
+        self._tries: dict[Key, int] = {}
         """LUWs that the application put off -> how often."""
 
     def started(self) -> None:
@@ -267,6 +269,7 @@ class InboundQueues:
 
     def _take_effect(self, change: Change, queue: str, luw: Luw) -> None:
         take_row_out(self._actor, change, self.TABLE, queue, luw.serial)
+        self._tries.pop((queue, luw.serial), None)
         if self._execute(change, queue, luw):
             target = self._actor.name
             change.note(EFFECTED, luw.luw, queue=queue, guid=luw.guid, target=target)
@@ -289,7 +292,8 @@ class InboundQueues:
             change.then(lambda: self._alert(queue))
             return
         key = (queue, luw.serial)
-        tries = self._put_off[key] = self._put_off.get(key, 0) + 1
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        self._put_off.add(key)
         u = self._actor.luck("put off").uniform(luw.serial, tries)
         wait_ns = self._policy.wait_ns(tries - 1, u)
         change.then(lambda: self._wait(wait_ns, PutOff(queue, luw.serial, tries)))
@@ -299,7 +303,7 @@ class InboundQueues:
 
     def put_off_over(self, message: PutOff) -> None:
         """Try a LUW again that the application had put off."""
-        self._put_off.pop((message.queue, message.serial), None)
+        self._put_off.discard((message.queue, message.serial))
         self._arrived(message.queue)
 
     def _release(self, process: str, queue: str, luw: Luw) -> None:

@@ -128,7 +128,7 @@ class Operator(Actor):
     def alerted(self, message: Alert, sender: object) -> None:
         """Take notice, and act some time later."""
         what = "activate" if message.count <= 1 else self._last_resort
-        u = self.luck("reaction").uniform(message.__identity__())  # type: ignore[attr-defined]
+        u = self.luck("reaction time").uniform(message.__identity__())  # type: ignore[attr-defined]
         reaction_ns = int(self._reaction_s.at(u) * 1e9)
         self.after(reaction_ns, ActionDue(message.queue, message.luw, what))
 

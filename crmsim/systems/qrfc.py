@@ -13,12 +13,12 @@ from crmsim.errors import BadValue
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
-from crmsim.middleware.queue import Luw, RetryPolicy
+from crmsim.middleware.queue import REPORTED_AFTER, Luw, QueueStatus, RetryPolicy
 from crmsim.systems.inbound import Executed, InboundQueues, Outcome, PutOff
 from crmsim.systems.outbound import OutboundQueues, RetryDue
 from crmsim.systems.wire import Action, Guarantees, Receipt, Transfer
 
-__all__ = ["Poison", "QueuePartner", "Staff"]
+__all__ = ["Poison", "QueuePartner", "QueueRow", "Staff"]
 
 
 @attrs.frozen
@@ -49,6 +49,25 @@ class Staff:
     """The name of the actor who looks after stuck queues; None when nobody does."""
 
 
+@attrs.frozen
+class QueueRow:
+    """One line of a queue monitor."""
+
+    side: str
+    queue: str
+    status: QueueStatus
+    depth: int
+    head: str
+    """The unit of work in front."""
+    age_ns: int
+    """How long that one has been in the queue."""
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether somebody should look at it."""
+        return self.status.is_reported_at_once or self.age_ns > REPORTED_AFTER
+
+
 class QueuePartner(Actor, abc.ABC):
     """A system at one end of queued calls: the handlers that both ends share.
 
@@ -71,6 +90,7 @@ class QueuePartner(Actor, abc.ABC):
         poisons: tuple[Poison, ...] = (),
     ) -> None:
         self._service_s = service_s
+        self._staff = staff
         self._guarantees = guarantees
         self._outbound = OutboundQueues(self, partner, policy, guarantees)
         self._poisons = {poison.reference: poison for poison in poisons}
@@ -84,6 +104,21 @@ class QueuePartner(Actor, abc.ABC):
             policy,
             guarantees,
         )
+
+    @property
+    def has_operator(self) -> bool:
+        """Whether somebody looks after stuck queues."""
+        return self._staff.operator is not None
+
+    def monitor(self) -> list[QueueRow]:
+        """Return what the queue monitors show now (SAP: SMQ1, SMQ2)."""
+        found = []
+        for side, queues in (("outbound", self._outbound), ("inbound", self._inbound)):
+            statuses = queues.statuses()
+            for queue, luws in self.store.table(side).items():
+                age_ns = self.now_ns - luws[0].since_ns
+                found.append(QueueRow(side, queue, statuses[queue], len(luws), luws[0].luw, age_ns))
+        return found
 
     def started(self) -> None:
         """Take up all queues on the durable state."""

@@ -55,9 +55,12 @@ class Receipt:
     attempt: int
 
 
-@message(about=("queue", "luw", "count"))
+@message(about=("luw", "count"))
 class Alert:
-    """A queue needs a person. System to its operator."""
+    """A queue needs a person. System to its operator.
+
+    It is about the unit of work, so that the operator's luck is the same whatever shares a queue.
+    """
 
     queue: str
     luw: str
