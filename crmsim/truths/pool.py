@@ -15,6 +15,7 @@ from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
 from crmsim.kernel.simulation import Simulation
 from crmsim.middleware.queue import Luw, RetryPolicy
+from crmsim.network.faults import Hold
 from crmsim.systems.inbound import WorkProcess, work_process_names
 from crmsim.systems.qrfc import QueuePartner, Staff
 from crmsim.systems.wire import Guarantees, Receipt, Transfer
@@ -22,10 +23,12 @@ from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level
 from crmsim.truths.case import Case, Effort, Figure, Sample, sample_of
 from crmsim.truths.stations import WARM_UP, world_of
+from crmsim.units import seconds
 
 __all__ = ["CASES", "Desk"]
 
 ERLANG = "Erlang 1917; Kleinrock 1975, section 3.5 (Erlang C)"
+BACKLOG = "Kleinrock 1975, section 5.8 (busy period begun by a backlog)"
 FLUID = "Newell 1982, Applications of Queueing Theory, chapter 2 (deterministic fluid queue)"
 
 
@@ -77,14 +80,14 @@ class Desk(QueuePartner):
         return True
 
 
-def desk(
+def desk_world(
     seed: int,
     processes: int,
     service_s: Distribution,
     moments_ns: Callable[[Actor, int], int],
     size: int,
-) -> tuple[Simulation, dict[str, int]]:
-    """Run LUWs past a desk; return the run and how long each LUW waited for a work process."""
+) -> Simulation:
+    """Return a world in which LUWs come to a desk."""
     names = work_process_names("desk", processes)
     world = world_of(
         seed,
@@ -94,6 +97,18 @@ def desk(
     )
     for name in names:
         world.seat("desk", WorkProcess, name)
+    return world
+
+
+def desk(
+    seed: int,
+    processes: int,
+    service_s: Distribution,
+    moments_ns: Callable[[Actor, int], int],
+    size: int,
+) -> tuple[Simulation, dict[str, int]]:
+    """Run LUWs past a desk; return the run and how long each LUW waited for a work process."""
+    world = desk_world(seed, processes, service_s, moments_ns, size)
     received: dict[str, int] = {}
     waits_ns: dict[str, int] = {}
 
@@ -170,7 +185,52 @@ def storm_case(processes: int, spread_s: int, size: int) -> Case:
     return Case(name, FLUID, figures, run, Effort(1, size), Effort(1, size))
 
 
+OUTAGE_BEGINS = seconds(200)
+
+
+def drain(load: float, outage_s: int, seed: int, size: int) -> Sample:
+    """Hold up the line to a desk for a while; measure how long the backlog takes to be gone."""
+    gap = Exponential(1 / load)
+
+    def moment_ns(source: Actor, number: int) -> int:
+        return source.now_ns + int(gap.at(source.luck("gap").uniform(number)) * 1e9)
+
+    world = desk_world(seed, 1, Constant(1), moment_ns, size)
+    back_ns = OUTAGE_BEGINS + seconds(outage_s)
+    hold = Hold("source", "desk", under_way="deliver", one_way=True)
+    world.plan(hold, OUTAGE_BEGINS, seconds(outage_s))
+    inside = 0
+    empty_ns = 0
+
+    def take(event: Event) -> None:
+        nonlocal inside
+        inside += 1
+
+    def end(event: Event) -> None:
+        nonlocal inside, empty_ns
+        inside -= 1
+        if inside == 0 and event.time_ns > back_ns and not empty_ns:
+            empty_ns = event.time_ns
+
+    world.journal.watch("received", take)
+    world.journal.watch("ended", end)
+    world.run()
+    return sample_of(world, drain=(empty_ns - back_ns) / 1e9)
+
+
+def drain_case(load: float, outage_s: int) -> Case:
+    """Return the case of a backlog after an outage: h * lambda / (mu - lambda)."""
+    drains_s = outage_s * load / (1 - load)
+    figures = (Figure("drain", "time until the backlog is gone, s", drains_s),)
+    size = int((OUTAGE_BEGINS / 1e9 + outage_s + 3 * drains_s) * load)
+    run = partial(drain, load, outage_s)
+    name = f"backlog after an outage of {outage_s} s, load {load}"
+    return Case(name, BACKLOG, figures, run, Effort(20, size), Effort(100, size))
+
+
 CASES = (
+    drain_case(0.5, 600),
+    drain_case(0.8, 300),
     many_servers_case(2, 0.8),
     many_servers_case(4, 0.8),
     many_servers_case(8, 0.8),
