@@ -80,6 +80,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is None:
         return
     if "seed" not in metafunc.fixturenames:
+        if marker not in metafunc.definition.own_markers:
+            return  # it stands on the class or the module, for those tests that use a seed
         raise pytest.UsageError(
             f"{metafunc.definition.nodeid} is marked with seeds(...), but uses none of the "
             "fixtures seed, simulation, plain_simulation and run_scenario"
@@ -177,10 +179,12 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say of a failed test with which seed, at which event, and how to repeat it."""
+    from crmsim.kernel.watch import single
+
     report = yield
     if report.failed and call.when == "call":
         for run in item.stash.get(RUNS, []):
-            error = None if call.excinfo is None else call.excinfo.value
+            error = None if call.excinfo is None else single(call.excinfo.value)
             report.sections.append((f"crmsim: seed {run.seed}", _told(item, run, error)))
     return report
 
@@ -197,7 +201,8 @@ def _told(item: pytest.Item, run: Any, error: BaseException | None) -> str:
         shown = "none" if event is None else show_event(event)
         lines = [findings or "all checks held", f"first bad event: {shown}"]
         return "\n".join([*lines, f"replay: {run.command}", f"test:   {again}"])
-    bad = getattr(error, "event", 0) if isinstance(error, Finding) else 0
+    bad = error.event if isinstance(error, Finding) else 0
+    bad = bad if bad <= len(run.journal) else 0  # it is about another run of the test
     number = bad or len(run.journal)
     title = "first bad event" if bad else f"last of {number:,} events"
     shown = show_event(run.journal.event(number)) if number else "none"

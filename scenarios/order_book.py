@@ -100,11 +100,11 @@ async def order_book(land: Landscape, settings: Settings) -> None:
     land.plan_crashes(settings.crashes, days(book.last_day_written))
     await land.run_until(days(book.last_day + 1))
     await land.settle()
-    written = land.value_on_laptops
-    assert written == book.value, f"the book says {book.value}, the laptops say {written}"
     land.expect.path("mobile", "erp", through=("station", "crm"))
     land.expect.same_order("saved", "committed", per="rep")
     land.expect.before("committed", "booked", per="version")
+    written = land.value_on_laptops
+    assert written == book.value, f"the book says {book.value}, the laptops say {written}"
 
 
 def the_book(land: Landscape, settings: Settings) -> OrderBook:

@@ -478,3 +478,45 @@ def test_an_expectation_judges_what_has_happened_so_far():
     outcomes = [verdict.outcome for _, verdict in early.run(seed=1).expectations]
     assert outcomes[0] is NOT_JUDGED
     assert outcomes[-1] is HELD
+
+
+def test_what_the_journal_does_not_keep_is_not_judged():
+    """Less written down must never look like less done."""
+    simulation = Simulation(level=Level.METRICS)
+    for time_ns, kind in ((1, "saved"), (2, "received"), (3, "booked")):
+        simulation.journal.note(time_ns, "crm", KINDS[kind], "x", 0, {"guid": "A"})
+    expect = Expect(simulation)
+    assert expect.never_between("received", "saved", "booked").outcome is NOT_JUDGED
+    assert expect.after("saved", "received").outcome is NOT_JUDGED
+    assert expect.before("received", "booked").outcome is NOT_JUDGED
+    assert expect.latency("saved", "received", max=minutes(1)).outcome is NOT_JUDGED
+
+
+def test_a_mean_over_what_has_not_ended_is_undecided():
+    began = Event(1, 0, "crm", "saved", "x", 0, {})
+    ended = Pair("a", "", began, began, 5)
+    young = Pair("b", "", began, None, 5)
+    assert judge_limits([ended], Limits.read({"mean": seconds(1)}), 5)[2] is False
+    assert judge_limits([ended, young], Limits.read({"mean": seconds(1)}), 5)[2] is True
+    _, evidence, _ = judge_limits(
+        [Pair("a", "", began, began, 10), Pair("b", "", began, began, 11)],
+        Limits.read({"mean": 10}),
+        20,
+    )
+    assert evidence, "a mean of 10.5 is more than 10"
+
+
+def test_a_slip_of_the_pen_in_a_detail_is_refused():
+    expect = told((1, "crm", "received", {"queue": "q a", "guid": "A"}))
+    with pytest.raises(BadValue, match="no received says 'quue'; it says"):
+        expect.never_between("received quue=q a", "saved", "booked")
+    assert expect.before("saved", "received queue=q a").outcome is VIOLATED
+    with pytest.raises(BadValue, match="always in its own order"):
+        expect.same_order("saved", "saved")
+
+
+def test_the_ends_of_a_path_do_not_avoid_themselves():
+    assert landscape().path("laptop-1", "erp", through="erp").outcome is HELD
+    lost = landscape().cut_off("crm", sites=("mobile", "station", "erp"), from_="erp")
+    assert lost.outcome is VIOLATED
+    assert "erp cannot lose a way to erp" in lost.evidence[0].text

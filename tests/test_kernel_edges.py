@@ -513,3 +513,19 @@ def test_only_a_dial_up_line_is_dialled_and_hung_up():
                     verb(self.address("b"))
 
     pair(Caller, Sink).run()
+
+
+def test_what_is_planned_for_now_behind_run_until_is_not_lost() -> None:
+    """A turn behind all others, once given, must not hide what comes later at the same instant."""
+    simulation = Simulation()
+    performed: list[str] = []
+
+    async def story(sim: Simulation) -> None:
+        sim.at(150_000 + 50_000, performed.append, "later")
+        await sim.run_until(150_000)
+        sim.at(sim.now_ns, performed.append, "now")
+        await sim.run_until(sim.now_ns)
+        assert performed == ["now"]
+
+    simulation.tell(story)
+    assert performed == ["now"]

@@ -108,6 +108,8 @@ def diff(
         if pairs or versus:
             raise BadInput("diff: --set and --versus go with one scenario, not with two saved runs")
         return _diff_runs(Path(first), Path(second))
+    if Level[trace.upper()] is Level.OFF:
+        raise BadInput("diff: --trace off writes no events, so there is nothing to compare")
     if not (pairs or versus):
         raise BadInput("diff: name two saved runs, or a scenario with --set and --versus")
     values = read_pairs(pairs), read_pairs(versus, option="--versus")

@@ -199,7 +199,7 @@ class Actor:
             except KeyError:
                 schedule.open_bucket(index, action)
         else:
-            insort(schedule.current, action)
+            insort(schedule.current, action, schedule.position)
 
     @trio.lowlevel.enable_ki_protection
     def after(self, delay_ns: int, message: object) -> "Timer":

@@ -65,10 +65,14 @@ class Turns:
 
     def give(self, turn: Turn) -> None:
         """Give a turn before its moment."""
+        self.drop(turn)
+        self._wake(turn)
+
+    def drop(self, turn: Turn) -> None:
+        """Take a turn back that nobody waits for any more; nothing if it was given."""
         if turn.action is not None:
             self._simulation.schedule.remove(turn.action)
             turn.action = None
-        self._wake(turn)
 
     def _wake(self, turn: Turn) -> None:
         if turn.task is not None:

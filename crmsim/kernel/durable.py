@@ -192,6 +192,8 @@ class Site:
         self.seats: list[Seat] = []
         self.is_up = True
         self.is_paused = False
+        self.stays_paused = False
+        """Whether it is paused for good: a restart does not set it to work again."""
         self.late: list[Any] = []
         """Timers that ran out while the site was paused."""
         self.restart_after_ns: int | None = None
@@ -304,6 +306,8 @@ class Site:
         cause = self.simulation.note_for(self.name, RESTARTED, "", 0, {"site_kind": self.kind})
         for seat in self.seats:
             seat.start(cause)
+        if self.stays_paused:
+            self.pause()
 
     def pause(self) -> None:
         """Stop working but keep the memory: messages pile up, timers ring late."""

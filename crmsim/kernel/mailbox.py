@@ -55,7 +55,8 @@ class Mailbox:
         Args:
             item: What is to wait.
             now_ns: Virtual time.
-            always: Take it even when full; for an actor's own timers, which cannot be lost.
+            always: Take it even when full; for timers and for what comes from inside
+                the site, which cannot be lost.
         """
         if len(self.waiting) >= self.bound and not always:
             self.refused += 1

@@ -109,7 +109,7 @@ class Schedule:
         """Insert a ready-made action."""
         index = action[0] >> self.shift
         if index <= self.end_index:
-            insort(self.current, action)
+            insort(self.current, action, self.position)  # a LAST one performed stays behind it
         elif index in self.buckets:
             self.buckets[index].append(action)
         else:

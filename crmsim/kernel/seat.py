@@ -145,7 +145,7 @@ class Seat(Life):
             self.direct = NOBODY
             self.body.resume(action, self.simulation)
         elif self._passes(action):
-            self._accept(action, always=False)
+            self._accept(action, always=action[4].is_inside)
 
     def deliver_noted(self, action: Any) -> None:
         """Take a message off the line and write that down."""
@@ -157,7 +157,7 @@ class Seat(Life):
         )
         handler = self.direct.get(type(message))
         if handler is None:
-            self._accept((*action[:5], cause, action[6]), always=False)
+            self._accept((*action[:5], cause, action[6]), always=address.is_inside)
         else:
             self.cause = cause
             handler(self.actor, message, address.reply)

@@ -238,7 +238,9 @@ class Simulation:
         """Let the world live as long as the block, in a trio run on this simulation's clock.
 
         This is how an async test drives a simulation: pytest-trio runs a test on the clock that
-        its fixture is (see `crmsim.pytest_plugin`).
+        its fixture is (see `crmsim.pytest_plugin`). Wait in it for virtual time only: a thread or
+        `trio.testing.wait_all_tasks_blocked` takes real time, in which virtual time runs on to its
+        end.
 
         Raises:
             BadValue: the trio run goes by another clock, or the simulation ran before.

@@ -25,7 +25,7 @@ from crmsim.checks.check import EVIDENCE_KEPT, Evidence, Outcome, Verdict
 from crmsim.errors import BadValue, Finding
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.latency import Limits, Pair, judge_limits
-from crmsim.lab.road import KEYS, Names, Part, Road
+from crmsim.lab.road import KEYS, ROAD_KINDS, Names, Part, Road
 from crmsim.network.ways import Ways
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import KINDS
@@ -144,7 +144,8 @@ class Expect:
         sentence = f"from {start} to {end}{what}: {wanted}{_per(per)}"
         expectation = Expectation(sentence, "latency")
         judged, evidence, is_open = judge_limits(pairs, wanted, self._simulation.now_ns)
-        return self._conclude(expectation, judged, evidence, is_open=is_open)
+        seen = (start, end) if which is None else (start, end, *ROAD_KINDS)
+        return self._conclude(expectation, judged, evidence, seen, is_open=is_open)
 
     def _pairs(
         self, start: str, end: str, of: KeyName, per: KeyName | None, part: Part | None
@@ -170,8 +171,9 @@ class Expect:
             lasted_ns = end_ns - event.time_ns
             if road is not None and part is not None:
                 lasted_ns = road.spent_ns(_guid_of(thing), event.time_ns, end_ns)[part]
-            within = "" if per is None else str(group(event))
-            found.append(Pair(names.show(thing), within, event, last, lasted_ns))
+            within = "" if per is None else group(event)
+            if within is not None:
+                found.append(Pair(names.show(thing), str(within), event, last, lasted_ns))
         return found
 
     # --- ordering ---
@@ -193,7 +195,7 @@ class Expect:
                     evidence.append(_at(event, f"{names.show(thing)}: {then} without {first}"))
             if is_first(event):
                 seen.setdefault(thing)
-        return self._conclude(expectation, judged, evidence)
+        return self._conclude(expectation, judged, evidence, (first, then))
 
     def after(
         self,
@@ -205,7 +207,8 @@ class Expect:
     ) -> Verdict:
         """Expect that every `first` is followed by a `then`, within a span if one is given.
 
-        A `first` that is younger than the span when this is judged is left undecided.
+        A `first` that is younger than the span when this is judged is left undecided: it is not counted
+        among the judged.
         """
         span = "" if within is None else f" within {show_duration(within)}"
         expectation = Expectation(f"{first} is followed by {then}{span}{_per(per)}", "ordering")
@@ -236,7 +239,7 @@ class Expect:
             _at(event, f"{names.show(thing)}: no {then} followed this {first}{span}")
             for event, thing in late
         ]
-        return self._conclude(expectation, judged, evidence)
+        return self._conclude(expectation, judged, evidence, (first, then))
 
     def never_between(
         self, what: str, start: str, end: str, *, per: KeyName = "document"
@@ -261,7 +264,8 @@ class Expect:
             if is_start(event):
                 inside[thing] = event
         judged += len(inside)
-        return self._conclude(Expectation(sentence, "ordering"), judged, evidence)
+        expectation = Expectation(sentence, "ordering")
+        return self._conclude(expectation, judged, evidence, (what, start, end))
 
     def same_order(
         self, start: str, end: str, *, of: KeyName = "document", per: KeyName = "rep"
@@ -269,7 +273,12 @@ class Expect:
         """Expect that what is first at `start` is first at `end`, within a rep (or `per`).
 
         Only things that reached both are compared, by their first `start` and first `end`.
+
+        Raises:
+            BadValue: `start` and `end` are the same event.
         """
+        if start == end:
+            raise BadValue(f"same_order compares two events; {start!r} is always in its own order")
         sentence = f"what is {start} first is {end} first{_per(per)}"
         names = Names(self._simulation.journal)
         key, group = _key(of, names), _key(per, names)
@@ -294,22 +303,42 @@ class Expect:
                     evidence.append(_at(event, f"{text}, though it was {start} before it"))
                 else:
                     latest[within] = (place, thing)
-        return self._conclude(Expectation(sentence, "ordering"), judged, evidence)
+        expectation = Expectation(sentence, "ordering")
+        return self._conclude(expectation, judged, evidence, (start, end))
 
     # --- the verdict ---
 
     def _select(self, *events: str) -> Iterator[Event]:
+        for event in events:
+            self._must_be_said(event)
         kinds = [_kind(event) for event in events]
         return self._simulation.journal.select(*dict.fromkeys(kinds))
+
+    def _must_be_said(self, event: str) -> None:
+        """Refuse a detail that no event of the kind has: a slip of the pen would always hold."""
+        for name, _ in _wanted(event):
+            said: dict[str, None] = {}
+            for candidate in self._simulation.journal.select(_kind(event)):
+                said.update(dict.fromkeys(("actor", "subject", *candidate.detail)))
+                if name in said:
+                    break
+            if said and name not in said:
+                told = ", ".join(said)
+                raise BadValue(f"{event!r}: no {_kind(event)} says {name!r}; it says {told}")
 
     def _conclude(
         self,
         expectation: Expectation,
         judged: int,
         evidence: list[Evidence],
+        events: tuple[str, ...] = (),
         *,
         is_open: bool = False,
     ) -> Verdict:
+        """Make the verdict; `events` are those that the journal must keep to judge at all."""
+        journal = self._simulation.journal
+        if not all(journal.keeps(KINDS[_kind(event)]) for event in events):
+            judged, evidence = 0, []
         if evidence:
             outcome = Outcome.VIOLATED
         else:
@@ -379,13 +408,7 @@ def _kind(event: str) -> str:
 
 def _matcher(event: str) -> Callable[[Event], bool]:
     """Return what says whether an event is the one meant by ``kind name=value ...``."""
-    kind = _kind(event)
-    wanted = []
-    for word in event.split()[1:]:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise BadValue(f"{event!r}: write what the event says as name=value, not {word!r}")
-        wanted.append((name, value))
+    kind, wanted = _kind(event), _wanted(event)
 
     def matches(candidate: Event) -> bool:
         return candidate.kind == kind and all(
@@ -393,6 +416,20 @@ def _matcher(event: str) -> Callable[[Event], bool]:
         )
 
     return matches
+
+
+def _wanted(event: str) -> list[tuple[str, str]]:
+    """Return the details that ``kind name=value ...`` asks for; a value may hold blanks."""
+    wanted: list[tuple[str, str]] = []
+    for word in event.split()[1:]:
+        name, equals, value = word.partition("=")
+        if equals:
+            wanted.append((name, value))
+        elif wanted:
+            wanted[-1] = (wanted[-1][0], f"{wanted[-1][1]} {word}")
+        else:
+            raise BadValue(f"{event!r}: write what the event says as name=value, not {word!r}")
+    return wanted
 
 
 def _said(event: Event, name: str) -> object:

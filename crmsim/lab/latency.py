@@ -110,7 +110,9 @@ def judge_limits(
             evidence += found
             is_open = is_open or undecided
         if limits.mean is not None:
-            evidence += _judge_mean(name, members, limits.mean)
+            found, undecided = _judge_mean(name, members, limits.mean)
+            evidence += found
+            is_open = is_open or undecided
     return len(pairs), evidence, is_open
 
 
@@ -130,15 +132,16 @@ def _judge_quantile(
     return [], len(over) + len(young) > allowed
 
 
-def _judge_mean(group: str, members: list[Pair], limit: Duration) -> list[Evidence]:
+def _judge_mean(group: str, members: list[Pair], limit: Duration) -> tuple[list[Evidence], bool]:
     """Judge the mean; what has not ended counts with its time up to now, which is too little."""
-    mean_ns = sum(pair.lasted_ns for pair in members) // len(members)
-    if mean_ns <= limit:
-        return []
+    total_ns = sum(pair.lasted_ns for pair in members)
+    if total_ns <= limit * len(members):
+        return [], any(pair.end is None for pair in members)
+    mean_ns = total_ns // len(members)
     worst = max(members, key=lambda pair: (pair.lasted_ns, -pair.start.number))
     within = f"{group}: " if group else ""
     told = f"{within}on average {show_duration(mean_ns)}, more than {show_duration(limit)}"
-    return [_evidence(f"{told}; the longest: {_told(worst)}", worst)]
+    return [_evidence(f"{told}; the longest: {_told(worst)}", worst)], False
 
 
 def _told(pair: Pair) -> str:

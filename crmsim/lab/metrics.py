@@ -13,21 +13,30 @@ from crmsim.applications.pricing import exact_sum
 from crmsim.kernel.durable import CrashPoint
 from crmsim.lab.landscape import CRASH_KINDS
 from crmsim.lab.latency import quantile
-from crmsim.lab.road import Part, Road
+from crmsim.lab.road import ROAD_KINDS, Part, Road
 from crmsim.lab.scenario import Result
 from crmsim.sync.session import Phase
 from crmsim.trace.journal import Journal
+from crmsim.trace.kinds import KINDS, SENT
 from crmsim.units import to_seconds
 
 __all__ = ["order_metrics"]
 
+_OF_MESSAGES = (
+    *("messages_sent", "messages_lost", "messages_lost_because"),
+    *("messages_doubled", "messages_retried"),
+)
+
 
 def order_metrics(result: Result) -> Mapping[str, object]:
-    """Return what is measured of a run in which reps write orders."""
+    """Return what is measured of a run in which reps write orders.
+
+    A metric whose events the journal did not keep is None, not zero.
+    """
     journal = result.journal
     return {
         **_orders(result),
-        **_messages(journal),
+        **(_messages(journal) if journal.keeps(SENT) else dict.fromkeys(_OF_MESSAGES)),
         **_sessions(journal),
         **_lags(journal),
         "shipped_late": sum(
@@ -116,21 +125,28 @@ def _lags(journal: Journal) -> dict[str, object]:
         saved.setdefault(str(event.detail["guid"]), event.time_ns)
     for event in journal.select("booked"):
         booked.setdefault(str(event.detail["guid"]), event.time_ns)
-    road = Road(journal)
-    spent = Counter(dict.fromkeys(Part, 0))
-    for guid, begin_ns in saved.items():
-        if guid in booked:
-            spent.update(road.spent_ns(guid, begin_ns, booked[guid]))
     lags = [to_seconds(booked[guid] - begin) for guid, begin in saved.items() if guid in booked]
     return {
-        "sync_lag_spent_s_mean": {
-            part.value: to_seconds(ns) / max(len(lags), 1) for part, ns in spent.items()
-        },
+        "sync_lag_spent_s_mean": _spent(journal, saved, booked),
         "sync_lag_s_p50": quantile(lags, 0.5),
         "sync_lag_s_p95": quantile(lags, 0.95),
         "sync_lag_s_max": max(lags, default=None),
         "sync_lag_censored": len(saved) - len(lags),
     }
+
+
+def _spent(
+    journal: Journal, saved: Mapping[str, int], booked: Mapping[str, int]
+) -> dict[str, float] | None:
+    if not all(journal.keeps(KINDS[kind]) for kind in ROAD_KINDS):
+        return None
+    road = Road(journal)
+    spent = Counter(dict.fromkeys(Part, 0))
+    for guid, end_ns in booked.items():
+        if guid in saved:
+            spent.update(road.spent_ns(guid, saved[guid], end_ns))
+    count = max(sum(guid in saved for guid in booked), 1)
+    return {part.value: to_seconds(ns) / count for part, ns in spent.items()}
 
 
 def _crashes(journal: Journal) -> dict[str, dict[str, int]]:

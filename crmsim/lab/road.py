@@ -14,7 +14,7 @@ import attrs
 from crmsim.sync.session import Phase
 from crmsim.trace.journal import Event, Journal
 
-__all__ = ["KEYS", "Names", "Part", "Road", "Stay"]
+__all__ = ["KEYS", "ROAD_KINDS", "Names", "Part", "Road", "Stay"]
 
 
 class Part(enum.Enum):
@@ -48,10 +48,13 @@ _LIVELINESS = {
     Part.IN_SERVICE: 4,
 }
 """Which of several places counts: the liveliest."""
-_EVENTS = (
+ROAD_KINDS = (
     *("saved", "received", "parked", "failed", "effected", "imported", "enqueued", "begun"),
     *("entered", "broken", "finished", "crashed"),
 )
+"""The kinds of events that tell where a document is."""
+_OWN_WORK = ("CSA_", "RELEASED_")
+"""Queues whose work a system does itself: nobody sends it, so nobody receives it."""
 Place = tuple[Part, str]
 """Where something is, and, if it is offline, on or for which laptop."""
 NOWHERE: Place = (Part.AT_REST, "")
@@ -75,7 +78,7 @@ class Road:
         """Laptop -> moments at which it went on line, hung up, went on line, ..."""
         self._held_by: dict[str, str] = {}
         """LUW -> the system that received it."""
-        for event in journal.select(*_EVENTS):
+        for event in journal.select(*ROAD_KINDS):
             if event.kind in ("entered", "broken", "finished", "crashed"):
                 self._follow_line(event)
             elif event.detail.get("guid"):
@@ -110,6 +113,8 @@ class Road:
         elif event.kind == "enqueued" and str(event.detail["queue"]).endswith(" out"):
             laptop = str(event.detail["queue"]).removeprefix("CRM_SITE_").removesuffix(" out")
             return Part.OFFLINE, laptop
+        elif event.kind == "enqueued" and str(event.detail["queue"]).startswith(_OWN_WORK):
+            self._held_by[thing] = event.actor
         elif event.kind in ("begun", "failed"):
             holder = self._held_by.get(thing)
             if holder is not None and holder != event.actor:

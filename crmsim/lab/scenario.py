@@ -15,7 +15,6 @@ import os
 import shlex
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from crmsim.checks.jury import Jury
 from crmsim.errors import BadValue, CrmsimError, Finding, StoryError
 from crmsim.kernel.schedule import Strategy
 from crmsim.kernel.simulation import Simulation
-from crmsim.kernel.watch import Statistics
+from crmsim.kernel.watch import Statistics, single
 from crmsim.lab.expect import Expectation
 from crmsim.lab.landscape import Built, Landscape
 from crmsim.lab.settings import must_be_setting, read_settings, settings_as_text
@@ -229,8 +228,11 @@ class Scenario:
         land = Landscape(simulation, only_build=True)
 
         async def up_to_the_first_verb(_: Simulation) -> None:
-            with suppress(Built):
+            try:
                 await self.story(land, settings)
+            except BaseException as error:
+                if not isinstance(single(error), Built):
+                    raise
 
         simulation.tell(up_to_the_first_verb)
         return simulation.topology

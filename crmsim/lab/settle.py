@@ -72,11 +72,11 @@ async def settle(simulation: Simulation, budget: Duration, keep_still: Sequence[
     """
     _must_be_minority(simulation, keep_still)
     deadline_ns = simulation.now_ns + budget
+    for name in keep_still:
+        await _keep_still(simulation, simulation.site(name))
     at_rest_since: dict[str, int] | None = None
     work_done = -1
     while True:
-        for name in keep_still:
-            simulation.site(name).pause()
         moving = list(_not_at_rest(simulation, keep_still))
         passing = list(_passing(simulation, keep_still))
         sessions = _sessions(simulation, keep_still)
@@ -93,6 +93,14 @@ async def settle(simulation: Simulation, budget: Duration, keep_still: Sequence[
             still = (*moving, *passing) or waiting
             return Quiet(is_quiet, tuple(still), tuple(keep_still), aside)
         await simulation.run_until(min(simulation.now_ns + LOOK_EVERY, deadline_ns))
+
+
+async def _keep_still(simulation: Simulation, site: Site) -> None:
+    """Pause a site for good, once its disk is done: a change half written would be no history."""
+    while site.store.is_writing:
+        await simulation.run_until(simulation.now_ns + site.write_ns)
+    site.stays_paused = True
+    site.pause()
 
 
 def _must_be_minority(simulation: Simulation, keep_still: Sequence[str]) -> None:

@@ -185,6 +185,11 @@ class Topology:
             raise NoRoute(f"there is no way from {source!r} to {target!r}")
         return way
 
+    def reaching(self, target: str, without: Collection[str] = ()) -> set[str]:
+        """Return the sites from which a way leads to a site and avoids some; not itself."""
+        graph = nx.restricted_view(self.graph, without, ()) if without else self.graph
+        return set(nx.ancestors(graph, target))
+
     def way(self, source: str, target: str, without: Collection[str] = ()) -> list[str] | None:
         """Return the sites on the shortest way that avoids some; None when there is none."""
         graph = nx.restricted_view(self.graph, without, ()) if without else self.graph

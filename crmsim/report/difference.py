@@ -86,13 +86,14 @@ def show_metrics_apart(
     theirs: Mapping[str, object],
 ) -> None:
     """Print the metrics that differ, side by side."""
-    names = [name for name in ours if ours[name] != theirs.get(name)]
+    both = dict.fromkeys([*ours, *theirs])
+    names = [name for name in both if _value(ours.get(name)) != _value(theirs.get(name))]
     if not names:
         _line(console, "no metric differs", "bold")
         return
     _line(console, f"metrics that differ ({titles[0]} | {titles[1]})", "bold")
     for name in names:
-        one, other = ours[name], theirs.get(name)
+        one, other = ours.get(name), theirs.get(name)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             for part in dict.fromkeys([*one, *other]):
                 if one.get(part) != other.get(part):

@@ -118,12 +118,18 @@ def _usual_delay_ns(arrows: Sequence[_Arrow]) -> int:
 def _arrows(journal: Journal, begin_ns: int, end_ns: int) -> list[_Arrow]:
     fates: dict[int, list[Event]] = {}
     sent: list[Event] = []
+    sent_by_delivery: dict[int, int] = {}
     for event in journal.select("sent", "delivered", "lost"):
         if event.kind == "sent":
             if begin_ns <= event.time_ns <= end_ns:
                 sent.append(event)
+        elif event.cause in sent_by_delivery:  # it arrived, and found no place in the mailbox
+            place = fates[sent_by_delivery[event.cause]]
+            place[[fate.number for fate in place].index(event.cause)] = event
         elif event.cause:
             fates.setdefault(event.cause, []).append(event)
+            if event.kind == "delivered":
+                sent_by_delivery[event.number] = event.cause
     return [arrow for event in sent for arrow in _copies(event, fates.get(event.number, []))]
 
 

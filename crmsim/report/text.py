@@ -35,7 +35,11 @@ def show_run(console: Console, result: Result, wall_s: float) -> None:
     _pair(console, "events", f"{len(result.journal):,}")
     if result.journal.level < Level.BUSINESS:
         level = result.journal.level.name.lower()
-        _line(console, f"  trace level {level}: what it does not keep counts as 0 below", "yellow")
+        _line(
+            console,
+            f"  trace level {level}: what it does not keep is left out or counts as 0 below",
+            "yellow",
+        )
     show_metrics(console, result.metrics)
     for active in result.simulation.fabric.faults:
         touched = f"touched {active.touched:,} messages" if active.touched else "touched NOTHING"
@@ -141,13 +145,11 @@ def _show_orders(console: Console, m: dict[str, Any]) -> None:
     if len(by_rep) <= 12:
         shown = ", ".join(f"{rep}: {_money(value)}" for rep, value in by_rep.items())
         _pair(console, "booked by rep", shown)
-    _pair(
-        console,
-        "messages",
-        f"{take('messages_sent'):,} sent, {take('messages_lost'):,} lost, "
-        f"{take('messages_doubled'):,} doubled, {take('messages_retried'):,} retried",
-    )
-    _pair(console, "lost because", _value(take("messages_lost_because")))
+    counts = {word: take(f"messages_{word}") for word in ("sent", "lost", "doubled", "retried")}
+    because = take("messages_lost_because")
+    if None not in counts.values():
+        _pair(console, "messages", ", ".join(f"{counts[word]:,} {word}" for word in counts))
+        _pair(console, "lost because", _value(because))
     broken = take("sessions_broken")
     _pair(
         console,
@@ -165,8 +167,9 @@ def _show_orders(console: Console, m: dict[str, Any]) -> None:
         f"all within {told[2]}; never booked: {take('sync_lag_censored')}",
     )
     spent = take("sync_lag_spent_s_mean")
-    told = [f"{name} {show_duration(seconds(mean))}" for name, mean in spent.items()]
-    _pair(console, "of that, on average", ", ".join(told))
+    if spent is not None:
+        told = [f"{name} {show_duration(seconds(mean))}" for name, mean in spent.items()]
+        _pair(console, "of that, on average", ", ".join(told))
     _pair(console, "shipped late", f"{take('shipped_late')} orders")
     show_crashes(console, take("crashes"))
 

@@ -99,6 +99,7 @@ class Probe:
 
         Raises:
             Finding: nothing came within the time, or something else did.
+            BadValue: another task waits for this probe.
         """
         __tracebackhide__ = True  # pytest shows the line of the caller
         await self._wait(within)
@@ -114,6 +115,7 @@ class Probe:
 
         Raises:
             Finding: a message came, at the latest at the very end of the span.
+            BadValue: another task waits for this probe.
         """
         __tracebackhide__ = True  # pytest shows the line of the caller
         await self._wait(within)
@@ -126,12 +128,15 @@ class Probe:
         """Wait until something lies unread, or the span is over with all that is due at its end."""
         if self.unread:
             return
+        if self._turn is not None:
+            raise BadValue(f"another task waits for {self.name!r} already; use a probe for each")
         turns = self._simulation.turns
         end_ns = self._simulation.now_ns + span_ns(within, f"{self.name!r} waits")
         self._turn = turns.plan(end_ns, last=True)
         try:
             await turns.take(self._turn)
         finally:
+            turns.drop(self._turn)
             self._turn = None
 
     def _finding(self, text: str) -> Finding:

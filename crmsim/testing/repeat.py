@@ -23,12 +23,15 @@ from crmsim.kernel.simulation import Simulation
 from crmsim.lab.runs import load_scenario
 from crmsim.lab.scenario import Result, Scenario
 from crmsim.trace.journal import show_event
+from crmsim.trace.kinds import Level
 from crmsim.trace.record import Recording, difference, read_recording, write_recording
 
 __all__ = ["assert_deterministic"]
 
 WORLDS = (("0", False), ("4242", True))
 """(hash seed, whether the heap is perturbed) of the two processes."""
+TOLD_FILE = "told.json"
+"""Where a process says how it went: not on its output, where the world may print too."""
 
 
 def assert_deterministic(
@@ -74,10 +77,11 @@ def _order(what: Any, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
         if what.file is None:
             raise BadValue(f"{what.name} stands in no file, so another process cannot run it")
         return {"scenario": str(what.file.resolve()), "seed": seed, "settings": settings}
-    if "<locals>" in what.__qualname__ or what.__module__ == "__main__":
+    name = getattr(what, "__qualname__", "")
+    if not name.isidentifier() or what.__module__ == "__main__":
         raise BadValue(
-            f"{what.__qualname__} cannot be imported by another process; "
-            "move it to the top level of a module"
+            f"{name or what} cannot be imported by another process; "
+            "make it a function on the top level of a module"
         )
     return {"module": what.__module__, "function": what.__qualname__, "seed": seed}
 
@@ -101,7 +105,7 @@ def _run_apart(order: dict[str, Any], hash_seed: str, perturbed: bool) -> dict[s
     )
     if done.returncode != 0:
         raise BadValue(f"the run in another process failed:\n{done.stderr.strip()}")
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    told: dict[str, Any] = json.loads((Path(order["folder"]) / TOLD_FILE).read_text())
     return told
 
 
@@ -145,9 +149,11 @@ def _main() -> None:
     if not simulation.was_run:
         simulation.run()
     journal = simulation.journal
+    if journal.level is Level.OFF:
+        raise BadValue("a run at Level.OFF writes no history, so there is nothing to compare")
     write_recording(Path(order["folder"]), journal, journal.draw_log)
     told = {"fingerprint": str(journal.fingerprint), "raw_turns": simulation.raw_turns}
-    sys.stdout.write("\n" + json.dumps({**told, "junk": len(junk)}) + "\n")
+    (Path(order["folder"]) / TOLD_FILE).write_text(json.dumps({**told, "junk": len(junk)}))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ class Level(enum.IntEnum):
 
     OFF = 0
     METRICS = 1
-    """Only what the metrics of a result are counted from."""
+    """Only what the cheap metrics of a result are counted from; the others are None."""
     BUSINESS = 2
     """Enough for every check; the default."""
     MESSAGES = 3

@@ -90,7 +90,12 @@ def _first(ours: Sequence[Any], theirs: Sequence[Any]) -> int | None:
 
 
 def _told(event: Event) -> tuple[Any, ...]:
-    return event.time_ns, event.subject, event.actor, event.kind, tuple(event.detail.items())
+    return event.time_ns, event.subject, event.actor, event.kind, _json(dict(event.detail))
+
+
+def _json(value: Any) -> str:
+    """Return a detail as it is written to disk, where a Decimal or a tuple loses its type."""
+    return json.dumps(value, separators=(",", ":"), default=str)
 
 
 def _purpose(draw: Draw) -> tuple[Any, ...]:
@@ -128,8 +133,7 @@ def write_recording(folder: Path, events: Iterable[Event], draws: Iterable[Draw]
 def _write(path: Path, rows: Iterable[list[Any]]) -> None:
     with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
         for row in rows:
-            line = json.dumps(row, separators=(",", ":"), default=str)
-            packed.write(line.encode() + b"\n")
+            packed.write(_json(row).encode() + b"\n")
 
 
 def read_recording(folder: Path) -> Recording:
