@@ -207,8 +207,8 @@ class Expect:
     ) -> Verdict:
         """Expect that every `first` is followed by a `then`, within a span if one is given.
 
-        A `first` that is younger than the span when this is judged is left undecided: it is not counted
-        among the judged.
+        A `first` that is younger than the span when this is judged is left undecided: it is not
+        counted among the judged.
         """
         span = "" if within is None else f" within {show_duration(within)}"
         expectation = Expectation(f"{first} is followed by {then}{span}{_per(per)}", "ordering")
