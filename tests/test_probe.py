@@ -178,3 +178,18 @@ def test_waiting_for_what_no_action_will_bring_is_a_deadlock():
 
     with pytest.raises(Deadlock, match="the story waits"):
         trio.run(main, clock=simulation.clock)
+
+
+def test_two_tasks_cannot_wait_for_one_probe():
+    simulation, probe = world()
+
+    async def waiter():
+        await probe.expect_nothing(within=seconds(9))
+
+    async def story():
+        simulation.start_soon(waiter)
+        await simulation.sleep(1)
+        with pytest.raises(BadValue, match="another task waits for 'tester' already"):
+            await probe.expect(Pong, within=seconds(1))
+
+    tell(simulation, story)

@@ -162,3 +162,16 @@ def test_a_document_that_waits_for_a_person_is_set_aside_and_counted():
     assert [one.name for one in aside] == ["1-1"], result.findings
     assert "the ERP refused it" in aside[0].reason
     result.must_hold()
+
+
+def test_a_laptop_kept_still_stays_still_after_a_crash():
+    @scenario(Settings)
+    async def crashing(land, settings):
+        await five_reps.story(land, Settings())
+        land.crash("laptop-1", down=hours(1))
+        await land.settle(keep_still=["laptop-1"])
+
+    result = crashing.run(seed=2)
+    kinds = [event.kind for event in result.journal if event.actor == "laptop-1"]
+    behind = kinds[len(kinds) - kinds[::-1].index("restarted") :]
+    assert behind == ["paused"]
