@@ -529,3 +529,23 @@ def test_what_is_planned_for_now_behind_run_until_is_not_lost() -> None:
 
     simulation.tell(story)
     assert performed == ["now"]
+
+
+def test_a_change_reads_what_it_wrote_itself():
+    class Keeper(Actor):
+        def started(self) -> None:
+            with self.commit() as change:
+                change.put("table", "kept", 1)
+            with self.commit() as change:
+                assert change.get("table", "kept") == 1
+                change.put("table", "kept", 2)
+                assert change.get("table", "kept") == 2
+                assert self.store.get("table", "kept") == 1, "not before it is made"
+                change.delete("table", "kept")
+                assert change.get("table", "kept", "gone") == "gone"
+
+    simulation = Simulation()
+    simulation.add_site("a")
+    simulation.seat("a", Keeper)
+    simulation.run()
+    assert simulation.store("a").get("table", "kept") is None

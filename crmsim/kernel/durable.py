@@ -65,6 +65,13 @@ class Change:
         """Remove a key of a table; it need not be there."""
         self.writes.append((table, key, _ABSENT))
 
+    def get(self, table: str, key: Any, default: Any = None) -> Any:
+        """Return what will stand under a key once this change is made, or `default`."""
+        for name, changed, value in reversed(self.writes):
+            if (name, changed) == (table, key):
+                return default if value is _ABSENT else value
+        return self._site.store.get(table, key, default)
+
     def send(
         self, to: Any, message: Any, *, attempt: int | None = None, if_open: bool = False
     ) -> None:

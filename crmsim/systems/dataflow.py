@@ -228,8 +228,7 @@ class Dataflow:
 
     def _tell(self, change: Change, site: str, content: Content) -> None:
         """Put something into the queue of a laptop."""
-        pending = [v for table, key, v in change.writes if (table, key) == ("site queues", site)]
-        lying = pending[-1] if pending else self._actor.store.get("site queues", site, SiteQueue())
+        lying: SiteQueue = change.get("site queues", site, SiteQueue())
         place = lying.last + 1
         change.put("site queues", site, SiteQueue(place, (*lying.contents, (place, content))))
         out = site_queue(site) + " out"
@@ -290,9 +289,7 @@ class Dataflow:
         code = record.state.value
         if record.state.is_final:
             change.delete("bdocs", record.bdoc)
-            done = [v for table, key, v in change.writes if (table, key) == ("bdocs done", code)]
-            count = done[-1] if done else self._actor.store.get("bdocs done", code, 0)
-            change.put("bdocs done", code, count + 1)
+            change.put("bdocs done", code, change.get("bdocs done", code, 0) + 1)
         else:
             change.put("bdocs", record.bdoc, attrs.evolve(record, trail=()))
         change.note(

@@ -97,18 +97,16 @@ def take_row_out(actor: Actor, change: Change, table: str, queue: str, serial: i
 
 def append_row(actor: Actor, change: Change, table: str, queue: str, luw: Luw) -> Luw:
     """Put a LUW at the end of a queue, as part of a change."""
-    pending = [value for name, key, value in change.writes if (name, key) == (table, queue)]
-    luws = pending[-1] if pending else actor.store.get(table, queue, ())
-    serial = _next_serial(actor, change, table)
+    luws: tuple[Luw, ...] = change.get(table, queue, ())
+    serial = _next_serial(change, table)
     numbered = attrs.evolve(luw, serial=serial, since_ns=actor.now_ns)
     change.put(table, queue, (*luws, numbered))
     change.note(ENQUEUED, luw.luw, queue=queue, serial=serial, guid=luw.guid)
     return numbered
 
 
-def _next_serial(actor: Actor, change: Change, table: str) -> int:
+def _next_serial(change: Change, table: str) -> int:
     """Number the rows of a store, durably."""
-    pending = [value for name, key, value in change.writes if (name, key) == ("serials", table)]
-    serial = int(pending[-1] if pending else actor.store.get("serials", table, 0)) + 1
+    serial = int(change.get("serials", table, 0)) + 1
     change.put("serials", table, serial)
     return serial

@@ -75,7 +75,7 @@ def difference(ours: Recording, theirs: Recording) -> Difference:
     draws_ours, draws_theirs = _apart(map(_purpose, ours.draws), map(_purpose, theirs.draws))
     return Difference(
         _first(ours.events, theirs.events),
-        _first([d[2:] for d in ours.draws], [d[2:] for d in theirs.draws]),
+        _first(list(map(_purpose, ours.draws)), list(map(_purpose, theirs.draws))),
         (len(only_ours), len(only_theirs)),
         (len(draws_ours), len(draws_theirs)),
         _subjects(only_ours, only_theirs),
