@@ -549,3 +549,24 @@ def test_a_change_reads_what_it_wrote_itself():
     simulation.seat("a", Keeper)
     simulation.run()
     assert simulation.store("a").get("table", "kept") is None
+
+
+class Restless(Actor):
+    """Tries again for ever."""
+
+    def started(self):
+        self.after(seconds(1), Tick())
+
+    @handles(Tick)
+    def again(self, message, sender):
+        self.after(seconds(1), Tick())
+
+
+@pytest.mark.parametrize("detached", [True, False])
+def test_a_world_without_an_end_is_told_to_name_one(detached, monkeypatch):
+    monkeypatch.setattr("crmsim.kernel.simulation.ENDLESS_COUNT", 5_000)
+    with pytest.raises(Livelock, match=r"until=days\(2\)"):
+        pair(Restless, Sink, detached=detached).run()
+    named = pair(Restless, Sink, detached=detached)
+    named.run(until=seconds(20_000))
+    assert named.now_ns == seconds(20_000)

@@ -84,7 +84,7 @@ class VirtualClock(trio.abc.Clock):
         schedule: What is due.
         on_error: Called with an action and what it raised.
         on_idle: Called when nothing is due and no deadline is set; True when it woke somebody.
-        on_still: Called with the number of actions performed at one instant, slice by slice.
+        on_slice: Called after a slice with the number of actions performed at the present instant.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class VirtualClock(trio.abc.Clock):
         schedule: Schedule,
         on_error: Callable[[Action, BaseException], None],
         on_idle: Callable[[], None],
-        on_still: Callable[[int], None],
+        on_slice: Callable[[int], None],
     ) -> None:
         self.schedule = schedule
         self.urgent: deque[Callable[[], None]] = deque()
@@ -108,7 +108,7 @@ class VirtualClock(trio.abc.Clock):
         self.action_count = 0
         self._on_error = on_error
         self._on_idle = on_idle
-        self._on_still = on_still
+        self._on_slice = on_slice
         self._budget = 256
         self._still_count = 0
         self._context = contextvars.copy_context()
@@ -248,4 +248,4 @@ class VirtualClock(trio.abc.Clock):
             self._still_count = 0
         self._still_count += performed_count
         if self._still_count:
-            self._on_still(self._still_count)
+            self._on_slice(self._still_count)

@@ -48,6 +48,9 @@ class Turns:
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
         self._end_waiters: list[trio.lowlevel.Task] = []
+        self.end_awaited_since: int | None = None
+        """How many actions there had been when a task began to wait for the end; None: none does.
+        """
 
     def plan(self, time_ns: int, *, last: bool = False) -> Turn:
         """Plan a turn for a moment; with `last`, behind all that is and will be due at it."""
@@ -100,9 +103,11 @@ class Turns:
 
         def abort(raise_cancel: object) -> trio.lowlevel.Abort:
             self._end_waiters.remove(task)
+            self._mark_end()
             return trio.lowlevel.Abort.SUCCEEDED
 
         self._end_waiters.append(task)
+        self._mark_end()
         await trio.lowlevel.wait_task_rescheduled(abort)
 
     def end(self) -> bool:
@@ -110,7 +115,12 @@ class Turns:
         if not self._end_waiters:
             return False
         self._reschedule(self._end_waiters.pop(0))
+        self._mark_end()
         return True
+
+    def _mark_end(self) -> None:
+        is_awaited = bool(self._end_waiters)
+        self.end_awaited_since = self._simulation.clock.action_count if is_awaited else None
 
 
 class Steps:

@@ -52,6 +52,8 @@ __all__ = ["Simulation"]
 R = TypeVar("R")
 LIVELOCK_COUNT = 1_000_000
 """Actions at one instant of virtual time after which a run counts as stuck."""
+ENDLESS_COUNT = 5_000_000
+"""Actions after which a run that is to go on until nothing is due counts as endless."""
 
 
 class Simulation:
@@ -86,7 +88,7 @@ class Simulation:
         self.is_detached = detached
         self.schedule = Schedule(strategy)
         self.clock = VirtualClock(
-            self.schedule, self._action_failed, self._nothing_due, self._time_stands_still
+            self.schedule, self._action_failed, self._nothing_due, self._judge_slice
         )
         self.urgent = self.clock.urgent
         self.fabric = Fabric(self.luck)
@@ -385,15 +387,22 @@ class Simulation:
             told = f"nothing is due any more at {show_moment(self.now_ns)}, but {who}"
             self._end_with(Deadlock(told))
 
-    def _time_stands_still(self, count: int) -> None:
-        if count < LIVELOCK_COUNT:
+    def _judge_slice(self, still_count: int) -> None:
+        """Notice a world that gets nowhere: time stands still, or the end never comes."""
+        if still_count >= LIVELOCK_COUNT:
+            self._end_with(self._livelock(still_count, "and time stands still"))
+        since = self.turns.end_awaited_since
+        if since is None or self.clock.pause_point is not None:
             return
-        self._end_with(
-            Livelock(
-                f"more than {count:,} actions at {show_moment(self.now_ns)} and time stands still; "
-                f"what comes round again: {loop_of(self.schedule.pending()[:50])}"
-            )
-        )
+        waited_count = self.clock.action_count - since
+        if waited_count >= ENDLESS_COUNT:
+            why = "and the end does not come; say until when to run, as in run(until=days(2))"
+            self._end_with(self._livelock(waited_count, why))
+
+    def _livelock(self, count: int, why: str) -> Livelock:
+        again = loop_of(self.schedule.pending()[:50])
+        now = show_moment(self.now_ns)
+        return Livelock(f"more than {count:,} actions at {now} {why}; what comes round: {again}")
 
     def drop(self, actor: Any, what: str) -> None:
         """Count what a crashed actor tried to do."""
