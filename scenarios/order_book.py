@@ -8,7 +8,9 @@ and corrected later, so that a lost, doubled or misordered message would show in
 The lines of this landscape are as bad as lines get: they lose, double, delay and reorder single
 messages, sessions break off in every phase, and laptops, station, CRM and ERP crash in the middle
 of their work. Two orders make the ERP's program stop with a dump, and their queues stand still
-until somebody has put that right. What is lost on a line is repeated, what comes twice is
+until somebody has put that right. Each program of CRM that passes things on fails for a day; what
+it fails on leaves its queue and waits for a person, and is processed again behind newer changes.
+What is lost on a line is repeated, what comes twice is
 recognised, what comes out of order waits: by queues, receipts and memory that survives a crash.
 Each of these can be switched off to see the damage.
 
@@ -30,9 +32,10 @@ from crmsim.lab.orderbook import OrderBook, read_order_book
 from crmsim.lab.scenario import scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
+from crmsim.middleware.flow import Breakage, Context
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.profiles import gprs, wan
-from crmsim.systems.people import Habits
+from crmsim.systems.people import Habits, Worklist
 from crmsim.systems.qrfc import Poison
 from crmsim.systems.wire import Guarantees
 from crmsim.units import Duration, Share, days, hours, seconds, to_seconds
@@ -76,11 +79,20 @@ class Settings:
         2, "orders that the ERP cannot digest until somebody has put it right", low=0, high=1_000
     )
     reaction: Duration = setting(
-        hours(2), "how long it takes on average until somebody looks at a stuck queue", low=0
+        hours(2), "how long it takes on average until somebody looks at what is stuck", low=0
+    )
+    breakages: int = setting(
+        1, "days on which each of CRM's programs fails on half of what it is given", low=0, high=100
+    )
+    worklist: Worklist = setting(
+        Worklist.OLDEST_FIRST, "in which way the list of what failed is worked off"
     )
     dedup: bool = setting(True, "targets recognise what they have seen before")
     receipts: bool = setting(True, "a laptop forgets a change only when the server has it")
     in_order: bool = setting(True, "the next unit of work of a queue waits for the one before")
+    newest_stays: bool = setting(
+        True, "what is processed again late never overwrites what is newer"
+    )
     lines: Lines = setting(
         Lines.DATAGRAM,
         "datagram: lines lose, double and reorder; stream: they only lose, and repeat that",
@@ -115,16 +127,24 @@ def the_book(land: Landscape, settings: Settings) -> OrderBook:
 
 
 def build(land: Landscape, settings: Settings, book: OrderBook) -> None:
-    land.guarantees = Guarantees(settings.dedup, settings.receipts, settings.in_order)
+    land.guarantees = Guarantees(
+        settings.dedup, settings.receipts, settings.in_order, settings.newest_stays
+    )
     ship_days = {o.reference: o.ship_day for o in book.orders if o.ship_day is not None}
     office, field = hardened(wan(), settings), hardened(gprs(dial_up=True), settings)
-    land.add_crm(work_processes=settings.work_processes)
+    reaction_s = Exponential(to_seconds(settings.reaction) + 1)
+    land.add_crm(
+        work_processes=settings.work_processes,
+        breakages=breakages(land, settings, book),
+        operator_s=reaction_s,
+        worklist=settings.worklist,
+    )
     land.add_erp(
         office,
         ship_days=ship_days,
         work_processes=settings.work_processes,
         poisons=poisons(land, settings, book),
-        operator_s=Exponential(to_seconds(settings.reaction) + 1),
+        operator_s=reaction_s,
     )
     land.add_station("station", office)
     habits = Habits(first_weekday=book.first_weekday, break_off=settings.break_off)
@@ -139,6 +159,17 @@ def poisons(land: Landscape, settings: Settings, book: OrderBook) -> tuple[Poiso
     luck = land.simulation.luck.stream("poison")
     chosen = {luck.below(len(book.orders), number): None for number in range(settings.poisons)}
     return tuple(Poison(book.orders[place].reference) for place in chosen)
+
+
+def breakages(land: Landscape, settings: Settings, book: OrderBook) -> tuple[Breakage, ...]:
+    """Choose the days on which CRM's programs fail: for news of the ERP, for what is saved, ..."""
+    luck = land.simulation.luck.stream("breakage")
+    found = []
+    for place, context in enumerate((Context.MI0, Context.MO1, Context.SO1)):
+        for number in range(settings.breakages):
+            day = luck.below(book.last_day_written + 1, place, number)
+            found.append(Breakage(context, days(day), days(day + 1), Share(0.5)))
+    return tuple(found)
 
 
 def hardened(link: Link, settings: Settings) -> Link:

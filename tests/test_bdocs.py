@@ -176,7 +176,9 @@ def test_the_cdb_is_old_until_the_middleware_has_run():
             cdb = store.get("cdb", note.detail["guid"])
             customer = online.document.order.customer
             waiting = store.get("inbound", f"CSA_SALESDO_{customer}", ())
-            seen.append((online.document.order.version, cdb and cdb.order.version, len(waiting)))
+            seen.append(
+                (online.document.order.version, cdb and cdb.document.order.version, len(waiting))
+            )
 
         land.simulation.journal.watch("committed", committed)
 
@@ -188,7 +190,7 @@ def test_the_cdb_is_old_until_the_middleware_has_run():
         assert cdb is None or cdb < online, "the CDB still has the version before"
         assert waiting >= 1
     store = result.simulation.store("crm")
-    assert {d.order.guid for d in store.table("cdb").values()} == {
+    assert {row.document.order.guid for row in store.table("cdb").values()} == {
         r.document.order.guid for r in store.table("orders").values()
     }
 
@@ -376,8 +378,8 @@ def test_a_cdb_that_lacks_has_too_much_or_differs():
         rows.pop(next(iter(rows)))
 
     def differs(rows):
-        guid, document = next(iter(rows.items()))
-        rows[guid] = attrs.evolve(document, number="other")
+        guid, row = next(iter(rows.items()))
+        rows[guid] = attrs.evolve(row, document=attrs.evolve(row.document, number="other"))
 
     told = [
         fired(rejudge(distribution.CDB_HOLDS, history(), stores=changed_store(*change)), words)

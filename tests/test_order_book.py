@@ -50,7 +50,7 @@ def test_everything_holds_under_worse_trouble(trouble):
 
 def test_without_trouble_nothing_is_lost_retried_or_broken():
     calm = {"loss": "0%", "duplicate": "0%", "reorder": "0%", "break_off": "0%", "crashes": 0}
-    calm["poisons"] = 0
+    calm["poisons"] = calm["breakages"] = 0
     metrics = order_book().run(seed=1, **SMALL, **calm).must_hold().metrics
     assert metrics["messages_lost"] == metrics["messages_doubled"] == 0
     assert metrics["messages_retried"] == 0
@@ -104,6 +104,13 @@ def test_each_switch_is_found_out_within_five_seeds(switch):
     assert found >= SWITCHES[switch]
 
 
+def test_an_old_state_over_a_newer_one_is_found_out_within_five_seeds():
+    found = [violated(order_book().run(seed=n, newest_stays=False)) for n in range(1, 6)]
+    named = [names for names in found if names]
+    assert named
+    assert all("an older state never replaces a newer one" in names for names in named)
+
+
 def test_a_correction_of_a_shipped_order_is_refused_and_the_laptop_goes_back():
     import attrs
 
@@ -148,7 +155,7 @@ def test_all_is_not_quiet_while_somebody_still_has_to_write(tmp_path):
         "orderID,productID,unitPrice,quantity,discount\n1,P,10.00,5,0\n"
     )
     calm = {"loss": "0%", "duplicate": "0%", "reorder": "0%", "break_off": "0%", "crashes": 0}
-    calm["poisons"] = 0
+    calm["poisons"] = calm["breakages"] = 0
     for seed in range(30, 40):  # in some of them the correction comes days later
         result = order_book().run(seed=seed, orders=tmp_path, **calm).must_hold()
         assert result.metrics["value_booked"] == "50.0000"
@@ -157,7 +164,7 @@ def test_all_is_not_quiet_while_somebody_still_has_to_write(tmp_path):
 def test_nothing_begins_before_the_end_of_what_was_before_is_on_disk():
     busy = {"made_up_days": 1, "made_up_orders": 200, "made_up_reps": 5, "work_processes": 8}
     calm = {"loss": "0%", "duplicate": "0%", "reorder": "0%", "break_off": "0%", "crashes": 0}
-    calm["poisons"] = 0
+    calm["poisons"] = calm["breakages"] = 0
     order_book().run(seed=915974, **busy, **calm).must_hold()
 
 

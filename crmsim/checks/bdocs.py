@@ -8,10 +8,12 @@ __all__ = [
     "BDOC_RECEIVERS",
     "BDOC_STATES",
     "CDB_FOLLOWS",
+    "NEWEST_STAYS",
     "NOTHING_REFUSED_GOES_OUT",
     "NO_LOOPS",
     "ONE_QUEUE_PER_DOCUMENT",
     "ONLINE_FIRST",
+    "RECOVERED_ONCE",
     "SAVED_AND_ENQUEUED",
 ]
 
@@ -263,6 +265,77 @@ class _SavedAndEnqueued(Judge):
             self.blame(f"{event.subject} was saved in CRM Online, but not enqueued", event)
 
 
+class _NewestStays(Judge):
+    """I-21: what a person has processed again never lowers the version of a document in CRM Online,
+    and never puts an older save into the CDB than it has.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._online: dict[str, int] = {}
+        self._saves: dict[str, int] = {}
+
+    def on_committed(self, event: Event) -> None:
+        self.judged += 1
+        guid, version = _version(event)
+        if version < self._online.get(guid, 0):
+            self.blame(
+                f"CRM Online went back from version {self._online[guid]} of {event.subject} to "
+                f"version {version}",
+                event,
+            )
+        self._online[guid] = max(version, self._online.get(guid, 0))
+
+    def on_replicated(self, event: Event) -> None:
+        self.judged += 1
+        guid, save = str(event.detail["guid"]), int(str(event.detail["save"]))
+        if save < self._saves.get(guid, 0):
+            self.blame(
+                f"the CDB went back from save {self._saves[guid]} of {event.subject} to "
+                f"save {save}",
+                event,
+            )
+        self._saves[guid] = max(save, self._saves.get(guid, 0))
+
+
+class _RecoveredOnce(Judge):
+    """I-22: a BDoc that a person has set to processed is never executed again, and one that was
+    taken off the error list is processed again once, not twice, unless it comes back there.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._recovered: dict[str, Event] = {}
+
+    def on_administered(self, event: Event) -> None:
+        if event.detail["action"] not in ("reprocess", "set processed"):
+            return
+        self.judged += 1
+        before = self._recovered.get(event.subject)
+        if before is not None:
+            self.blame(
+                f"BDoc {event.subject} was recovered again (first: event {before.number}, "
+                f"{before.detail['action']})",
+                event,
+            )
+        self._recovered[event.subject] = event
+
+    def on_flowed(self, event: Event) -> None:
+        before = self._recovered.get(event.subject)
+        states = _texts(event.detail["states"])
+        if before is None:
+            return
+        if before.detail["action"] == "reprocess":
+            if states[-1].startswith("E"):
+                del self._recovered[event.subject]  # it came back into the list
+        elif states[-1] != "F03":
+            self.blame(
+                f"BDoc {event.subject} was set to processed by event {before.number} and still "
+                f"went to {states[-1]}",
+                event,
+            )
+
+
 BDOC_STATES = Check("BDocs keep to their states", Mood.ALWAYS, ("I-16",), _States)
 BDOC_RECEIVERS = Check(
     "a BDoc is done when all its receivers have answered yes", Mood.ALWAYS, ("I-18",), _Receivers
@@ -282,3 +355,7 @@ ONE_QUEUE_PER_DOCUMENT = Check(
 SAVED_AND_ENQUEUED = Check(
     "a save and its queue entry happen together", Mood.ALWAYS, ("I-14",), _SavedAndEnqueued
 )
+NEWEST_STAYS = Check(
+    "an older state never replaces a newer one", Mood.ALWAYS, ("I-21",), _NewestStays
+)
+RECOVERED_ONCE = Check("a BDoc is recovered once only", Mood.ALWAYS, ("I-22",), _RecoveredOnce)

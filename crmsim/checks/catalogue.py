@@ -13,10 +13,12 @@ from crmsim.checks.bdocs import (
     BDOC_STATES,
     BDOCS_END,
     CDB_FOLLOWS,
+    NEWEST_STAYS,
     NO_LOOPS,
     NOTHING_REFUSED_GOES_OUT,
     ONE_QUEUE_PER_DOCUMENT,
     ONLINE_FIRST,
+    RECOVERED_ONCE,
     SAVED_AND_ENQUEUED,
 )
 from crmsim.checks.check import Check
@@ -64,6 +66,8 @@ ALL_CHECKS: tuple[Check, ...] = (
     BDOC_RECEIVERS,
     BDOCS_END,
     NOTHING_REFUSED_GOES_OUT,
+    NEWEST_STAYS,
+    RECOVERED_ONCE,
     NO_LOOPS,
     ONLINE_FIRST,
     CDB_FOLLOWS,

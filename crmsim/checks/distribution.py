@@ -97,7 +97,9 @@ class _CdbHolds(Finals):
                 self.blame(f"{held[guid]} holds order {reference}, the CDB does not")
             elif guid in cdb and guid not in held:
                 self.blame(f"the CDB holds order {reference}, which no laptop needs")
-            elif guid in cdb and (guid not in online or online[guid].document != cdb[guid]):
+            elif guid in cdb and (
+                guid not in online or online[guid].document != cdb[guid].document
+            ):
                 self.blame(f"order {reference} is not the same in CRM Online and in the CDB")
 
 

@@ -16,13 +16,15 @@ __all__ = [
 
 class _ValidatedInOrder(Judge):
     """I-25: CRM validates the changes of one laptop in the order they were saved, except those it
-    parked; for one document the order always holds.
+    parked; for one document the order always holds. What a person has processed again comes late
+    by its nature and is not judged here.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._saves: dict[str, tuple[str, int, str]] = {}
         self._parked: set[str] = set()
+        self._processed_again: set[str] = set()
         self._latest_of_site: dict[str, int] = {}
         self._latest_of_document: dict[str, int] = {}
 
@@ -34,8 +36,12 @@ class _ValidatedInOrder(Judge):
     def on_parked(self, event: Event) -> None:
         self._parked.add(event.subject)
 
+    def on_administered(self, event: Event) -> None:
+        if event.detail["action"] == "reprocess":
+            self._processed_again.add(event.subject)
+
     def on_effected(self, event: Event) -> None:
-        if event.subject not in self._saves:
+        if event.subject not in self._saves or event.subject in self._processed_again:
             return
         self.judged += 1
         site, number, guid = self._saves[event.subject]

@@ -15,7 +15,16 @@ import attrs
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import OrderItem, SalesOrder
 
-__all__ = ["MessageBDoc", "Segment", "SyncBDoc", "Task", "Update", "order_of", "segments_of"]
+__all__ = [
+    "MessageBDoc",
+    "Segment",
+    "SyncBDoc",
+    "Task",
+    "Update",
+    "order_of",
+    "segments_of",
+    "why_not_apply",
+]
 
 
 class Task(enum.Enum):
@@ -90,6 +99,18 @@ def order_of(guid: str, before: SalesOrder | None, segments: tuple[Segment, ...]
     return attrs.evolve(before, items=lines, **header)
 
 
+def why_not_apply(before: SalesOrder, segments: tuple[Segment, ...]) -> str | None:
+    """Return why segments do not fit what one has of an order, or None.
+
+    A change of an item needs the item; it is not there when an earlier change got stuck.
+    """
+    for segment in segments:
+        needs_item = segment.name == "item" and segment.task is not Task.INSERT
+        if needs_item and not 1 <= segment.key <= len(before.items):
+            return f"item {segment.key} is unknown; an earlier change has not come through"
+    return None
+
+
 @attrs.frozen
 class SyncBDoc:
     """A change that a laptop made, on its way to CRM (an sBDoc)."""
@@ -102,6 +123,16 @@ class SyncBDoc:
     task: Task
     guid: str
     segments: tuple[Segment, ...]
+
+    @property
+    def reference(self) -> str:
+        """The reference of the order; empty when the change does not carry it."""
+        return str(dict(self.segments[0].fields).get("reference", ""))
+
+    @property
+    def version(self) -> int:
+        """The version of the order that the change makes."""
+        return int(str(dict(self.segments[0].fields).get("version", 0)))
 
 
 @attrs.frozen
@@ -126,8 +157,31 @@ class MessageBDoc:
     bdoc: str
     """Its identity: one save of one document."""
     document: OrderDocument
+    before: OrderDocument | None
+    """What CRM Online held before; None when the document is new."""
     origin: str
     """Who made the change: a laptop's site, or the ERP's; that one is not told of it again."""
+    save: int
+    """The how-manieth save of the document in CRM Online this is, from 1."""
+
+    @property
+    def reference(self) -> str:
+        """The reference of the order."""
+        return self.document.order.reference
+
+    @property
+    def task(self) -> Task:
+        """Whether the document is new."""
+        return Task.INSERT if self.before is None else Task.UPDATE
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """What of the order changed: the field mask of each segment and its content.
+
+        Made when asked for, so that a document is kept once, not once more for each BDoc.
+        """
+        before = None if self.before is None else self.before.order
+        return segments_of(before, self.document.order)
 
     @property
     def guid(self) -> str:

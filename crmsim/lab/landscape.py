@@ -18,6 +18,7 @@ from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.expect import Expect
 from crmsim.lab.settle import Quiet, settle
+from crmsim.middleware.flow import Breakage
 from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap
@@ -26,7 +27,7 @@ from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
 from crmsim.systems.inbound import WorkProcess, work_process_names
 from crmsim.systems.mobile import MobileClient
-from crmsim.systems.people import DiaryEntry, Habits, Operator
+from crmsim.systems.people import DiaryEntry, Habits, Operator, Worklist
 from crmsim.systems.qrfc import Poison, Staff
 from crmsim.systems.station import Station
 from crmsim.systems.wire import Guarantees
@@ -85,6 +86,11 @@ class Landscape:
         distribution_s: Distribution = DISTRIBUTION_S,
         policy: RetryPolicy = RetryPolicy(),
         queue_key: QueueKey = QueueKey.PER_DOCUMENT,
+        poisons: tuple[Poison, ...] = (),
+        breakages: tuple[Breakage, ...] = (),
+        operator_s: Distribution | None = None,
+        last_resort: str = "delete LUW",
+        worklist: Worklist = Worklist.OLDEST_FIRST,
         name: str = "crm",
     ) -> None:
         """Add CRM Enterprise.
@@ -96,10 +102,18 @@ class Landscape:
             distribution_s: How long it takes to pass a saved document on, in seconds.
             policy: When a transfer to the ERP is tried again.
             queue_key: What shares a queue to the ERP.
+            poisons: Units of work that it cannot digest.
+            breakages: Which programs of the flow do not work, and when.
+            operator_s: How long it takes until somebody looks at a stuck queue or at the error
+                list, in seconds; None when nobody ever does.
+            last_resort: What that person does when activating a queue did not help: ``delete LUW``
+                or ``park``.
+            worklist: In which way that person works off the error list.
             name: The name of the site and its actor.
         """
         self.simulation.add_site(name, "crm").write_ns = WRITE
-        staff = Staff(work_process_names(name, work_processes))
+        operator = None if operator_s is None else f"{name}-operator"
+        staff = Staff(work_process_names(name, work_processes), operator)
         self.simulation.seat(
             name,
             lambda: CrmEnterprise(
@@ -111,9 +125,13 @@ class Landscape:
                 policy,
                 self.guarantees,
                 queue_key,
+                poisons,
+                breakages,
             ),
         )
         self._seat_staff(name, staff)
+        if operator_s is not None:
+            self._seat_operator(name, operator_s, last_resort, worklist)
 
     def add_erp(
         self,
@@ -160,14 +178,21 @@ class Landscape:
             lambda: Erp(crm, plan, service_s, staff, policy, self.guarantees, queue_key, poisons),
         )
         self._seat_staff(name, staff)
-
-        if operator is not None and operator_s is not None:
-            reaction_s = operator_s
-            self.simulation.seat(name, lambda: Operator(name, reaction_s, last_resort), operator)
+        if operator_s is not None:
+            self._seat_operator(name, operator_s, last_resort, Worklist.OLDEST_FIRST)
 
     def _seat_staff(self, site: str, staff: Staff) -> None:
         for name in staff.work_processes:
             self.simulation.seat(site, WorkProcess, name)
+
+    def _seat_operator(
+        self, site: str, reaction_s: Distribution, last_resort: str, worklist: Worklist
+    ) -> None:
+        self.simulation.seat(
+            site,
+            lambda: Operator(site, reaction_s, last_resort, worklist),
+            f"{site}-operator",
+        )
 
     def add_station(self, name: str, link: Link, *, crm: str = "crm") -> None:
         """Add a communication station and its line to CRM."""

@@ -17,7 +17,7 @@ import attrs
 
 from crmsim.applications.status import Distribution
 from crmsim.errors import BadValue
-from crmsim.kernel.durable import Site
+from crmsim.kernel.durable import Site, Store
 from crmsim.kernel.message import Address
 from crmsim.kernel.simulation import Simulation
 from crmsim.systems.qrfc import QueuePartner
@@ -137,7 +137,7 @@ def _left_at(
         yield f"{name} is down"
     if site.is_paused:
         yield f"{name} is paused"
-    stuck = {guid for guid, _ in _guids_aside(simulation)}
+    stuck = {guid for guid, _, _ in _for_people(simulation)}
     for table in ("outbound", "inbound", "parked"):
         for queue, luws in site.store.table(table).items():
             if not all(luw.guid in stuck for luw in luws):
@@ -146,6 +146,9 @@ def _left_at(
         if lying.contents and laptop not in keep_still:
             yield f"{name}: {len(lying.contents)} lie ready for {laptop}"
     actor = simulation.actor(name) if site.seats else None
+    errors = site.store.table("error list")
+    if errors and isinstance(actor, QueuePartner) and actor.has_operator:
+        yield f"{name}: {len(errors)} BDocs in the error list, first {next(iter(errors))!r}"
     for attribute, what in (("left_to_write", "to write"), ("left_to_ship", "to ship")):
         left = getattr(actor, attribute, 0)
         if left:
@@ -184,13 +187,13 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
 
 
 def _aside_for_people(simulation: Simulation) -> Iterator[SetAside]:
-    """Yield documents that are stuck or were taken out of a queue, and what waits for them."""
-    names = {
-        record.document.order.guid: record.document.order.reference
-        for site in simulation.topology.sites("crm")
-        for record in simulation.store(site).table("orders").values()
-    }
-    reasons = dict(_guids_aside(simulation))
+    """Yield documents about which a person has to do or has done something, and what waits so."""
+    names = _references(simulation)
+    reasons: dict[str, str] = {}
+    for guid, message, reason in (*_for_people(simulation), *_refused(simulation)):
+        reasons.setdefault(guid, reason)
+        if message:
+            yield SetAside(message, reason, is_document=False)
     for guid, reason in reasons.items():
         if guid in names:
             yield SetAside(names[guid], reason)
@@ -201,19 +204,70 @@ def _aside_for_people(simulation: Simulation) -> Iterator[SetAside]:
                     yield SetAside(luw.luw, reasons[luw.guid], is_document=False)
 
 
-def _guids_aside(simulation: Simulation) -> Iterator[tuple[str, str]]:
-    """Yield the GUIDs of documents that wait for a person, and why."""
+def _references(simulation: Simulation) -> dict[str, str]:
+    """Return GUID -> reference of every order that a laptop or CRM knows of."""
+    names: dict[str, str] = {}
+    for site in simulation.topology.sites("mobile"):
+        for guid, local in simulation.store(site).table("orders").items():
+            names[guid] = local.document.order.reference
+    for site in simulation.topology.sites("crm"):
+        store = simulation.store(site)
+        for guid, (_, reference) in store.table("refused").items():
+            names.setdefault(guid, reference)
+        for luw in store.table("set processed").values():
+            names.setdefault(luw.guid, getattr(luw.body, "reference", ""))
+        for record in store.table("orders").values():
+            names[record.document.order.guid] = record.document.order.reference
+    return {guid: reference for guid, reference in names.items() if reference}
+
+
+def _for_people(simulation: Simulation) -> Iterator[tuple[str, str, str]]:
+    """Yield GUID, message and reason of what waits for a person, or was decided by one."""
     for name, site in simulation.sites.items():
         actor = simulation.actor(name) if site.seats else None
         if not isinstance(actor, QueuePartner):
             continue
         for table in ("deleted LUWs", "saved LUWs"):
             for luw in site.store.table(table).values():
-                yield luw.guid, f"an operator of {name} took it out of its queue"
+                yield luw.guid, luw.luw, f"an operator of {name} took it out of its queue"
+        for luw in site.store.table("set processed").values():
+            yield luw.guid, luw.luw, f"an operator of {name} set its BDoc to processed"
+        if actor.has_operator:
+            continue
         for queue, status in site.store.table("queue status").items():
-            if status.needs_person and not actor.has_operator:
+            if status.needs_person:
                 for luw in site.store.get("inbound", queue, ()):
-                    yield luw.guid, f"its queue in {name} is stuck, and nobody looks after it"
+                    reason = f"its queue in {name} is stuck, and nobody looks after it"
+                    yield luw.guid, luw.luw, reason
+        for row in site.store.table("error list").values():
+            reason = f"its BDoc is in the error list of {name}, and nobody looks after it"
+            yield row.luw.guid, row.luw.luw, reason
+
+
+def _refused(simulation: Simulation) -> Iterator[tuple[str, str, str]]:
+    """Yield documents of which a change was refused, until somebody has dealt with that.
+
+    GUID, no message, and the reason. A document that never came to be is gone from its laptop; then
+    only CRM knows.
+    """
+    for site in simulation.topology.sites("mobile"):
+        for guid, local in simulation.store(site).table("orders").items():
+            if local.refusal:
+                yield (
+                    guid,
+                    "",
+                    f"a change was refused ({local.refusal}), and its author has to decide",
+                )
+    for site in simulation.topology.sites("crm"):
+        store = simulation.store(site)
+        for guid, (version, _) in store.table("refused").items():
+            if version > _version_online(store, guid):
+                yield guid, "", f"{site} refused it, and its author has to decide"
+
+
+def _version_online(store: Store, guid: str) -> int:
+    record = store.get("orders", store.get("numbers", guid))
+    return 0 if record is None else int(record.document.order.version)
 
 
 def _aside_with(simulation: Simulation, laptop: str) -> Iterator[SetAside]:

@@ -14,8 +14,20 @@ import attrs
 
 from crmsim.errors import BadValue
 from crmsim.middleware.status import BDocEvent, BDocState, after
+from crmsim.units import Share
 
-__all__ = ["SERVICES", "BDocRecord", "Context", "answered", "begin", "handed_over", "step"]
+__all__ = [
+    "SERVICES",
+    "BDocRecord",
+    "Breakage",
+    "Context",
+    "answered",
+    "begin",
+    "failure_of",
+    "handed_over",
+    "repaired",
+    "step",
+]
 
 
 class Context(enum.Enum):
@@ -44,6 +56,50 @@ SERVICES: dict[Context, tuple[str, ...]] = {
     Context.SOB: (),
 }
 """What each context does, in order. SI1, SOA and SOB are for calls of a customer's own."""
+
+
+FAILURES = {
+    Context.SI0: BDocEvent.INBOUND_BROKE,
+    Context.MI0: BDocEvent.REFUSED,
+    Context.MO1: BDocEvent.OUTBOUND_BROKE,
+    Context.SO1: BDocEvent.UPDATE_BROKE,
+}
+"""What happens to a BDoc when the program of a context breaks off: it ends in an error state."""
+
+
+def failure_of(context: Context) -> BDocEvent:
+    """Return what happens to a BDoc when the program of a context breaks off."""
+    return FAILURES[context]
+
+
+@attrs.frozen
+class Breakage:
+    """A program of the flow that does not work for a while.
+
+    A faulty change of a program, a missing table entry, a full table space. Every BDoc that comes
+    by ends in an error state: E05 where uploads come in (SI0), E04 where news of the ERP is
+    validated (MI0), E06 where documents are passed on (MO1), E09 where the CDB is written (SO1).
+    It leaves its queue, so the others go on.
+    """
+
+    context: Context
+    begins_ns: int
+    ends_ns: int
+    """When the program works again."""
+    share: Share = Share(1.0)
+    """Share of the BDocs that it fails on."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.context not in FAILURES:
+            contexts = ", ".join(context.value for context in FAILURES)
+            raise BadValue(f"{self.context.value} cannot break off; these can: {contexts}")
+        if not 0 <= self.begins_ns < self.ends_ns:
+            raise BadValue("a program is broken from one moment to a later one")
+
+    def hits(self, context: Context, now_ns: int, u: float) -> bool:
+        """Say whether it fails on a BDoc that comes now, given its luck between 0 and 1."""
+        is_now = self.begins_ns <= now_ns < self.ends_ns
+        return is_now and context is self.context and u < self.share
 
 
 @attrs.frozen
@@ -106,3 +162,21 @@ def answered(record: BDocRecord, receiver: str, *, is_ok: bool) -> BDocRecord:
     if not left and not failed:
         return step(now, BDocEvent.ALL_ANSWERED)
     return now
+
+
+def repaired(record: BDocRecord, receiver: str) -> BDocRecord:
+    """Return a BDoc after a receiver that had failed has got it after all.
+
+    Raises:
+        BadValue: this receiver had not failed.
+    """
+    if receiver not in record.failed:
+        raise BadValue(f"{record.bdoc} did not fail at {receiver!r}")
+    failed = tuple(other for other in record.failed if other != receiver)
+    now = attrs.evolve(record, failed=failed)
+    if failed:
+        return now
+    if not record.open:
+        return step(now, BDocEvent.REPAIRED)
+    again = (BDocEvent.REPROCESSED, BDocEvent.STEPPED, BDocEvent.SAVED_FOR_UPDATE)
+    return step(now, *again, BDocEvent.HANDED_OVER)

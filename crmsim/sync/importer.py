@@ -41,10 +41,10 @@ class LocalOrder:
 
 
 def after_save(local: LocalOrder | None, order: SalesOrder, temporary: str) -> LocalOrder:
-    """Return the order after the rep saved it."""
+    """Return the order after the rep saved it; whoever saves anew has dealt with a refusal."""
     if local is None:
         return LocalOrder(None, order, temporary, pending=1)
-    return attrs.evolve(local, mine=order, pending=local.pending + 1)
+    return attrs.evolve(local, mine=order, pending=local.pending + 1, refusal="")
 
 
 def after_receipt(local: LocalOrder) -> LocalOrder:

@@ -13,9 +13,11 @@ from crmsim.formats.bdoc import MessageBDoc
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
+from crmsim.middleware.flow import Breakage
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
 from crmsim.systems.dataflow import Dataflow, SiteQueue, place_of
-from crmsim.systems.qrfc import QueuePartner, Staff
+from crmsim.systems.qrfc import Poison, QueuePartner, Staff
+from crmsim.systems.recovery import BDocMonitor, ErrorList, Recovery, Reprocess
 from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
 from crmsim.systems.wire import Guarantees
 from crmsim.trace.kinds import CLEARED
@@ -38,6 +40,8 @@ class CrmEnterprise(QueuePartner):
         policy: When a LUW for the ERP is tried again.
         guarantees: Which parts of "exactly once, in order" are on.
         queue_key: What shares a queue to the ERP.
+        poisons: LUWs that it cannot digest.
+        breakages: Which programs of the flow do not work, and when.
     """
 
     def __init__(
@@ -50,10 +54,28 @@ class CrmEnterprise(QueuePartner):
         policy: RetryPolicy,
         guarantees: Guarantees,
         queue_key: QueueKey,
+        poisons: tuple[Poison, ...] = (),
+        breakages: tuple[Breakage, ...] = (),
     ) -> None:
-        super().__init__(erp, service_s, staff, policy, guarantees)
+        super().__init__(erp, service_s, staff, policy, guarantees, poisons)
         self._distribution_s = distribution_s
-        self._flow = Dataflow(self, laptops, self._inbound, self._outbound, guarantees, queue_key)
+        monitor = BDocMonitor(self)
+        self._errors = ErrorList(self, self._inbound, monitor, staff.operator, breakages)
+        self._flow = Dataflow(
+            self,
+            laptops,
+            self._inbound,
+            self._outbound,
+            self._errors,
+            monitor,
+            guarantees,
+            queue_key,
+        )
+
+    def started(self) -> None:
+        """Take up all queues and the error list on the durable state."""
+        super().started()
+        self._errors.started()
 
     # --- sessions of laptops ---
 
@@ -109,9 +131,16 @@ class CrmEnterprise(QueuePartner):
         """Do the work of a LUW; False when it was put aside instead."""
         return self._flow.execute(change, queue, luw)
 
+    @handles(Recovery)
+    def recovered(self, message: Recovery, sender: object) -> None:
+        """A person does something about a BDoc of the error list."""
+        with self.commit() as change:
+            self._flow.administer(change, message)
+
     def _service_ns(self, luw: Luw) -> int:
         """Passing a document on takes less time than validating it."""
-        if not isinstance(luw.body, MessageBDoc):
+        body = luw.body.body if isinstance(luw.body, Reprocess) else luw.body
+        if not isinstance(body, MessageBDoc):
             return super()._service_ns(luw)
         u = self.luck("distribution time").uniform(word_of(luw.luw))
         return int(self._distribution_s.at(u) * 1e9)

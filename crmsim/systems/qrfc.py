@@ -131,7 +131,7 @@ class QueuePartner(Actor, abc.ABC):
 
     def _trouble(self, luw: Luw) -> Outcome:
         """Say whether a LUW ends in a dump."""
-        poison = self._poisons.get(getattr(luw.body, "reference", ""))
+        poison = self._poisons.get(_reference_of(luw))
         if poison is None or self.store.get("mended", poison.reference, False):
             return Outcome.DONE
         return Outcome.DUMPED
@@ -175,8 +175,13 @@ class QueuePartner(Actor, abc.ABC):
     def _mend(self, action: Action) -> None:
         """Whoever activates a queue has put right before what can be put right."""
         luws: tuple[Luw, ...] = self.store.get(InboundQueues.TABLE, action.queue, ())
-        reference = getattr(luws[0].body, "reference", "") if luws else ""
+        reference = _reference_of(luws[0]) if luws else ""
         poison = self._poisons.get(reference)
         if poison is not None and poison.mended_by == "activate":
             with self.commit() as change:
                 change.put("mended", reference, True)
+
+
+def _reference_of(luw: Luw) -> str:
+    """Return the reference of the order that a LUW is about; empty when it does not say."""
+    return str(getattr(luw.body, "reference", ""))

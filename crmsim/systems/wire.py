@@ -33,6 +33,8 @@ class Guarantees:
     """A laptop empties its outbox only when the server has receipted."""
     in_order: bool = True
     """The next LUW of a queue waits for the one before."""
+    newest_stays: bool = True
+    """An old BDoc that is processed again never overwrites what is newer."""
 
 
 @message(about=("queue", "luw"))

@@ -90,7 +90,8 @@ FAILED = _kind("failed", Level.BUSINESS, "An attempt at a LUW ended without succ
 ADMINISTERED = _kind(
     "administered",
     Level.METRICS,
-    "A person did something about a queue: queue, action; for what was taken out, its row. (ADMIN)",
+    "A person did something about a queue, or about a BDoc (then the queue is empty): action; for "
+    "what was taken out of a queue, its row. (ADMIN)",
 )
 EFFECTED = _kind(
     "effected", Level.METRICS, "A LUW changed its target durably: queue, target. (LUW_EFFECT)"
@@ -113,7 +114,9 @@ FLOWED = _kind(
     "A BDoc came to another state: context, state, version, open and failed receivers. (BDOC)",
 )
 REPLICATED = _kind(
-    "replicated", Level.METRICS, "The CDB stored a document: version, BDoc. (CDB_COMMIT)"
+    "replicated",
+    Level.METRICS,
+    "The CDB stored a document: version, the how-manieth save in CRM Online, BDoc. (CDB_COMMIT)",
 )
 PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")

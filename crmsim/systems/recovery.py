@@ -1,0 +1,181 @@
+"""What becomes of BDocs that ended in an error?
+
+Such a BDoc has left its queue, so those behind it went on. It stands in the error list (SAP: the
+BDoc monitor, SMW01) until a person has it processed again or sets it to processed. Both happen
+once: what has left the list cannot be recovered a second time. What is processed again comes late,
+behind newer changes of the same document; what it may still do then is decided by the flow.
+Sources: CONTRIBUTING.md, S33, S36, S66.
+"""
+
+from typing import Any
+
+import attrs
+
+from crmsim.chance import word_of
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.durable import Change
+from crmsim.kernel.message import Address, message
+from crmsim.middleware.flow import BDocRecord, Breakage, Context, begin, failure_of, step
+from crmsim.middleware.queue import Luw
+from crmsim.middleware.status import BDocEvent
+from crmsim.systems.inbound import InboundQueues
+from crmsim.trace.kinds import ADMINISTERED, FLOWED
+
+__all__ = ["BDocAlert", "BDocMonitor", "ErrorList", "ErrorRow", "Recovery", "Reprocess"]
+
+BEGUN = (BDocEvent.STEPPED, BDocEvent.SAVED_FOR_UPDATE)
+"""What every LUW does to its BDoc before anything is decided."""
+
+
+@message(about=("bdoc", "count"))
+class BDocAlert:
+    """A BDoc came into the error list. System to its operator."""
+
+    bdoc: str
+    guid: str
+    since_ns: int
+    count: int
+    """How often it has come there by now, from 1."""
+
+
+@message(about=("bdoc", "what"))
+class Recovery:
+    """A person does something about a BDoc of the error list. Operator to system."""
+
+    bdoc: str
+    what: str
+    """``reprocess`` or ``set processed``."""
+
+
+@attrs.frozen
+class Reprocess:
+    """The body of a LUW that is executed once more, by hand."""
+
+    context: Context
+    """Where the flow takes it up."""
+    body: object
+    """What was to be done the first time."""
+
+
+@attrs.frozen
+class ErrorRow:
+    """A line of the error list."""
+
+    context: Context
+    """Where it broke."""
+    queue: str
+    """The queue that it had come through."""
+    luw: Luw
+    since_ns: int
+    count: int
+
+
+class BDocMonitor:
+    """What is known of every BDoc of a server that is not done."""
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+
+    def record(self, bdoc: str) -> BDocRecord:
+        """Return a BDoc; without memory of what was seen, a copy may come when its BDoc is done."""
+        record: BDocRecord | None = self._actor.store.get("bdocs", bdoc)
+        return begin(bdoc, "", 0, Context.MI0) if record is None else record
+
+    def put(self, change: Change, record: BDocRecord) -> None:
+        """Keep a BDoc; one that is done for good only counts."""
+        code = record.state.value
+        if record.state.is_final:
+            change.delete("bdocs", record.bdoc)
+            change.put("bdocs done", code, change.get("bdocs done", code, 0) + 1)
+        else:
+            change.put("bdocs", record.bdoc, attrs.evolve(record, trail=()))
+        if not record.trail:
+            return  # an answer that changed nothing yet
+        change.note(
+            FLOWED,
+            record.bdoc,
+            guid=record.guid,
+            version=record.version,
+            context=record.context.value,
+            states=tuple(state.value for state in record.trail),
+            open=record.open,
+            failed=record.failed,
+        )
+
+
+class ErrorList:
+    """The BDocs of one server that wait for a person.
+
+    Args:
+        actor: Whose list it is.
+        inbound: The queues in which they are executed once more.
+        monitor: Where their states are kept.
+        operator: The name of the actor who works the list off; None when nobody does.
+        breakages: Which programs of the flow do not work, and when.
+    """
+
+    TABLE = "error list"
+
+    def __init__(
+        self,
+        actor: Actor,
+        inbound: InboundQueues,
+        monitor: BDocMonitor,
+        operator: str | None,
+        breakages: tuple[Breakage, ...],
+    ) -> None:
+        self._actor = actor
+        self._inbound = inbound
+        self._monitor = monitor
+        self._operator = operator
+        self._breakages = breakages
+
+    def started(self) -> None:
+        """Tell the operator of the whole list once more after a crash."""
+        for row in list(self._actor.store.table(self.TABLE).values()):
+            self._alert(row)
+
+    def breaks(self, context: Context, bdoc: str) -> bool:
+        """Say whether a program of the flow fails on a BDoc now."""
+        luck = self._actor.luck("breakage")
+        u = luck.uniform(word_of(bdoc))
+        return any(one.hits(context, self._actor.now_ns, u) for one in self._breakages)
+
+    def take(
+        self, change: Change, record: BDocRecord, context: Context, queue: str, luw: Luw
+    ) -> None:
+        """Put a BDoc on the list: its program failed."""
+        failed = attrs.evolve(step(record, *BEGUN, failure_of(context)), context=context)
+        self._monitor.put(change, failed)
+        count = 1 + int(self._actor.store.get("error counts", luw.luw, 0))
+        row = ErrorRow(context, queue, luw, self._actor.now_ns, count)
+        change.put("error counts", luw.luw, count)
+        change.put(self.TABLE, luw.luw, row)
+        change.then(lambda: self._alert(row))
+
+    def _alert(self, row: ErrorRow) -> None:
+        if self._operator is not None:
+            to: Address[Any] = self._actor.address(self._operator)
+            luw = row.luw
+            self._actor.send(to, BDocAlert(luw.luw, luw.guid, row.since_ns, row.count))
+
+    def administer(self, change: Change, recovery: Recovery) -> ErrorRow | None:
+        """Do what a person asks for; return what was taken off the list, None when it is gone."""
+        row: ErrorRow | None = self._actor.store.get(self.TABLE, recovery.bdoc)
+        if row is None:
+            refused = f"{recovery.what}: refused, it is not in the list"
+            change.note(ADMINISTERED, recovery.bdoc, queue="", action=refused)
+            return None
+        luw = row.luw
+        change.note(ADMINISTERED, luw.luw, queue="", guid=luw.guid, action=recovery.what)
+        change.delete(self.TABLE, luw.luw)
+        record = self._monitor.record(luw.luw)
+        if recovery.what == "reprocess":
+            self._monitor.put(change, step(record, BDocEvent.REPROCESSED))
+            body = luw.body.body if isinstance(luw.body, Reprocess) else luw.body
+            again = attrs.evolve(luw, body=Reprocess(row.context, body))
+            self._inbound.put_in(change, row.queue, again)
+        else:
+            self._monitor.put(change, step(record, BDocEvent.SET_PROCESSED))
+            change.put("set processed", luw.luw, luw)
+        return row
