@@ -14,6 +14,7 @@ The rooms of the house, from the ground up; imports point only downwards::
     formats                  what is spoken at each border?
     middleware               how does the server pass a change on?
     sync                     how does a laptop catch up?
+    qrfc                     how is work passed on, once and in order?
     systems                  who acts?
     checks                   was it right?
     lab                      what is the story?

@@ -35,9 +35,9 @@ from crmsim.lab.workload import diaries, made_up_book
 from crmsim.middleware.flow import Breakage, Context
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.profiles import gprs, wan
+from crmsim.qrfc.partner import Poison
+from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.people import Habits, Worklist
-from crmsim.systems.qrfc import Poison
-from crmsim.systems.wire import Guarantees
 from crmsim.units import Duration, Share, days, hours, seconds, to_seconds
 
 

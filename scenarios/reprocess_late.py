@@ -31,8 +31,8 @@ from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
 from crmsim.middleware.flow import Breakage, Context
 from crmsim.network.profiles import gprs, wan
+from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.people import Habits, Worklist
-from crmsim.systems.wire import Guarantees
 from crmsim.trace.journal import Event
 from crmsim.units import Duration, Share, days, hours, to_seconds
 

@@ -30,8 +30,8 @@ from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
 from crmsim.middleware.queue import QueueKey
 from crmsim.network.profiles import gprs, wan
+from crmsim.qrfc.partner import Poison
 from crmsim.systems.people import Habits
-from crmsim.systems.qrfc import Poison
 from crmsim.units import Duration, days, hours, to_seconds
 
 

@@ -16,9 +16,9 @@ from crmsim.kernel.mailbox import Mailbox
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.network import fabric
 from crmsim.network.fabric import LOW_24, Line
-from crmsim.systems import inbound, outbound
-from crmsim.systems.inbound import InboundQueues
-from crmsim.systems.qrfc import QueuePartner
+from crmsim.qrfc import inbound, outbound
+from crmsim.qrfc.inbound import InboundQueues
+from crmsim.qrfc.partner import QueuePartner
 from crmsim.units import Duration
 
 __all__ = ["SABOTAGES", "Sabotage"]

@@ -336,7 +336,7 @@ def test_a_story_that_waits_in_vain_is_a_deadlock():
 
 
 def test_a_livelock_is_named(monkeypatch):
-    monkeypatch.setattr("crmsim.kernel.simulation.LIVELOCK_COUNT", 20_000)
+    monkeypatch.setattr("crmsim.kernel.watch.LIVELOCK_COUNT", 20_000)
 
     class Racer(Actor):
         def started(self):

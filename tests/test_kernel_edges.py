@@ -295,7 +295,7 @@ def test_one_more_question_moves_no_other_questions_luck():
 
 
 def test_a_story_that_never_lets_time_pass_is_a_livelock(monkeypatch):
-    monkeypatch.setattr("crmsim.kernel.simulation.LIVELOCK_COUNT", 5_000)
+    monkeypatch.setattr("crmsim.kernel.watch.LIVELOCK_COUNT", 5_000)
 
     async def story(simulation):
         while True:
@@ -306,7 +306,7 @@ def test_a_story_that_never_lets_time_pass_is_a_livelock(monkeypatch):
 
 
 def test_much_at_one_instant_is_no_livelock(monkeypatch):
-    monkeypatch.setattr("crmsim.kernel.simulation.LIVELOCK_COUNT", 10_000)
+    monkeypatch.setattr("crmsim.kernel.watch.LIVELOCK_COUNT", 10_000)
 
     async def story(simulation):
         for _ in range(5):
@@ -564,7 +564,7 @@ class Restless(Actor):
 
 @pytest.mark.parametrize("detached", [True, False])
 def test_a_world_without_an_end_is_told_to_name_one(detached, monkeypatch):
-    monkeypatch.setattr("crmsim.kernel.simulation.ENDLESS_COUNT", 5_000)
+    monkeypatch.setattr("crmsim.kernel.watch.ENDLESS_COUNT", 5_000)
     with pytest.raises(Livelock, match=r"until=days\(2\)"):
         pair(Restless, Sink, detached=detached).run()
     named = pair(Restless, Sink, detached=detached)

@@ -19,6 +19,7 @@ BELOW: dict[str, set[str]] = {
     "middleware": GROUND | {"business", "applications", "formats"},
     "sync": GROUND | {"business", "applications", "formats"},
 }
+BELOW["qrfc"] = GROUND | {"trace", "network", "kernel", "middleware"}
 BELOW["systems"] = GROUND | set(BELOW)
 BELOW["checks"] = BELOW["systems"] | {"systems"}
 BELOW["lab"] = BELOW["checks"] | {"checks"}

@@ -14,10 +14,10 @@ from crmsim.errors import BadValue
 from crmsim.middleware.queue import Luw, QueueStatus, RetryPolicy
 from crmsim.network.link import Link
 from crmsim.network.profiles import gprs, wan
-from crmsim.systems.inbound import Outcome, WorkProcess, work_process_names
+from crmsim.qrfc.inbound import Outcome, WorkProcess, work_process_names
+from crmsim.qrfc.partner import Poison, QueuePartner, Staff
+from crmsim.qrfc.wire import Action, Guarantees
 from crmsim.systems.people import DiaryEntry, Habits, Operator
-from crmsim.systems.qrfc import Poison, QueuePartner, Staff
-from crmsim.systems.wire import Action, Guarantees
 from crmsim.units import days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge

@@ -18,9 +18,9 @@ from crmsim.lab.settings import setting
 from crmsim.middleware.flow import Breakage, Context, answered, begin, handed_over, repaired, step
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.network.profiles import gprs, wan
+from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.people import DiaryEntry, Habits, Worklist
 from crmsim.systems.recovery import Recovery
-from crmsim.systems.wire import Guarantees
 from crmsim.units import days, hours, minutes
 
 from .stories import event, fired, rejudge

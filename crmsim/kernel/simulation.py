@@ -35,6 +35,7 @@ from crmsim.kernel.watch import (
     call_unprotected,
     doer_of,
     explained,
+    gets_nowhere,
     loop_of,
     single,
     stuck_actors,
@@ -50,10 +51,6 @@ from crmsim.units import show_moment
 __all__ = ["Simulation"]
 
 R = TypeVar("R")
-LIVELOCK_COUNT = 1_000_000
-"""Actions at one instant of virtual time after which a run counts as stuck."""
-ENDLESS_COUNT = 5_000_000
-"""Actions after which a run that is to go on until nothing is due counts as endless."""
 
 
 class Simulation:
@@ -388,21 +385,15 @@ class Simulation:
             self._end_with(Deadlock(told))
 
     def _judge_slice(self, still_count: int) -> None:
-        """Notice a world that gets nowhere: time stands still, or the end never comes."""
-        if still_count >= LIVELOCK_COUNT:
-            self._end_with(self._livelock(still_count, "and time stands still"))
+        """End a run that gets nowhere."""
         since = self.turns.end_awaited_since
-        if since is None or self.clock.pause_point is not None:
-            return
-        waited_count = self.clock.action_count - since
-        if waited_count >= ENDLESS_COUNT:
-            why = "and the end does not come; say until when to run, as in run(until=days(2))"
-            self._end_with(self._livelock(waited_count, why))
-
-    def _livelock(self, count: int, why: str) -> Livelock:
-        again = loop_of(self.schedule.pending()[:50])
-        now = show_moment(self.now_ns)
-        return Livelock(f"more than {count:,} actions at {now} {why}; what comes round: {again}")
+        is_watched = since is not None and self.clock.pause_point is None
+        waited_count = self.clock.action_count - (since or 0) if is_watched else 0
+        told = gets_nowhere(still_count, waited_count)
+        if told:
+            again = loop_of(self.schedule.pending()[:50])
+            now = show_moment(self.now_ns)
+            self._end_with(Livelock(f"at {now}: {told}; what comes round: {again}"))
 
     def drop(self, actor: Any, what: str) -> None:
         """Count what a crashed actor tried to do."""

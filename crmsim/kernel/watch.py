@@ -28,10 +28,16 @@ __all__ = [
     "call_unprotected",
     "doer_of",
     "explained",
+    "gets_nowhere",
     "loop_of",
     "single",
     "stuck_actors",
 ]
+
+LIVELOCK_COUNT = 1_000_000
+"""Actions at one instant of virtual time after which a run counts as stuck."""
+ENDLESS_COUNT = 5_000_000
+"""Actions after which a run that is to go on until nothing is due counts as endless."""
 
 
 @attrs.frozen
@@ -164,6 +170,23 @@ def loop_of(actions: Iterable[Action]) -> str:
 def _name(action: Action) -> str:
     who, doing = doer_of(action)
     return f"{who!r}{doing}" if who else getattr(action[2], "__qualname__", repr(action[2]))
+
+
+def gets_nowhere(still_count: int, waited_count: int) -> str:
+    """Return why a run gets nowhere; empty when it does not look so.
+
+    Args:
+        still_count: Actions performed at the present instant.
+        waited_count: Actions performed since the story began to wait for the end of all actions.
+    """
+    if still_count >= LIVELOCK_COUNT:
+        return f"more than {still_count:,} actions and time stands still"
+    if waited_count >= ENDLESS_COUNT:
+        return (
+            f"more than {waited_count:,} actions and the end does not come; say until when to run, "
+            "as in run(until=days(2))"
+        )
+    return ""
 
 
 def stuck_actors(seats: "Iterable[Seat]") -> list[str]:

@@ -23,14 +23,14 @@ from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap
 from crmsim.network.link import Link
+from crmsim.qrfc.inbound import WorkProcess, work_process_names
+from crmsim.qrfc.partner import Poison, Staff
+from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
-from crmsim.systems.inbound import WorkProcess, work_process_names
 from crmsim.systems.mobile import MobileClient
 from crmsim.systems.people import DiaryEntry, Habits, Operator, Worklist
-from crmsim.systems.qrfc import Poison, Staff
 from crmsim.systems.station import Station
-from crmsim.systems.wire import Guarantees
 from crmsim.units import Duration, days, milliseconds, minutes, parse_duration, parse_moment
 
 __all__ = ["CRASH_KINDS", "Built", "Landscape"]

@@ -26,7 +26,7 @@ from crmsim.errors import BadInput
 from crmsim.lab.scenario import Result, Scenario, told
 from crmsim.lab.settings import settings_as_json, settings_as_text
 from crmsim.middleware.flow import BDocRecord
-from crmsim.systems.qrfc import QueuePartner, QueueRow
+from crmsim.qrfc.partner import QueuePartner, QueueRow
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level
 from crmsim.trace.record import Recording, read_recording, write_recording

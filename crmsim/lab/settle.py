@@ -20,7 +20,7 @@ from crmsim.errors import BadValue
 from crmsim.kernel.durable import Site, Store
 from crmsim.kernel.message import Address
 from crmsim.kernel.simulation import Simulation
-from crmsim.systems.qrfc import QueuePartner
+from crmsim.qrfc.partner import QueuePartner
 from crmsim.units import Duration, hours
 
 __all__ = ["Quiet", "SetAside", "set_aside", "settle", "what_moves"]

@@ -33,10 +33,10 @@ from crmsim.middleware.flow import (
 )
 from crmsim.middleware.queue import Luw, QueueKey, queue_name, site_queue
 from crmsim.middleware.status import BDocEvent
-from crmsim.systems.inbound import InboundQueues
-from crmsim.systems.outbound import OutboundQueues
+from crmsim.qrfc.inbound import InboundQueues
+from crmsim.qrfc.outbound import OutboundQueues
+from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.recovery import BEGUN, BDocMonitor, ErrorList, Recovery, Reprocess
-from crmsim.systems.wire import Guarantees
 from crmsim.trace.kinds import (
     COMMITTED,
     CONFIRMED,

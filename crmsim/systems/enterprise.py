@@ -15,11 +15,11 @@ from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.middleware.flow import Breakage
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
+from crmsim.qrfc.partner import Poison, QueuePartner, Staff
+from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.dataflow import Dataflow, SiteQueue, place_of
-from crmsim.systems.qrfc import Poison, QueuePartner, Staff
 from crmsim.systems.recovery import BDocMonitor, ErrorList, Recovery, Reprocess
 from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
-from crmsim.systems.wire import Guarantees
 from crmsim.trace.kinds import CLEARED
 
 __all__ = ["CrmEnterprise"]

@@ -17,8 +17,8 @@ from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, queue_name
-from crmsim.systems.qrfc import Poison, QueuePartner, Staff
-from crmsim.systems.wire import Guarantees
+from crmsim.qrfc.partner import Poison, QueuePartner, Staff
+from crmsim.qrfc.wire import Guarantees
 from crmsim.trace.kinds import BOOKED, SHIPPED
 from crmsim.units import days
 

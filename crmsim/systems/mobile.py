@@ -17,11 +17,11 @@ from crmsim.formats.bdoc import SyncBDoc, Task, Update, segments_of
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import RetryPolicy
+from crmsim.qrfc.wire import Guarantees
 from crmsim.sync.importer import LocalOrder, after_import, after_receipt, after_save
 from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
 from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
-from crmsim.systems.wire import Guarantees
 from crmsim.trace.kinds import (
     BROKEN,
     CLEARED,

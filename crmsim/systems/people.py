@@ -17,9 +17,9 @@ from crmsim.chance import Distribution, Stream
 from crmsim.errors import BadValue
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.message import message
+from crmsim.qrfc.wire import Action, Alert
 from crmsim.sync.session import Phase
 from crmsim.systems.recovery import BDocAlert, Recovery
-from crmsim.systems.wire import Action, Alert
 from crmsim.units import Duration, Share, days, hours, milliseconds, minutes
 
 __all__ = ["DiaryEntry", "Habits", "Operator", "Worklist"]

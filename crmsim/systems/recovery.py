@@ -18,7 +18,7 @@ from crmsim.kernel.message import Address, message
 from crmsim.middleware.flow import BDocRecord, Breakage, Context, begin, failure_of, step
 from crmsim.middleware.queue import Luw
 from crmsim.middleware.status import BDocEvent
-from crmsim.systems.inbound import InboundQueues
+from crmsim.qrfc.inbound import InboundQueues
 from crmsim.trace.kinds import ADMINISTERED, FLOWED
 
 __all__ = ["BDocAlert", "BDocMonitor", "ErrorList", "ErrorRow", "Recovery", "Reprocess"]

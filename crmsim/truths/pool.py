@@ -16,9 +16,9 @@ from crmsim.kernel.message import message
 from crmsim.kernel.simulation import Simulation
 from crmsim.middleware.queue import Luw, RetryPolicy
 from crmsim.network.faults import Hold
-from crmsim.systems.inbound import WorkProcess, work_process_names
-from crmsim.systems.qrfc import QueuePartner, Staff
-from crmsim.systems.wire import Guarantees, Receipt, Transfer
+from crmsim.qrfc.inbound import WorkProcess, work_process_names
+from crmsim.qrfc.partner import QueuePartner, Staff
+from crmsim.qrfc.wire import Guarantees, Receipt, Transfer
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level
 from crmsim.truths.case import Case, Effort, Figure, Sample, sample_of

@@ -13,8 +13,8 @@ from crmsim import ALL_CHECKS, Landscape, scenario, setting
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.network.faults import NthMessage
 from crmsim.network.profiles import gprs, wan
+from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.people import DiaryEntry, Habits
-from crmsim.systems.wire import Guarantees
 from crmsim.units import days, hours
 
 

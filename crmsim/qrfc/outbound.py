@@ -12,7 +12,7 @@ from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import Luw, QueueEvent, QueueStatus, RetryPolicy, after_event
-from crmsim.systems.wire import (
+from crmsim.qrfc.wire import (
     Guarantees,
     Receipt,
     Transfer,

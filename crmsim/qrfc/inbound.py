@@ -19,7 +19,7 @@ from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import Luw, QueueEvent, QueueStatus, RetryPolicy, after_event
-from crmsim.systems.wire import (
+from crmsim.qrfc.wire import (
     Action,
     Alert,
     Guarantees,
