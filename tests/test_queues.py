@@ -5,13 +5,16 @@ from decimal import Decimal
 import attrs
 import pytest
 from attrs import frozen
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crmsim import ALL_CHECKS, Simulation, judge, load_scenario, scenario
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.chance import Constant
 from crmsim.checks import queues
 from crmsim.errors import BadValue
-from crmsim.middleware.queue import Luw, QueueStatus, RetryPolicy
+from crmsim.lab.settings import setting
+from crmsim.middleware.queue import Luw, QueueKey, QueueStatus, RetryPolicy
 from crmsim.network.link import Link
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.inbound import Outcome, WorkProcess, work_process_names
@@ -31,9 +34,10 @@ class Body:
 class Desk(QueuePartner):
     """Sends LUWs or executes them; remembers what took effect, and when."""
 
-    def __init__(self, *arguments, luws=(), troubles=(), **options) -> None:
+    def __init__(self, *arguments, luws=(), own=(), troubles=(), **options) -> None:
         super().__init__(*arguments, **options)
         self._luws = luws
+        self._own = own
         self._troubles = list(troubles)
         self.effects: list[tuple[str, int]] = []
 
@@ -44,6 +48,11 @@ class Desk(QueuePartner):
                 change.put("sent", "all", True)
                 for queue, name in self._luws:
                     self._outbound.enqueue(change, queue, Luw(name, Body(name), name))
+        if self._own and not self.store.get("sent", "own", False):
+            with self.commit() as change:
+                change.put("sent", "own", True)
+                for queue, name, *also in self._own:
+                    self._inbound.put_in(change, queue, Luw(name, Body(name), name), tuple(also))
 
     def _trouble(self, luw: Luw) -> Outcome:
         if self._troubles and luw.luw == "A1":
@@ -68,6 +77,8 @@ def world(
     troubles=(),
     processes: int = 2,
     service_s: float = 1.0,
+    luws=LUWS,
+    own=(),
 ) -> Simulation:
     simulation = Simulation(seed=1)
     simulation.add_site("sender")
@@ -78,7 +89,7 @@ def world(
     quick = RetryPolicy(first=minutes(1), factor=2.0, most=hours(1), jitter=0.0)
     simulation.seat(
         "sender",
-        lambda: Desk("target", Constant(0.0), Staff(()), quick, Guarantees(), luws=LUWS),
+        lambda: Desk("target", Constant(0.0), Staff(()), quick, Guarantees(), luws=luws),
     )
     simulation.seat(
         "target",
@@ -90,6 +101,7 @@ def world(
             guarantees,
             poisons,
             troubles=troubles,
+            own=own,
         ),
     )
     for name in names:
@@ -268,6 +280,103 @@ def test_the_monitor_tells_what_stands_where_for_how_long():
     assert row.is_alert
 
 
+# --- work that stands in two queues ---
+
+CROSSING = (("A", "A1"), ("A", "A2"), ("B", "AB", "A"), ("A", "A3"), ("B", "B1"))
+"""AB is executed from B, and must be the head of A too."""
+
+
+def crossing(**options) -> Simulation:
+    return world(luws=(), own=CROSSING, **options)
+
+
+def statuses(simulation: Simulation) -> dict[str, QueueStatus]:
+    return {row.queue: row.status for row in simulation.actor("target").monitor()}
+
+
+def test_work_in_two_queues_waits_for_both_and_both_wait_for_it():
+    simulation = crossing(service_s=60.0)
+    seen = {}
+    simulation.at(seconds(30), lambda: seen.update(statuses(simulation)))
+    simulation.run()
+    assert seen == {"A": QueueStatus.RUNNING, "B": QueueStatus.WAITING}
+    assert effects(simulation)[:3] == ["A1", "A2", "AB"]
+    assert sorted(effects(simulation)[3:]) == ["A3", "B1"]
+    times = moments(simulation)
+    assert times["A3"] == times["B1"] == times["AB"] + seconds(60), "both go on together"
+    assert all_held(simulation)
+
+
+def test_what_waits_for_a_stuck_queue_says_so_and_goes_on_when_that_is_helped():
+    simulation = crossing(poisons=(Poison("A1"),))
+    seen = {}
+    simulation.at(minutes(30), lambda: seen.update(statuses(simulation)))
+    simulation.run()
+    assert seen == {"A": QueueStatus.SYSFAIL, "B": QueueStatus.WAITSTOP}
+    assert effects(simulation)[:3] == ["A1", "A2", "AB"]
+    assert all_held(simulation)
+
+
+def test_stuck_work_in_two_queues_holds_up_both():
+    simulation = crossing(poisons=(Poison("AB"),), reaction_s=None)
+    simulation.run()
+    assert effects(simulation) == ["A1", "A2"]
+    assert statuses(simulation) == {"A": QueueStatus.WAITSTOP, "B": QueueStatus.SYSFAIL}
+
+
+@pytest.mark.parametrize("queue", ["A", "B"])
+def test_work_in_two_queues_is_deleted_from_both_whichever_is_looked_at(queue):
+    simulation = crossing(poisons=(Poison("AB"),), reaction_s=None)
+
+    def delete() -> None:
+        simulation.actor("target").administered(Action(queue, "AB", "delete LUW"), None)
+
+    simulation.at(hours(1), delete)
+    simulation.run()
+    assert sorted(effects(simulation)) == ["A1", "A2", "A3", "B1"]
+    assert list(simulation.store("target").table("deleted LUWs")) == ["AB"]
+    assert statuses(simulation) == {}
+    assert all_held(simulation)
+
+
+def test_work_in_two_queues_survives_a_crash():
+    simulation = crossing(service_s=60.0)
+    site = simulation.site("target")
+    simulation.at(seconds(150), site.crash)
+    simulation.at(seconds(200), site.restart)
+    simulation.run()
+    assert sorted(simulation.store("target").table("inbound")) == []
+    assert [e.subject for e in simulation.journal.select("effected")][:3] == ["A1", "A2", "AB"]
+    assert all_held(simulation)
+
+
+def test_without_order_nothing_stands_in_two_queues():
+    simulation = crossing(guarantees=Guarantees(in_order=False))
+    simulation.run()
+    enqueued = [(e.subject, e.detail["queue"]) for e in simulation.journal.select("enqueued")]
+    assert [queue for name, queue in enqueued if name == "AB"] == ["B"]
+    assert len(effects(simulation)) == 5
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from(["", "A", "B", "C"])), max_size=12),
+    st.integers(1, 4),
+)
+@settings(max_examples=60, deadline=None)
+def test_however_queues_cross_everything_is_done_once_and_in_order(drawn, processes):
+    own = tuple(
+        (queue, f"{number}", *([also] if also and also != queue else []))
+        for number, (queue, also) in enumerate(drawn)
+    )
+    simulation = world(luws=(), own=own, processes=processes)
+    simulation.run()
+    done = effects(simulation)
+    assert sorted(done, key=int) == [name for _, name, *_ in own]
+    for queue in "ABC":
+        members = [name for home, name, *also in own if queue in (home, *also)]
+        assert sorted(members, key=done.index) == members, f"the order of queue {queue}"
+
+
 def test_a_poison_is_mended_by_something_that_exists():
     with pytest.raises(BadValue, match="mended_by is"):
         Poison("A1", "prayer")
@@ -295,7 +404,7 @@ class Settings:
 
 
 @scenario(Settings, checks=ALL_CHECKS)
-async def refused_then_fine(land, settings):
+async def refused_then_fine(land, chosen):
     """Does a refused order hold up the next one?"""
     tea = OrderItem("tea", 3, Decimal("2.50"))
     drafts = [("A-1", ()), ("A-2", (tea,)), ("A-3", (tea,))]
@@ -322,6 +431,50 @@ def test_a_validation_error_frees_the_queue_where_a_dump_would_block_it():
     assert refused.detail["reason"] == "an order without items is never transferred"
     states = [e.detail["states"] for e in result.journal.select("flowed", subject=refused.subject)]
     assert states[-1] == ("I03", "I04", "E04", "F01")
+
+
+@frozen
+class Moving:
+    key: QueueKey = setting(QueueKey.PER_PARENT, "what shares a queue to and from the ERP")
+
+
+@scenario(Moving, checks=ALL_CHECKS)
+async def moves_house(land, chosen):
+    """Does an order keep its place when it moves to another customer?"""
+    tea = OrderItem("tea", 3, Decimal("2.50"))
+
+    def entry(day: int, name: str, customer: str, version: int = 1) -> DiaryEntry:
+        return DiaryEntry(
+            days(day) + hours(9), SalesOrder("", name, "1", customer, (tea,), version)
+        )
+
+    diary = (
+        *(entry(0, "A-1", "old"), entry(0, "A-2", "new")),
+        *(entry(1, "A-1", "new", 2), entry(1, "A-3", "old"), entry(2, "A-1", "new", 3)),
+    )
+    land.add_crm(queue_key=chosen.key)
+    land.add_erp(wan(), queue_key=chosen.key, ship_days={"A-1": 9})
+    land.add_station("station", wan())
+    field = gprs(dial_up=True)
+    habits = Habits(working_days=7)
+    land.add_laptop("laptop", field, rep="1", station="station", habits=habits, diary=diary)
+    land.check()
+    await land.run(days(5))
+    await land.settle()
+
+
+@pytest.mark.parametrize("key", list(QueueKey), ids=str)
+def test_an_order_that_moves_to_another_customer_stands_behind_the_work_of_both(key):
+    result = moves_house.run(seed=1, key=key.value)
+    assert result.held, result.findings
+    entered = [
+        (e.detail["queue"], "home" in e.detail)
+        for e in result.journal.select("enqueued", actor="crm")
+        if str(e.detail["queue"]).startswith("CSA_")
+    ]
+    assert entered.count(("CSA_SALESDO_old", True)) == 1, "once it stands in the old queue too"
+    first = entered.index(("CSA_SALESDO_old", True))
+    assert entered[first + 1] == ("CSA_SALESDO_new", False)
 
 
 STUCK = "scenarios/stuck_queue.py"

@@ -204,22 +204,30 @@ class _NoLoops(Judge):
 
 class _OneQueue(Judge):
     """I-12: all units of work (LUWs) about one document in one direction use one queue, so that
-    they keep their order.
+    they keep their order. Where a queue is one of a customer, it changes with the customer.
     """
 
     FAMILIES = ("R3AU_", "R3AD_", "CSA_")
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._queues: dict[tuple[str, str, str], str] = {}
+        self._customers: dict[tuple[str, str], str] = {}
+        self._queues: dict[tuple[str, str, str, str], str] = {}
+
+    def on_committed(self, event: Event) -> None:
+        key = event.actor, str(event.detail["guid"])
+        self._customers[key] = str(event.detail["customer"])
+
+    on_booked = on_committed
 
     def on_enqueued(self, event: Event) -> None:
         queue, guid = str(event.detail["queue"]), str(event.detail.get("guid", ""))
         family = next((name for name in self.FAMILIES if queue.startswith(name)), None)
-        if family is None or not guid:
+        if family is None or not guid or "home" in event.detail:
             return
         self.judged += 1
-        used = self._queues.setdefault((event.actor, family, guid), queue)
+        customer = self._customers.get((event.actor, guid), "")
+        used = self._queues.setdefault((event.actor, family, guid, customer), queue)
         if used != queue:
             self.blame(
                 f"{event.subject} went into queue {queue}, but earlier work on its document into "

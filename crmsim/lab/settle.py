@@ -141,7 +141,8 @@ def _left_at(
     for table in ("outbound", "inbound", "parked"):
         for queue, luws in site.store.table(table).items():
             if not all(luw.guid in stuck for luw in luws):
-                yield f"{name}: {len(luws)} in {table} queue {queue}, first {luws[0].luw!r}"
+                first = next(iter(luws)).luw
+                yield f"{name}: {len(luws)} in {table} queue {queue}, first {first!r}"
     for laptop, lying in site.store.table("site queues").items():
         if lying.contents and laptop not in keep_still:
             yield f"{name}: {len(lying.contents)} lie ready for {laptop}"

@@ -42,6 +42,10 @@ class Luw:
     """Its row in the store that holds it; tells two copies apart when nobody de-duplicates."""
     since_ns: int = 0
     """When it came to this queue, in virtual time."""
+    also: tuple[str, ...] = ()
+    """Queues in which it stands besides the one it is executed from: it needs the head of each."""
+    home: str = ""
+    """In such a queue: the one it is executed from. Empty where it is executed."""
 
 
 class QueueStatus(enum.Enum):

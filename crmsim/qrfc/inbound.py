@@ -11,7 +11,7 @@ of them at the site of a system is all the hands that the system has.
 """
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -24,9 +24,12 @@ from crmsim.qrfc.wire import (
     Alert,
     Guarantees,
     Receipt,
+    Rows,
     Transfer,
     append_row,
     find_row,
+    head_of,
+    rows_of,
     take_row_out,
 )
 from crmsim.trace.kinds import (
@@ -189,8 +192,21 @@ class InboundQueues:
         change.note(RECEIVED, luw.luw, queue=queue, guid=luw.guid)
         return True
 
-    def put_in(self, change: Change, queue: str, luw: Luw) -> None:
-        """Put a LUW of the system's own at the end of a queue."""
+    def put_in(self, change: Change, queue: str, luw: Luw, also: tuple[str, ...] = ()) -> None:
+        """Put a LUW of the system's own at the end of a queue.
+
+        Args:
+            change: The commit that does it.
+            queue: The queue that it is executed from.
+            luw: What is to be done.
+            also: Other queues in which it must be the head too, so that it keeps its place among
+                their work as well. They wait for it.
+        """
+        if also and self._guarantees.in_order:
+            mark = attrs.evolve(luw, body=None, home=queue)
+            for other in also:
+                append_row(self._actor, change, self.TABLE, other, mark)
+            luw = attrs.evolve(luw, also=also)
         key = (queue, append_row(self._actor, change, self.TABLE, queue, luw).serial)
         self._unsafe.add(key)
         change.then(lambda: self._written(key))
@@ -219,13 +235,28 @@ class InboundQueues:
         if self._guarantees.in_order and any(running == queue for running, _ in self._running):
             return  # its head is still being worked on, or taken out by a commit in the making
         for luw in self._heads(queue):
+            if luw.home:
+                self._line_up(luw.home)
+                return
+            if self._awaited(luw) is not None:
+                return
             key = (queue, luw.serial)
             if key not in self._running and key not in self._unsafe and key not in self._put_off:
                 self._ready.setdefault(key)
 
-    def _heads(self, queue: str) -> tuple[Luw, ...]:
-        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
-        return luws[:1] if self._guarantees.in_order else luws
+    def _awaited(self, luw: Luw) -> str | None:
+        """Return a queue in which a LUW is not at the head yet, or that stands still; or None."""
+        for other in luw.also:
+            head = head_of(self._actor.store, self.TABLE, other)
+            if head is None or head.luw != luw.luw or self._standing(other).needs_person:
+                return other
+        return None
+
+    def _heads(self, queue: str) -> Iterable[Luw]:
+        if not self._guarantees.in_order:
+            return rows_of(self._actor.store, self.TABLE, queue)
+        head = head_of(self._actor.store, self.TABLE, queue)
+        return () if head is None else (head,)
 
     def _standing(self, queue: str) -> QueueStatus:
         """Return the status of a queue as far as it is durable: one that needs a person."""
@@ -268,12 +299,23 @@ class InboundQueues:
             change.then(lambda: self._release(process, queue, luw))
 
     def _take_effect(self, change: Change, queue: str, luw: Luw) -> None:
-        take_row_out(self._actor, change, self.TABLE, queue, luw.serial)
+        take_row_out(change, self.TABLE, queue, luw.serial)
+        for other in luw.also:
+            self._end_mark(change, other, luw)
         self._tries.pop((queue, luw.serial), None)
         if self._execute(change, queue, luw):
             target = self._actor.name
             change.note(EFFECTED, luw.luw, queue=queue, guid=luw.guid, target=target)
         change.note(ENDED, luw.luw, queue=queue, serial=luw.serial, guid=luw.guid)
+
+    def _end_mark(self, change: Change, queue: str, luw: Luw) -> None:
+        """Take a LUW out of a queue that waited for it."""
+        rows = rows_of(self._actor.store, self.TABLE, queue)
+        mark = next((row for row in rows if row.luw == luw.luw), None)
+        if mark is None:
+            return  # it was executed twice, as it may be without memory
+        take_row_out(change, self.TABLE, queue, mark.serial)
+        change.note(ENDED, luw.luw, queue=queue, serial=mark.serial, guid=luw.guid)
 
     def _fail(self, change: Change, queue: str, luw: Luw, outcome: Outcome) -> None:
         status = after_event(QueueStatus.RUNNING, _FAILURES[outcome])
@@ -312,6 +354,8 @@ class InboundQueues:
         if left > 0:
             self._running[key] = left
         self._free.setdefault(process)
+        for other in luw.also:
+            self._line_up(other)
         self._arrived(queue)
 
     # --- people ---
@@ -319,59 +363,71 @@ class InboundQueues:
     def _alert(self, queue: str) -> None:
         """Tell the operator that a queue needs somebody."""
         status = self._standing(queue)
-        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
-        if self._operator is None or not luws or status is QueueStatus.READY:
+        head = head_of(self._actor.store, self.TABLE, queue)
+        if self._operator is None or head is None or status is QueueStatus.READY:
             return
-        count: int = self._actor.store.get("stuck", luws[0].luw, 0)
+        count: int = self._actor.store.get("stuck", head.luw, 0)
         if status is not QueueStatus.STOP:
             to = self._actor.address(self._operator)
-            self._actor.send(to, Alert(queue, luws[0].luw, status, count))
+            self._actor.send(to, Alert(queue, head.luw, status, count))
 
     def administer(self, action: Action) -> None:
         """Do what a person asks for; nothing when the unit is no longer there."""
-        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, action.queue, ())
-        if not luws or action.luw not in ("", luws[0].luw):
+        head = head_of(self._actor.store, self.TABLE, action.queue)
+        if head is None or action.luw not in ("", head.luw):
             return
-        status = self._status_of(action.queue, luws[0])
+        status = self._status_of(action.queue, head)
         event = _ACTIONS[action.what]
         following = after_event(status, event)
         with self._actor.commit() as change:
             if event is QueueEvent.DELETED:
-                gone = luws if action.what == "delete queue" else luws[:1]
-                self._remove(change, action, gone)
+                rows = rows_of(self._actor.store, self.TABLE, action.queue)
+                self._remove(change, action, rows if action.what == "delete queue" else [head])
             else:
                 said = {"queue": action.queue, "action": action.what}
-                change.note(ADMINISTERED, luws[0].luw, guid=luws[0].guid, **said)
+                change.note(ADMINISTERED, head.luw, guid=head.guid, **said)
             if following.needs_person:
                 change.put("queue status", action.queue, following)
             else:
                 change.delete("queue status", action.queue)
             change.then(lambda: self._administered(action, status))
 
-    def _remove(self, change: Change, action: Action, gone: tuple[Luw, ...]) -> None:
-        """Take LUWs out of their queue without an effect; they are kept by name."""
+    def _remove(self, change: Change, action: Action, gone: Iterable[Luw]) -> None:
+        """Take LUWs out of their queues without an effect; they are kept by name."""
         table = "saved LUWs" if action.what == "park" else "deleted LUWs"
-        for luw in gone:
-            change.put(table, luw.luw, luw)
-            change.note(
-                ADMINISTERED,
-                luw.luw,
-                queue=action.queue,
-                serial=luw.serial,
-                guid=luw.guid,
-                action=action.what,
-            )
-        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, action.queue, ())
-        left = luws[len(gone) :]
+        for luw in list(gone):
+            for queue in dict.fromkeys((action.queue, *self._queues_of(luw))):
+                self._remove_row(change, action.what, table, queue, luw.luw)
+
+    def _queues_of(self, luw: Luw) -> tuple[str, ...]:
+        """Return the other queues in which a LUW stands."""
+        if not luw.home:
+            return luw.also
+        rows = rows_of(self._actor.store, self.TABLE, luw.home)
+        also = next(row.also for row in rows if row.luw == luw.luw)
+        return (luw.home, *also)
+
+    def _remove_row(self, change: Change, what: str, table: str, queue: str, name: str) -> None:
+        rows: Rows = change.get(self.TABLE, queue)
+        luw = next(row for row in rows if row.luw == name)
+        if not luw.home:
+            change.put(table, name, luw)
+        standing = self._standing(queue)
+        if luw is rows.left and not after_event(standing, QueueEvent.DELETED).needs_person:
+            change.delete("queue status", queue)
+        left: Rows = rows.popleft() if luw is rows.left else rows.remove(luw)
         if left:
-            change.put(self.TABLE, action.queue, left)
+            change.put(self.TABLE, queue, left)
         else:
-            change.delete(self.TABLE, action.queue)
+            change.delete(self.TABLE, queue)
+        said = {"queue": queue, "serial": luw.serial, "guid": luw.guid, "action": what}
+        change.note(ADMINISTERED, name, **said)
+        change.then(lambda: self._arrived(queue))
 
     def _administered(self, action: Action, before: QueueStatus) -> None:
-        if before is QueueStatus.RUNNING and action.what == "activate":
-            for luw in self._heads(action.queue)[:1]:
-                self._ready.setdefault((action.queue, luw.serial))  # a second process begins it
+        head = head_of(self._actor.store, self.TABLE, action.queue)
+        if before is QueueStatus.RUNNING and action.what == "activate" and head is not None:
+            self._ready.setdefault((action.queue, head.serial))  # a second process begins it
             self._go_on()
             return
         self._arrived(action.queue)
@@ -384,12 +440,18 @@ class InboundQueues:
             return QueueStatus.RETRY
         if key in self._ready and not self._free:
             return QueueStatus.SYSLOAD
-        return self._standing(queue)
+        awaited = head.home or self._awaited(head)
+        standing = self._standing(queue)
+        if not awaited or standing.needs_person:
+            return standing
+        is_locked = self._standing(awaited).needs_person
+        why = QueueEvent.PREDECESSOR_LOCKED if is_locked else QueueEvent.PREDECESSOR_OPEN
+        return after_event(standing, why)
 
     def statuses(self) -> dict[str, QueueStatus]:
         """Return what the head of every queue is doing, for the monitor."""
         heads = self._actor.store.table(self.TABLE).items()
-        return {queue: self._status_of(queue, luws[0]) for queue, luws in heads}
+        return {queue: self._status_of(queue, luws.left) for queue, luws in heads}
 
 
 _ACTIONS = {

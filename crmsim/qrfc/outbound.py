@@ -6,6 +6,7 @@ queues is durable. Which head is being tried is not: after a crash all heads are
 the target drops what it knows already. Sources: CONTRIBUTING.md, S37, S41, S42.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from crmsim.kernel.actor import Actor
@@ -18,6 +19,8 @@ from crmsim.qrfc.wire import (
     Transfer,
     append_row,
     find_row,
+    head_of,
+    rows_of,
     take_row_out,
 )
 from crmsim.trace.kinds import BEGUN, CLEARED, ENDED, FAILED, RETRIED
@@ -72,12 +75,17 @@ class OutboundQueues:
         """Transmit what may be transmitted now: the head, or everything when order is off."""
         if self._guarantees.in_order and queue in self._ending:
             return
-        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, queue, ())
-        for luw in luws[:1] if self._guarantees.in_order else luws:
+        for luw in self._due(queue):
             key = (queue, luw.serial)
             if key not in self._status and key not in self._unsafe:
                 self._status[queue, luw.serial] = QueueStatus.READY
                 self._transmit(queue, luw, 0)
+
+    def _due(self, queue: str) -> Iterable[Luw]:
+        if not self._guarantees.in_order:
+            return rows_of(self._actor.store, self.TABLE, queue)
+        head = head_of(self._actor.store, self.TABLE, queue)
+        return () if head is None else (head,)
 
     def _transmit(self, queue: str, luw: Luw, attempt: int) -> None:
         key = (queue, luw.serial)
@@ -95,7 +103,7 @@ class OutboundQueues:
         """Return what the head of every queue is doing, for the monitor."""
         heads = self._actor.store.table(self.TABLE).items()
         return {
-            queue: self._status.get((queue, luws[0].serial), QueueStatus.READY)
+            queue: self._status.get((queue, luws.left.serial), QueueStatus.READY)
             for queue, luws in heads
         }
 
@@ -124,7 +132,7 @@ class OutboundQueues:
 
     def receipted(self, receipt: Receipt) -> None:
         """Take a LUW out of its queue: the target holds it durably."""
-        luws: tuple[Luw, ...] = self._actor.store.get(self.TABLE, receipt.queue, ())
+        luws = rows_of(self._actor.store, self.TABLE, receipt.queue)
         luw = next((luw for luw in luws if luw.luw == receipt.luw), None)
         key = (receipt.queue, luw.serial if luw is not None else 0)
         if luw is None or key not in self._status:
@@ -132,7 +140,7 @@ class OutboundQueues:
         after_event(self._status.pop(key), QueueEvent.CONFIRMED)
         self._ending.add(receipt.queue)
         with self._actor.commit() as change:
-            take_row_out(self._actor, change, self.TABLE, receipt.queue, luw.serial)
+            take_row_out(change, self.TABLE, receipt.queue, luw.serial)
             said = {"queue": receipt.queue, "guid": luw.guid}
             change.note(ENDED, luw.luw, serial=luw.serial, **said)
             change.note(CLEARED, luw.luw, **said)

@@ -16,7 +16,7 @@ from crmsim.kernel.message import Address
 from crmsim.middleware.queue import REPORTED_AFTER, Luw, QueueStatus, RetryPolicy
 from crmsim.qrfc.inbound import Executed, InboundQueues, Outcome, PutOff
 from crmsim.qrfc.outbound import OutboundQueues, RetryDue
-from crmsim.qrfc.wire import Action, Guarantees, Receipt, Transfer
+from crmsim.qrfc.wire import Action, Guarantees, Receipt, Transfer, head_of
 
 __all__ = ["Poison", "QueuePartner", "QueueRow", "Staff"]
 
@@ -116,8 +116,9 @@ class QueuePartner(Actor, abc.ABC):
         for side, queues in (("outbound", self._outbound), ("inbound", self._inbound)):
             statuses = queues.statuses()
             for queue, luws in self.store.table(side).items():
-                age_ns = self.now_ns - luws[0].since_ns
-                found.append(QueueRow(side, queue, statuses[queue], len(luws), luws[0].luw, age_ns))
+                head = luws.left
+                age_ns = self.now_ns - head.since_ns
+                found.append(QueueRow(side, queue, statuses[queue], len(luws), head.luw, age_ns))
         return found
 
     def started(self) -> None:
@@ -174,8 +175,8 @@ class QueuePartner(Actor, abc.ABC):
 
     def _mend(self, action: Action) -> None:
         """Whoever activates a queue has put right before what can be put right."""
-        luws: tuple[Luw, ...] = self.store.get(InboundQueues.TABLE, action.queue, ())
-        reference = _reference_of(luws[0]) if luws else ""
+        head = head_of(self.store, InboundQueues.TABLE, action.queue)
+        reference = "" if head is None else _reference_of(head)
         poison = self._poisons.get(reference)
         if poison is not None and poison.mended_by == "activate":
             with self.commit() as change:

@@ -4,9 +4,10 @@ The messages carry what is to be done without looking at it, so the ERP never he
 """
 
 import attrs
+from pyrsistent import PDeque, pdeque
 
 from crmsim.kernel.actor import Actor
-from crmsim.kernel.durable import Change
+from crmsim.kernel.durable import Change, Store
 from crmsim.kernel.message import message
 from crmsim.middleware.queue import Luw, QueueStatus
 from crmsim.trace.kinds import ENQUEUED
@@ -16,9 +17,12 @@ __all__ = [
     "Alert",
     "Guarantees",
     "Receipt",
+    "Rows",
     "Transfer",
     "append_row",
     "find_row",
+    "head_of",
+    "rows_of",
     "take_row_out",
 ]
 
@@ -81,16 +85,36 @@ class Action:
     """``activate``, ``delete LUW``, ``delete queue``, ``park``, ``lock`` or ``unlock``."""
 
 
+Rows = PDeque[Luw]
+"""A queue as it is stored: a frozen value that is not copied when it grows or shrinks at an end."""
+_EMPTY: Rows = pdeque()
+
+
+def rows_of(store: Store, table: str, queue: str) -> Rows:
+    """Return the LUWs of a queue, in order."""
+    rows: Rows = store.get(table, queue, _EMPTY)
+    return rows
+
+
+def head_of(store: Store, table: str, queue: str) -> Luw | None:
+    """Return the LUW in front of a queue; None when it is empty."""
+    rows = rows_of(store, table, queue)
+    return rows.left if rows else None
+
+
 def find_row(actor: Actor, table: str, queue: str, serial: int) -> Luw | None:
     """Return the LUW of a row; None when it is gone."""
-    luws: tuple[Luw, ...] = actor.store.get(table, queue, ())
-    return next((luw for luw in luws if luw.serial == serial), None)
+    rows = rows_of(actor.store, table, queue)
+    return next((luw for luw in rows if luw.serial == serial), None)
 
 
-def take_row_out(actor: Actor, change: Change, table: str, queue: str, serial: int) -> None:
+def take_row_out(change: Change, table: str, queue: str, serial: int) -> None:
     """Take a LUW out of its queue, as part of a change; an empty queue is no row at all."""
-    luws: tuple[Luw, ...] = actor.store.get(table, queue, ())
-    left = tuple(luw for luw in luws if luw.serial != serial)
+    rows: Rows = change.get(table, queue, _EMPTY)
+    if rows and rows.left.serial == serial:
+        left = rows.popleft()
+    else:
+        left = pdeque(luw for luw in rows if luw.serial != serial)
     if left:
         change.put(table, queue, left)
     else:
@@ -99,11 +123,12 @@ def take_row_out(actor: Actor, change: Change, table: str, queue: str, serial: i
 
 def append_row(actor: Actor, change: Change, table: str, queue: str, luw: Luw) -> Luw:
     """Put a LUW at the end of a queue, as part of a change."""
-    luws: tuple[Luw, ...] = change.get(table, queue, ())
+    rows: Rows = change.get(table, queue, _EMPTY)
     serial = _next_serial(change, table)
     numbered = attrs.evolve(luw, serial=serial, since_ns=actor.now_ns)
-    change.put(table, queue, (*luws, numbered))
-    change.note(ENQUEUED, luw.luw, queue=queue, serial=serial, guid=luw.guid)
+    change.put(table, queue, rows.append(numbered))
+    said = {"home": luw.home} if luw.home else {}
+    change.note(ENQUEUED, luw.luw, queue=queue, serial=serial, guid=luw.guid, **said)
     return numbered
 
 

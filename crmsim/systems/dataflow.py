@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+from pyrsistent import PDeque, pdeque
 
 from crmsim.applications.guards import why_not_change, why_not_transfer
 from crmsim.applications.numbering import order_number
@@ -76,7 +77,7 @@ class SiteQueue:
 
     last: int = 0
     """The position of the newest content there ever was."""
-    contents: tuple[tuple[int, Content], ...] = ()
+    contents: PDeque[tuple[int, Content]] = attrs.field(factory=pdeque)
 
 
 class Dataflow:
@@ -240,7 +241,12 @@ class Dataflow:
         order, number = document.order, document.number
         status = next_status(record.distribution, DistributionEvent.SAVED)
         change.note(
-            COMMITTED, order.reference, guid=order.guid, number=number, version=order.version
+            COMMITTED,
+            order.reference,
+            guid=order.guid,
+            number=number,
+            version=order.version,
+            customer=order.customer,
         )
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
         self._store_online(change, attrs.evolve(record, distribution=status), site)
@@ -257,9 +263,12 @@ class Dataflow:
         bdoc = MessageBDoc(name, document, before, origin, count)
         self._monitor.put(change, begin(bdoc.bdoc, bdoc.guid, document.order.version, Context.MO1))
         luw = Luw(bdoc.bdoc, bdoc, bdoc.guid)
-        parent = document.order.customer
-        queue = queue_name("CSA", QueueKey.PER_PARENT, document.number, parent)
-        self._inbound.put_in(change, queue, luw)
+        queue = _csa_queue(document)
+        was = queue if before is None else _csa_queue(before)
+        also = (
+            () if was == queue else (was,)
+        )  # it moved to another customer: behind the work of both
+        self._inbound.put_in(change, queue, luw, also)
 
     # --- outbound: MO1, SO1 ---
 
@@ -350,7 +359,8 @@ class Dataflow:
         """Put something into the queue of a laptop."""
         lying: SiteQueue = change.get("site queues", site, SiteQueue())
         place = lying.last + 1
-        change.put("site queues", site, SiteQueue(place, (*lying.contents, (place, content))))
+        contents = lying.contents.append((place, content))
+        change.put("site queues", site, SiteQueue(place, contents))
         out = site_queue(site) + " out"
         change.note(ENQUEUED, place_of(site, place), queue=out, guid=content.guid)
 
@@ -428,6 +438,11 @@ def _bapi(order: SalesOrder, number: str) -> BapiOrder:
         order.version,
         order.is_provisional,
     )
+
+
+def _csa_queue(document: OrderDocument) -> str:
+    """Return the queue in which what was saved waits to be passed on: one for each customer."""
+    return queue_name("CSA", QueueKey.PER_PARENT, document.number, document.order.customer)
 
 
 def _released_queue(number: str) -> str:

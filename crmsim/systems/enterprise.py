@@ -6,6 +6,8 @@ the queues that the laptops fetch. What happens to a document in between: `crmsi
 Sources: CONTRIBUTING.md, S50, S54.
 """
 
+from itertools import islice, takewhile
+
 import attrs
 
 from crmsim.chance import Distribution, word_of
@@ -111,18 +113,17 @@ class CrmEnterprise(QueuePartner):
     def fetched(self, message: Fetch, sender: Address[Package]) -> None:
         """Forget what the laptop holds durably; hand out what comes next."""
         lying: SiteQueue = self.store.get("site queues", message.site, SiteQueue())
-        gone = [place for place, _ in lying.contents if place <= message.held]
-        left = lying.contents[len(gone) :]
+        gone = list(takewhile(lambda row: row[0] <= message.held, lying.contents))
+        left = lying.contents.popleft(len(gone))
         with self.commit() as change:
             if gone:
                 change.put("site queues", message.site, attrs.evolve(lying, contents=left))
                 out = site_queue(message.site) + " out"
-                for place, content in lying.contents[: len(gone)]:
+                for place, content in gone:
                     subject = place_of(message.site, place)
                     change.note(CLEARED, subject, queue=out, guid=content.guid)
-            answer = Package(
-                message.site, message.session, message.step, message.attempt, left[:PACKAGE_COUNT]
-            )
+            package = tuple(islice(left, PACKAGE_COUNT))
+            answer = Package(message.site, message.session, message.step, message.attempt, package)
             change.send(sender, answer, attempt=message.attempt)
 
     # --- the work ---

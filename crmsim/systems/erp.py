@@ -106,6 +106,7 @@ class Erp(QueuePartner):
             number=key,
             version=order.version,
             rep=order.rep,
+            customer=order.customer,
             items=len(order.items),
             value=str(booked.net_value),
             planned=-1 if order.delivery_block else self._ship_days.get(order.reference, -1),
