@@ -50,7 +50,8 @@ def collect() -> dict[str, list[str]]:
     collector = Collector()
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
-        arguments = ["--collect-only", "-q", "-p", "no:cacheprovider", str(ROOT / "tests")]
+        quiet = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+        arguments = ["--collect-only", "-q", "-p", "no:cacheprovider", *quiet, str(ROOT / "tests")]
         code = pytest.main(arguments, plugins=[collector])
     if code != 0:
         sys.exit(f"the tests cannot be collected:\n{told.getvalue()}")

@@ -100,7 +100,8 @@ def queue_doubles(patch: pytest.MonkeyPatch) -> None:
         if not queue.startswith("R3A"):
             return numbered
         rows = change.writes[-1][2]
-        change.put(table, queue, (*rows, attrs.evolve(numbered, serial=numbered.serial + 10**9)))
+        twin = attrs.evolve(numbered, serial=numbered.serial + 10**9)
+        change.put(table, queue, rows.append(twin))
         return numbered
 
     patch.setattr(inbound, "append_row", doubling)

@@ -29,10 +29,12 @@ from crmsim.checks.distribution import (
     TRANSFERABLE_ONLY,
 )
 from crmsim.checks.queues import (
+    BACKLOG_DRAINS,
     BLOCKED_UNTIL_HELPED,
     EFFECT_ONCE,
     HEAD_OF_LINE,
     IN_ORDER,
+    ISOLATION,
     ONE_AT_A_TIME,
     QUEUES_CONSERVE,
 )
@@ -60,6 +62,8 @@ ALL_CHECKS: tuple[Check, ...] = (
     EFFECT_ONCE,
     QUEUES_CONSERVE,
     BLOCKED_UNTIL_HELPED,
+    ISOLATION,
+    BACKLOG_DRAINS,
     ONE_QUEUE_PER_DOCUMENT,
     SAVED_AND_ENQUEUED,
     BDOC_STATES,

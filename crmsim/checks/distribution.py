@@ -56,17 +56,25 @@ class _StatusIsTrue(Finals):
     that CRM sent last; one with a distribution error is there in an older version, or not at all.
     """
 
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._sent: dict[str, int] = {}
+
+    def on_distributed(self, event: Event) -> None:
+        if event.detail["status"] == Distribution.TO_BE.name:
+            self._sent[str(event.detail["guid"])] = int(str(event.detail["version"]))
+
     def compare(self, ending: Ending) -> None:
         erp = self.erp(ending)
         for guid, record in self.crm(ending).items():
-            order = record.document.order
+            order, sent = record.document.order, self._sent.get(guid, 0)
             if record.distribution not in (Distribution.DONE, Distribution.ERROR):
                 continue
             self.judged += 1
             versions = [booked.order.version for booked in erp.get(guid, ())]
-            if record.distribution is Distribution.DONE and versions != [order.version]:
+            if record.distribution is Distribution.DONE and versions != [sent]:
                 self.blame(
-                    f"CRM calls order {order.reference} distributed in version {order.version}, "
+                    f"CRM calls order {order.reference} distributed in version {sent}, "
                     f"the ERP has {_versions(versions)}"
                 )
             if record.distribution is Distribution.ERROR and order.version in versions:

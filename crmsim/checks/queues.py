@@ -2,12 +2,15 @@
 
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
 from crmsim.trace.journal import Event
+from crmsim.units import Duration, days, show_moment
 
 __all__ = [
+    "BACKLOG_DRAINS",
     "BLOCKED_UNTIL_HELPED",
     "EFFECT_ONCE",
     "HEAD_OF_LINE",
     "IN_ORDER",
+    "ISOLATION",
     "ONE_AT_A_TIME",
     "QUEUES_CONSERVE",
 ]
@@ -222,6 +225,160 @@ class _Blocked(Judge):
             )
 
 
+class _Isolation(Judge):
+    """I-13: queues do not wait for each other. A unit of work (LUW) at the head of its queue begins
+    at once, or at the moment at which a work process becomes free; a queue that is blocked delays
+    no other one. Left out are heads whose wait is their own: put off, repeated, found after a
+    crash, and those of a system in which somebody started a running queue once more.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._waiting: dict[Queue, dict[Unit, None]] = {}
+        self._ready_ns: dict[Queue, int] = {}
+        """Queue -> since when its head could begin; absent when it runs or waits for its own."""
+        self._freed_ns: dict[str, int] = {}
+        self._linked: dict[Queue, dict[Queue, None]] = {}
+        """Queue -> queues whose work has to be the head here too."""
+        self._running: dict[Queue, None] = {}
+        self._left_out: set[str] = set()
+
+    def on_enqueued(self, event: Event) -> None:
+        queue = _queue(event)
+        waiting = self._waiting.setdefault(queue, {})
+        waiting[_unit(event)] = None
+        if "home" in event.detail:
+            home = (event.actor, str(event.detail["home"]))
+            self._linked.setdefault(queue, {})[home] = None
+        if len(waiting) == 1:
+            self._ready_ns[queue] = event.time_ns
+
+    def on_begun(self, event: Event) -> None:
+        queue = _queue(event)
+        ready_ns = self._ready_ns.pop(queue, None)
+        self._running[queue] = None
+        if ready_ns is None or event.actor in self._left_out:
+            return
+        self.judged += 1
+        if event.time_ns not in (ready_ns, self._freed_ns.get(event.actor)):
+            self.blame(
+                f"{event.subject} could begin in {_told(queue)} since {show_moment(ready_ns)}; it "
+                "waited for something else than a free work process",
+                event,
+            )
+
+    def on_ended(self, event: Event) -> None:
+        self._freed_ns[event.actor] = event.time_ns
+        self._take_out(event)
+
+    def on_failed(self, event: Event) -> None:
+        self._freed_ns[event.actor] = event.time_ns
+        self._running.pop(_queue(event), None)
+
+    def on_administered(self, event: Event) -> None:
+        queue = _queue(event)
+        if event.detail["action"] == "activate" and queue in self._running:
+            self._left_out.add(event.actor)
+        if "serial" in event.detail:
+            self._take_out(event)
+        for free in (queue, *self._linked.get(queue, ())):
+            if self._waiting.get(free) and free not in self._running:
+                self._ready_ns[free] = event.time_ns
+
+    def _take_out(self, event: Event) -> None:
+        queue = _queue(event)
+        waiting = self._waiting.get(queue, {})
+        waiting.pop(_unit(event), None)
+        self._running.pop(queue, None)
+        if waiting:
+            self._ready_ns[queue] = event.time_ns
+        else:
+            self._ready_ns.pop(queue, None)
+
+    def on_crashed(self, event: Event) -> None:
+        for queue in [*self._ready_ns, *self._running]:
+            if self.scene.site_of(queue[0]) == event.actor:
+                self._ready_ns.pop(queue, None)
+                self._running.pop(queue, None)
+
+    on_paused = on_crashed
+
+
+BACKLOG_BOUND: Duration = days(1)
+"""Within which time of the end of all trouble a unit of work must reach the ERP (assumed)."""
+
+
+class _Backlog(Judge):
+    """I-15: what waits in CRM for the ERP takes effect there within a day of the end of the trouble
+    that held it up: a fault of the network, a crash, a pause, a queue that was stuck. What still
+    stands in a stuck queue is left out.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._since_ns: dict[str, tuple[int, str]] = {}
+        """LUW -> (when it came, its queue)"""
+        self._troubles: dict[str, None] = {}
+        self._over_ns = 0
+        self._stuck: dict[str, None] = {}
+
+    def on_enqueued(self, event: Event) -> None:
+        queue = str(event.detail["queue"])
+        if queue.startswith("R3AU_") and self._kind(event) == "crm":
+            self._since_ns.setdefault(event.subject, (event.time_ns, queue))
+
+    def _kind(self, event: Event) -> str:
+        return self.scene.topology.kind(self.scene.site_of(event.actor))
+
+    def on_effected(self, event: Event) -> None:
+        if self._kind(event) == "erp" and event.subject in self._since_ns:
+            self.judged += 1
+            since_ns, _ = self._since_ns.pop(event.subject)
+            self._compare(event.subject, since_ns, event.time_ns, event)
+
+    def _compare(self, luw: str, since_ns: int, now_ns: int, event: Event | None = None) -> None:
+        late_ns = now_ns - max(since_ns, self._over_ns)
+        if late_ns > BACKLOG_BOUND and not self._troubles:
+            since = show_moment(max(since_ns, self._over_ns))
+            what = "still waits for" if event is None else "had to wait for"
+            self.blame(f"{luw} {what} the ERP, though nothing holds it up since {since}", event)
+
+    def on_struck(self, event: Event) -> None:
+        self._troubles[event.subject] = None
+
+    def on_lifted(self, event: Event) -> None:
+        self._troubles.pop(event.subject, None)
+        self._over_ns = event.time_ns
+
+    def on_crashed(self, event: Event) -> None:
+        self._troubles[event.actor] = None
+
+    on_paused = on_crashed
+
+    def on_restarted(self, event: Event) -> None:
+        self._troubles.pop(event.actor, None)
+        self._over_ns = event.time_ns
+
+    on_resumed = on_restarted
+
+    def on_failed(self, event: Event) -> None:
+        if event.detail["reason"] in ("SYSFAIL", "ANORETRY"):
+            self._stuck[str(event.detail["queue"])] = None
+
+    def on_administered(self, event: Event) -> None:
+        self._stuck.pop(str(event.detail["queue"]), None)
+        self._over_ns = event.time_ns
+        if "serial" in event.detail:
+            self._since_ns.pop(event.subject, None)
+
+    def end(self, ending: Ending) -> None:
+        now_ns = max((event.time_ns for event in ending.journal), default=0)
+        for luw, (since_ns, queue) in self._since_ns.items():
+            if queue not in self._stuck:
+                self.judged += 1
+                self._compare(luw, since_ns, now_ns)
+
+
 IN_ORDER = Check("units of work begin in the order of their queue", Mood.ALWAYS, ("I-6",), _InOrder)
 ONE_AT_A_TIME = Check("a queue works on one unit at a time", Mood.ALWAYS, ("I-7",), _OneAtATime)
 HEAD_OF_LINE = Check(
@@ -230,3 +387,10 @@ HEAD_OF_LINE = Check(
 EFFECT_ONCE = Check("no unit of work takes effect twice", Mood.ALWAYS, ("I-9",), _EffectOnce)
 BLOCKED_UNTIL_HELPED = Check("a blocked queue waits for a person", Mood.ALWAYS, ("I-11",), _Blocked)
 QUEUES_CONSERVE = Check("queues lose and invent nothing", Mood.ALWAYS, ("I-10",), _Conserve)
+ISOLATION = Check("queues do not wait for each other", Mood.ALWAYS, ("I-13",), _Isolation)
+BACKLOG_DRAINS = Check(
+    "what waits for the ERP gets there when the trouble is over",
+    Mood.EVENTUALLY,
+    ("I-15",),
+    _Backlog,
+)

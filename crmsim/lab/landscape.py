@@ -18,7 +18,7 @@ from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.expect import Expect
 from crmsim.lab.settle import Quiet, settle
-from crmsim.middleware.flow import Breakage
+from crmsim.middleware.flow import Breakage, OnLock
 from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap
@@ -88,6 +88,7 @@ class Landscape:
         queue_key: QueueKey = QueueKey.PER_DOCUMENT,
         poisons: tuple[Poison, ...] = (),
         breakages: tuple[Breakage, ...] = (),
+        on_lock: OnLock = OnLock.PARK,
         operator_s: Distribution | None = None,
         last_resort: str = "delete LUW",
         worklist: Worklist = Worklist.OLDEST_FIRST,
@@ -104,6 +105,7 @@ class Landscape:
             queue_key: What shares a queue to the ERP.
             poisons: Units of work that it cannot digest.
             breakages: Which programs of the flow do not work, and when.
+            on_lock: What becomes of a change of a document that is being distributed to the ERP.
             operator_s: How long it takes until somebody looks at a stuck queue or at the error
                 list, in seconds; None when nobody ever does.
             last_resort: What that person does when activating a queue did not help: ``delete LUW``
@@ -127,6 +129,7 @@ class Landscape:
                 queue_key,
                 poisons,
                 breakages,
+                on_lock,
             ),
         )
         self._seat_staff(name, staff)

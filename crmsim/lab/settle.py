@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
+from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import Distribution
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import Site, Store
@@ -179,9 +180,11 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
     """Yield what final states are not judged by."""
     for site in simulation.topology.sites("crm"):
         for record in simulation.store(site).table("orders").values():
+            order = record.document.order
             if record.distribution is Distribution.ERROR:
-                reference = record.document.order.reference
-                yield SetAside(reference, "the ERP refused it, and somebody has to decide")
+                yield SetAside(order.reference, "the ERP refused it, and somebody has to decide")
+            elif why_not_transfer(order) is not None:
+                yield SetAside(order.reference, f"{why_not_transfer(order)}")
     yield from _aside_for_people(simulation)
     for laptop in dict.fromkeys(keep_still):
         yield from _aside_with(simulation, laptop)

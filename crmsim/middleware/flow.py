@@ -21,6 +21,7 @@ __all__ = [
     "BDocRecord",
     "Breakage",
     "Context",
+    "OnLock",
     "answered",
     "begin",
     "failure_of",
@@ -56,6 +57,17 @@ SERVICES: dict[Context, tuple[str, ...]] = {
     Context.SOB: (),
 }
 """What each context does, in order. SI1, SOA and SOB are for calls of a customer's own."""
+
+
+class OnLock(enum.Enum):
+    """What becomes of a change that comes while its document is being distributed to the ERP."""
+
+    PARK = "park"
+    """It leaves its queue and waits aside until the document is free: nobody else waits."""
+    RETRY = "retry"
+    """It stays at the head of its laptop's queue: all later changes of that rep wait too."""
+    REJECT = "reject"
+    """It is refused, and the rep has to make it again."""
 
 
 FAILURES = {

@@ -26,6 +26,7 @@ from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import (
     BDocRecord,
     Context,
+    OnLock,
     answered,
     begin,
     handed_over,
@@ -92,6 +93,7 @@ class Dataflow:
         monitor: What is known of every BDoc.
         guarantees: Which parts of "exactly once, in order" are on.
         queue_key: What shares a queue to the ERP.
+        on_lock: What becomes of a change of a document that is being distributed.
     """
 
     def __init__(
@@ -104,8 +106,10 @@ class Dataflow:
         monitor: BDocMonitor,
         guarantees: Guarantees,
         queue_key: QueueKey,
+        on_lock: OnLock,
     ) -> None:
         self._queue_key = queue_key
+        self._on_lock = on_lock
         self._actor = actor
         self._laptops = laptops
         self._inbound = inbound
@@ -155,12 +159,14 @@ class Dataflow:
         if bdoc.task is Task.INSERT:
             self._confirm(change, bdoc, record.document)  # the same document once more
             return True
-        if self._must_wait(queue, number, record):
+        is_locked = self._must_wait(queue, number, record)
+        if is_locked and self._on_lock is OnLock.PARK:
             self._park(change, queue, luw, number, record)
             return False
         order = record.document.order
         reason = (
-            why_not_change(record.document)
+            ("it is being distributed; try again later" if is_locked else None)
+            or why_not_change(record.document)
             or why_not_apply(order, bdoc.segments)
             or self._why_too_late(luw, order, bdoc)
         )
@@ -180,6 +186,16 @@ class Dataflow:
         if bdoc.version > order.version:
             return None
         return f"version {order.version} is stored already, which is newer"
+
+    def must_retry(self, luw: Luw) -> bool:
+        """Say whether a change has to be tried again because its document is locked."""
+        body = _body_of(luw)
+        if self._on_lock is not OnLock.RETRY or not isinstance(body, SyncBDoc):
+            return False
+        number = self._actor.store.get("numbers", body.guid)
+        record: OrderRecord | None = self._actor.store.get("orders", number)
+        is_change = body.task is not Task.INSERT
+        return is_change and record is not None and record.distribution is Distribution.TO_BE
 
     def _must_wait(self, queue: str, number: str, record: OrderRecord) -> bool:
         """Say whether a change has to wait for a distribution, or behind others that do."""
@@ -239,7 +255,9 @@ class Dataflow:
         """Store an order in CRM Online and begin its way out, in one commit."""
         document = record.document
         order, number = document.order, document.number
-        status = next_status(record.distribution, DistributionEvent.SAVED)
+        status = record.distribution
+        if why_not_transfer(order) is None:  # else it stays as it was, and nothing is queued
+            status = next_status(status, DistributionEvent.SAVED)
         change.note(
             COMMITTED,
             order.reference,

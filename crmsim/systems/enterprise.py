@@ -15,8 +15,9 @@ from crmsim.formats.bdoc import MessageBDoc
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
-from crmsim.middleware.flow import Breakage
+from crmsim.middleware.flow import Breakage, OnLock
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
+from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.dataflow import Dataflow, SiteQueue, place_of
@@ -44,6 +45,7 @@ class CrmEnterprise(QueuePartner):
         queue_key: What shares a queue to the ERP.
         poisons: LUWs that it cannot digest.
         breakages: Which programs of the flow do not work, and when.
+        on_lock: What becomes of a change of a document that is being distributed.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class CrmEnterprise(QueuePartner):
         queue_key: QueueKey,
         poisons: tuple[Poison, ...] = (),
         breakages: tuple[Breakage, ...] = (),
+        on_lock: OnLock = OnLock.PARK,
     ) -> None:
         super().__init__(erp, service_s, staff, policy, guarantees, poisons)
         self._distribution_s = distribution_s
@@ -72,6 +75,7 @@ class CrmEnterprise(QueuePartner):
             monitor,
             guarantees,
             queue_key,
+            on_lock,
         )
 
     def started(self) -> None:
@@ -131,6 +135,13 @@ class CrmEnterprise(QueuePartner):
     def execute(self, change: Change, queue: str, luw: Luw) -> bool:
         """Do the work of a LUW; False when it was put aside instead."""
         return self._flow.execute(change, queue, luw)
+
+    def _trouble(self, luw: Luw) -> Outcome:
+        """Say whether a LUW ends in a dump, or has to be tried again."""
+        outcome = super()._trouble(luw)
+        if outcome is Outcome.DONE and self._flow.must_retry(luw):
+            return Outcome.BUSY
+        return outcome
 
     @handles(Recovery)
     def recovered(self, message: Recovery, sender: object) -> None:
