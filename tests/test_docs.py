@@ -190,3 +190,10 @@ def test_doctests_and_examples_parse():
         assert "?" in doc.splitlines()[0], f"{file.name}: the first line is a question"
         assert "Hypothesis:" in doc
         assert "Runs in:" in doc
+
+
+def test_the_state_tables_in_the_docs_are_those_of_the_code():
+    from tests.statetables import PAGE, drawn
+
+    page = PAGE.read_text(encoding="utf-8")
+    assert drawn(page) == page, "run: python -m tests.statetables"
