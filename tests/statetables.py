@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crmsim.applications.status import DISTRIBUTION
 from crmsim.middleware import queue, status
+from crmsim.middleware.flow import SERVICES
 from crmsim.sync.session import FOLLOWS
 
 PAGE = Path(__file__).parent.parent / "CONTRIBUTING.md"
@@ -85,10 +86,19 @@ def _node(name: str, ids: dict[str, str]) -> str:
     return f'{ids[name]}["{name}"]'
 
 
+def contexts() -> list[str]:
+    """Return a Markdown table of the contexts of the flow."""
+    lines = ["| context | what is done, in order |", "|---|---|"]
+    for context, services in SERVICES.items():
+        lines.append(f"| {context.value} | {', '.join(services) or 'what a customer adds'} |")
+    return lines
+
+
 def drawn(page: str) -> str:
     """Return a page with all tables as they are in the code."""
-    for title, table in tables().items():
-        block = "\n".join([*rows(table), "", *drawing(table)])
+    blocks = {title: [*rows(table), "", *drawing(table)] for title, table in tables().items()}
+    for title, lines in (blocks | {"contexts": contexts()}).items():
+        block = "\n".join(lines)
         mark = rf"(<!-- states: {title} -->\n).*?(\n<!-- end -->)"
         page, count = re.subn(mark, lambda m, b=block: m[1] + b + m[2], page, flags=re.DOTALL)  # type: ignore[misc]
         assert count == 1, f"the page has {count} places for {title}"

@@ -233,7 +233,7 @@ def test_nothing_but_the_flow_writes_the_cdb():
                 and node.args[0].value == "cdb"
             ):
                 writers.add(file.name)
-    assert writers == {"dataflow.py"}
+    assert writers == {"outflow.py"}
 
 
 # --- the checks fire ---

@@ -20,7 +20,8 @@ from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.people import DiaryEntry, Habits, Worklist
-from crmsim.systems.recovery import Recovery
+from crmsim.systems.recovery import OwnServices, Recovery
+from crmsim.trace.kinds import NOTED
 from crmsim.units import days, hours, minutes
 
 from .stories import event, fired, rejudge
@@ -260,6 +261,41 @@ def test_the_story_where_only_the_newest_is_processed_again():
     assert metrics["orders_that_went_back"] > 10, "what overtook them is not on the list"
 
 
+# --- what a customer adds ---
+
+
+def test_a_customer_adds_calls_of_his_own_to_the_flow():
+    seen = []
+
+    def remember(context: Context):
+        def service(change, bdoc) -> None:
+            change.note(NOTED, f"{context.value} {type(bdoc).__name__}", guid=bdoc.guid)
+            seen.append(context)
+
+        return service
+
+    services = {context: remember(context) for context in (Context.SI1, Context.SOA, Context.SOB)}
+
+    @scenario(Settings, checks=ALL_CHECKS)
+    async def with_own(land, settings):
+        """Are the calls of one's own made?"""
+        land.add_crm(own_services=services)
+        land.add_erp(wan())
+        land.add_station("station", wan())
+        diary = (DIARY[0], DiaryEntry(hours(11), order("empty")))
+        field = gprs(dial_up=True)
+        land.add_laptop("laptop", field, rep="1", station="station", habits=Habits(), diary=diary)
+        land.check()
+        await land.run(days(2))
+        await land.settle()
+
+    result = with_own.run(seed=1)
+    noted = Counter(event.subject for event in result.journal.select("noted"))
+    assert noted == {"SI1 SyncBDoc": 2, "SOA MessageBDoc": 2, "SOB Rejection": 1}
+    with pytest.raises(BadValue, match="MO1 takes no services of one's own; these do: SI1, SOA"):
+        OwnServices({Context.MO1: remember(Context.MO1)})
+
+
 # --- pure rules ---
 
 
@@ -279,7 +315,7 @@ def test_a_breakage_hits_its_context_in_its_time_and_its_share():
 @pytest.mark.parametrize(
     ("context", "begins", "ends", "told"),
     [
-        (Context.SO2, 0, 1, "SO2 cannot break off; these can: SI0, MI0, MO1, SO1"),
+        (Context.SO2, 0, 1, "SO2 cannot break off; these can: SI0, MI0, MO1, MO2, SO1"),
         (Context.SO1, 5, 5, "from one moment to a later one"),
         (Context.SO1, -1, 5, "from one moment to a later one"),
     ],

@@ -259,6 +259,8 @@ class _SavedAndEnqueued(Judge):
         self._saved[guid] = event
         self._known.add(guid)
 
+    on_published = on_committed
+
     def on_enqueued(self, event: Event) -> None:
         if not str(event.detail["queue"]).startswith("CSA_"):
             return

@@ -25,6 +25,7 @@ from crmsim.checks.check import Check
 from crmsim.checks.distribution import (
     CDB_HOLDS,
     LOCK_IS_KEPT,
+    PUBLISHED_TO_ALL,
     STATUS_IS_TRUE,
     TRANSFERABLE_ONLY,
 )
@@ -89,6 +90,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     NO_LOCK_IS_LEFT,
     STATUS_IS_TRUE,
     CDB_HOLDS,
+    PUBLISHED_TO_ALL,
     FATES_ARE_KNOWN,
     AGREEMENT,
     TOTALS_ARE_EQUAL,

@@ -7,7 +7,7 @@ from crmsim.checks.backend import Finals
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
 from crmsim.trace.journal import Event
 
-__all__ = ["CDB_HOLDS", "LOCK_IS_KEPT", "STATUS_IS_TRUE", "TRANSFERABLE_ONLY"]
+__all__ = ["CDB_HOLDS", "LOCK_IS_KEPT", "PUBLISHED_TO_ALL", "STATUS_IS_TRUE", "TRANSFERABLE_ONLY"]
 
 
 class _Transferable(Judge):
@@ -111,6 +111,52 @@ class _CdbHolds(Finals):
                 self.blame(f"order {reference} is not the same in CRM Online and in the CDB")
 
 
+class _Published(Finals):
+    """I-82: what is published flows from CRM to the laptops only: a laptop never has a record that
+    the CDB has not spread, and leaves none out; when all is quiet, CRM Online, the CDB and every
+    laptop hold the same records.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._spread: dict[str, int] = {}
+        self._imported: dict[tuple[str, str], int] = {}
+
+    def on_spread(self, event: Event) -> None:
+        self._spread[event.subject] = int(str(event.detail["last"]))
+
+    def on_imported(self, event: Event) -> None:
+        if event.detail["what"] != "bulk":
+            return
+        self.judged += 1
+        name = str(event.detail["publication"])
+        first, last = int(str(event.detail["first"])), int(str(event.detail["position"]))
+        before = self._imported.get((event.actor, name), 0)
+        if first != before + 1:
+            self.blame(f"{event.actor} imported {name} {first} after {before}", event)
+        if last > self._spread.get(name, 0):
+            self.blame(f"{event.actor} imported {name} {last}, which was never spread", event)
+        self._imported[event.actor, name] = last
+
+    def compare(self, ending: Ending) -> None:
+        store = ending.stores[self.site("crm")]
+        online, cdb = dict(store.table("masters")), dict(store.table("cdb masters"))
+        if online != cdb:
+            self.blame("CRM Online and the CDB do not hold the same records for all")
+        for laptop in self.scene.topology.sites("mobile"):
+            if laptop not in ending.set_aside:
+                self.judged += len(online)
+                self._same(laptop, dict(ending.stores[laptop].table("masters")), cdb)
+
+    def _same(self, laptop: str, held: dict[Any, Any], cdb: dict[Any, Any]) -> None:
+        for (publication, key), record in cdb.items():
+            if held.get((publication, key)) != record:
+                self.blame(f"{laptop} has not got {publication} {key} as it was published last")
+        for publication, key in held:
+            if (publication, key) not in cdb:
+                self.blame(f"{laptop} holds {publication} {key}, which nobody published")
+
+
 TRANSFERABLE_ONLY = Check(
     "only what may be transferred goes to the ERP", Mood.ALWAYS, ("I-50",), _Transferable
 )
@@ -119,3 +165,6 @@ LOCK_IS_KEPT = Check(
 )
 STATUS_IS_TRUE = Check("the distribution status is true", Mood.EVENTUALLY, ("I-53",), _StatusIsTrue)
 CDB_HOLDS = Check("the CDB holds what the laptops need", Mood.EVENTUALLY, ("I-38",), _CdbHolds)
+PUBLISHED_TO_ALL = Check(
+    "every laptop holds what is published to all", Mood.EVENTUALLY, ("I-82",), _Published
+)

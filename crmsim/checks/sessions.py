@@ -113,21 +113,22 @@ class _MessagesOnce(Judge):
 
 
 class _ImportInOrder(Judge):
-    """I-28: a laptop imports in the order of its queue."""
+    """I-28: a laptop imports in the order of its queue, and each publication in its order."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._latest: dict[str, int] = {}
+        self._latest: dict[tuple[str, str], int] = {}
 
     def on_imported(self, event: Event) -> None:
         self.judged += 1
         position = int(str(event.detail["position"]))
-        if position <= self._latest.get(event.actor, 0):
+        queue = event.actor, str(event.detail.get("publication", ""))
+        if position <= self._latest.get(queue, 0):
             self.blame(
-                f"{event.actor} imported position {position} after {self._latest[event.actor]}",
+                f"{event.actor} imported position {position} after {self._latest[queue]}",
                 event,
             )
-        self._latest[event.actor] = max(position, self._latest.get(event.actor, 0))
+        self._latest[queue] = max(position, self._latest.get(queue, 0))
 
 
 class _AnsweredOnce(Judge):

@@ -13,9 +13,12 @@ from typing import Any
 import attrs
 
 from crmsim.business.document import OrderDocument
+from crmsim.business.master import MasterRecord
 from crmsim.business.sales import OrderItem, SalesOrder
 
 __all__ = [
+    "BulkPackage",
+    "MassBDoc",
     "MessageBDoc",
     "Segment",
     "SyncBDoc",
@@ -148,6 +151,45 @@ class Update:
 
 
 @attrs.frozen
+class BulkPackage:
+    """Consecutive records of a publication, on their way to a laptop (an sBDoc of bulk objects)."""
+
+    publication: str
+    first: int
+    """The position of the first record."""
+    records: tuple[MasterRecord, ...]
+
+    @property
+    def last(self) -> int:
+        """The position of the last record."""
+        return self.first + len(self.records) - 1
+
+    @property
+    def guid(self) -> str:
+        """No document: it is about none."""
+        return ""
+
+
+@attrs.frozen
+class MassBDoc:
+    """Many records that were saved in CRM Online together, on their way to all (an mBDoc)."""
+
+    bdoc: str
+    publication: str
+    records: tuple[MasterRecord, ...]
+
+    @property
+    def guid(self) -> str:
+        """What it is about: itself."""
+        return self.bdoc
+
+    @property
+    def version(self) -> int:
+        """The newest version in it."""
+        return max(record.version for record in self.records)
+
+
+@attrs.frozen
 class MessageBDoc:
     """A document that was saved in CRM Online, on its way to all who need it (an mBDoc).
 
@@ -163,6 +205,11 @@ class MessageBDoc:
     """Who made the change: a laptop's site, or the ERP's; that one is not told of it again."""
     save: int
     """The how-manieth save of the document in CRM Online this is, from 1."""
+
+    @property
+    def version(self) -> int:
+        """The version of the order."""
+        return self.document.order.version
 
     @property
     def reference(self) -> str:

@@ -6,9 +6,11 @@ once, with the reason. Then its story is told: run, sleep, at, start_soon, fault
 """
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from crmsim.applications.pricing import exact_sum, net_value
@@ -18,7 +20,7 @@ from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.expect import Expect
 from crmsim.lab.settle import Quiet, settle
-from crmsim.middleware.flow import Breakage, OnLock
+from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap
@@ -30,6 +32,7 @@ from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
 from crmsim.systems.mobile import MobileClient
 from crmsim.systems.people import DiaryEntry, Habits, Operator, Worklist
+from crmsim.systems.recovery import OwnService, OwnServices
 from crmsim.systems.station import Station
 from crmsim.units import Duration, days, milliseconds, minutes, parse_duration, parse_moment
 
@@ -89,6 +92,7 @@ class Landscape:
         poisons: tuple[Poison, ...] = (),
         breakages: tuple[Breakage, ...] = (),
         on_lock: OnLock = OnLock.PARK,
+        own_services: Mapping[Context, OwnService] = MappingProxyType({}),
         operator_s: Distribution | None = None,
         last_resort: str = "delete LUW",
         worklist: Worklist = Worklist.OLDEST_FIRST,
@@ -106,6 +110,8 @@ class Landscape:
             poisons: Units of work that it cannot digest.
             breakages: Which programs of the flow do not work, and when.
             on_lock: What becomes of a change of a document that is being distributed to the ERP.
+            own_services: Calls of one's own, as part of the commit, by context: SI1 before an
+                upload is mapped, SOA after the CDB is written, SOB after a rejection.
             operator_s: How long it takes until somebody looks at a stuck queue or at the error
                 list, in seconds; None when nobody ever does.
             last_resort: What that person does when activating a queue did not help: ``delete LUW``
@@ -113,6 +119,7 @@ class Landscape:
             worklist: In which way that person works off the error list.
             name: The name of the site and its actor.
         """
+        OwnServices(own_services)  # refused here, with the line of the scenario
         self.simulation.add_site(name, "crm").write_ns = WRITE
         operator = None if operator_s is None else f"{name}-operator"
         staff = Staff(work_process_names(name, work_processes), operator)
@@ -130,6 +137,7 @@ class Landscape:
                 poisons,
                 breakages,
                 on_lock,
+                own_services,
             ),
         )
         self._seat_staff(name, staff)
@@ -302,6 +310,24 @@ class Landscape:
     def lift(self, active: ActiveFault) -> None:
         """Let a fault end that `strike` began; what it held goes on its way."""
         self.simulation.lift(active)
+
+    def publish(self, publication: str, values: Mapping[str, str], *, crm: str = "crm") -> None:
+        """Publish records now that every laptop gets: prices, products, customizing.
+
+        While CRM is down, whoever does it tries again every ten minutes.
+
+        Args:
+            publication: Under which name.
+            values: Key of a record -> its new value.
+            crm: The name of CRM Enterprise.
+        """
+        if not self.simulation.site(crm).is_up:
+            again = partial(self.publish, publication, values, crm=crm)
+            self.simulation.at(self.now_ns + minutes(10), again)
+            return
+        enterprise = self.simulation.actor(crm)
+        assert isinstance(enterprise, CrmEnterprise)
+        enterprise.publish(publication, values)
 
     def crash(self, site: str, *, down: Duration) -> None:
         """Crash a site now; it restarts by itself."""

@@ -25,6 +25,7 @@ from crmsim.checks.check import Evidence, Outcome, Verdict
 from crmsim.errors import BadInput
 from crmsim.lab.scenario import Result, Scenario, told
 from crmsim.lab.settings import settings_as_json, settings_as_text
+from crmsim.lab.settle import behind
 from crmsim.middleware.flow import BDocRecord
 from crmsim.qrfc.partner import QueuePartner, QueueRow
 from crmsim.trace.journal import Event
@@ -216,6 +217,9 @@ def _monitors(result: Result) -> dict[str, list[dict[str, object]]]:
             if depth:
                 row = {"side": "fetch", "queue": laptop, "status": "NOSEND", "depth": depth}
                 queues.append({"site": name, **row})
+        for laptop, publication, depth in behind(result.simulation, site.store):
+            row = {"side": "fetch", "queue": laptop, "publication": publication, "depth": depth}
+            queues.append({"site": name, **row, "status": "NOSEND"})
         bdocs += [_bdoc_row(name, record) for record in site.store.table("bdocs").values()]
         for state, count in site.store.table("bdocs done").items():
             bdocs.append({"site": name, "state": state, "count": count})

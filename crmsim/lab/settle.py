@@ -24,7 +24,7 @@ from crmsim.kernel.simulation import Simulation
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.units import Duration, hours
 
-__all__ = ["Quiet", "SetAside", "set_aside", "settle", "what_moves"]
+__all__ = ["Quiet", "SetAside", "behind", "set_aside", "settle", "what_moves"]
 
 LOOK_EVERY: Duration = hours(6)
 """How often one looks whether all is quiet."""
@@ -147,6 +147,9 @@ def _left_at(
     for laptop, lying in site.store.table("site queues").items():
         if lying.contents and laptop not in keep_still:
             yield f"{name}: {len(lying.contents)} lie ready for {laptop}"
+    for laptop, publication, count in behind(simulation, site.store):
+        if laptop not in keep_still:
+            yield f"{name}: {count} records of {publication} lie ready for {laptop}"
     actor = simulation.actor(name) if site.seats else None
     errors = site.store.table("error list")
     if errors and isinstance(actor, QueuePartner) and actor.has_operator:
@@ -159,6 +162,15 @@ def _left_at(
         count = len(site.store.table(table))
         if count:
             yield f"{name}: {count} in the {table}"
+
+
+def behind(simulation: Simulation, store: Store) -> Iterator[tuple[str, str, int]]:
+    """Yield laptop, publication and how many records of it the laptop has not fetched yet."""
+    for name, publication in store.table("publications").items():
+        for laptop in simulation.topology.sites("mobile"):
+            count = publication.last - store.get("cursors", (laptop, name), 0)
+            if count:
+                yield laptop, name, count
 
 
 def _passing(simulation: Simulation, keep_still: Sequence[str]) -> Iterator[str]:
@@ -187,6 +199,7 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
                 yield SetAside(order.reference, f"{why_not_transfer(order)}")
     yield from _aside_for_people(simulation)
     for laptop in dict.fromkeys(keep_still):
+        yield SetAside(laptop, f"{laptop} is kept still", is_document=False)
         yield from _aside_with(simulation, laptop)
 
 

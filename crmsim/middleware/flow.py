@@ -17,6 +17,7 @@ from crmsim.middleware.status import BDocEvent, BDocState, after
 from crmsim.units import Share
 
 __all__ = [
+    "OWN_CONTEXTS",
     "SERVICES",
     "BDocRecord",
     "Breakage",
@@ -57,6 +58,8 @@ SERVICES: dict[Context, tuple[str, ...]] = {
     Context.SOB: (),
 }
 """What each context does, in order. SI1, SOA and SOB are for calls of a customer's own."""
+OWN_CONTEXTS = tuple(context for context, services in SERVICES.items() if not services)
+"""Contexts that do nothing but what a customer adds."""
 
 
 class OnLock(enum.Enum):
@@ -74,6 +77,7 @@ FAILURES = {
     Context.SI0: BDocEvent.INBOUND_BROKE,
     Context.MI0: BDocEvent.REFUSED,
     Context.MO1: BDocEvent.OUTBOUND_BROKE,
+    Context.MO2: BDocEvent.OUTBOUND_BROKE,
     Context.SO1: BDocEvent.UPDATE_BROKE,
 }
 """What happens to a BDoc when the program of a context breaks off: it ends in an error state."""
@@ -90,8 +94,8 @@ class Breakage:
 
     A faulty change of a program, a missing table entry, a full table space. Every BDoc that comes
     by ends in an error state: E05 where uploads come in (SI0), E04 where news of the ERP is
-    validated (MI0), E06 where documents are passed on (MO1), E09 where the CDB is written (SO1).
-    It leaves its queue, so the others go on.
+    validated (MI0), E06 where documents are passed on (MO1, or MO2 for many at once), E09 where the
+    CDB is written (SO1). It leaves its queue, so the others go on.
     """
 
     context: Context

@@ -2,26 +2,39 @@
 
 It is the leading system of the laptops. It stores what they send durably before it receipts it,
 validates the changes of each laptop in the order they were saved, and puts answers and news into
-the queues that the laptops fetch. What happens to a document in between: `crmsim.systems.dataflow`.
+the queues that the laptops fetch. What happens in between: `crmsim.systems.inflow` before a save,
+`crmsim.systems.outflow` after it.
 Sources: CONTRIBUTING.md, S50, S54.
 """
 
+from collections.abc import Mapping
 from itertools import islice, takewhile
+from types import MappingProxyType
 
 import attrs
 
 from crmsim.chance import Distribution, word_of
-from crmsim.formats.bdoc import MessageBDoc
+from crmsim.formats.bapi import BapiDelivery, BapiResult
+from crmsim.formats.bdoc import BulkPackage, MassBDoc, MessageBDoc, SyncBDoc
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
-from crmsim.middleware.flow import Breakage, OnLock
+from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
 from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
-from crmsim.systems.dataflow import Dataflow, SiteQueue, place_of
-from crmsim.systems.recovery import BDocMonitor, ErrorList, Recovery, Reprocess
+from crmsim.systems.inflow import Inflow
+from crmsim.systems.outflow import Outflow, SiteQueue, place_of
+from crmsim.systems.recovery import (
+    BDocMonitor,
+    ErrorList,
+    OwnService,
+    OwnServices,
+    Recovery,
+    Reprocess,
+    body_of,
+)
 from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
 from crmsim.trace.kinds import CLEARED
 
@@ -29,6 +42,16 @@ __all__ = ["CrmEnterprise"]
 
 PACKAGE_COUNT = 10
 """Contents of one package to a laptop (assumed)."""
+CONTEXTS: dict[type, Context] = {
+    SyncBDoc: Context.SI0,
+    MessageBDoc: Context.MO1,
+    MassBDoc: Context.MO2,
+    BapiResult: Context.MI0,
+    BapiDelivery: Context.MI0,
+}
+"""What comes through a queue -> where the flow takes it up."""
+BULK_COUNT = 100
+"""Records of a publication in one package (assumed)."""
 
 
 class CrmEnterprise(QueuePartner):
@@ -46,6 +69,7 @@ class CrmEnterprise(QueuePartner):
         poisons: LUWs that it cannot digest.
         breakages: Which programs of the flow do not work, and when.
         on_lock: What becomes of a change of a document that is being distributed.
+        own_services: What a customer has added to the flow.
     """
 
     def __init__(
@@ -61,12 +85,13 @@ class CrmEnterprise(QueuePartner):
         poisons: tuple[Poison, ...] = (),
         breakages: tuple[Breakage, ...] = (),
         on_lock: OnLock = OnLock.PARK,
+        own_services: Mapping[Context, OwnService] = MappingProxyType({}),
     ) -> None:
         super().__init__(erp, service_s, staff, policy, guarantees, poisons)
         self._distribution_s = distribution_s
-        monitor = BDocMonitor(self)
+        monitor, own = BDocMonitor(self), OwnServices(own_services)
         self._errors = ErrorList(self, self._inbound, monitor, staff.operator, breakages)
-        self._flow = Dataflow(
+        self._outflow = Outflow(
             self,
             laptops,
             self._inbound,
@@ -75,8 +100,12 @@ class CrmEnterprise(QueuePartner):
             monitor,
             guarantees,
             queue_key,
-            on_lock,
+            own,
         )
+        self._inflow = Inflow(
+            self, self._inbound, self._outflow, self._errors, monitor, guarantees, on_lock, own
+        )
+        self._services = self._inflow.services | self._outflow.services
 
     def started(self) -> None:
         """Take up all queues and the error list on the durable state."""
@@ -104,7 +133,7 @@ class CrmEnterprise(QueuePartner):
                 if guarded and bdoc.number > expected:
                     break  # an earlier one is still missing: take nothing out of order
                 if self._inbound.store(change, queue, Luw(bdoc.message, bdoc, bdoc.guid)):
-                    self._flow.take_upload(change, bdoc)
+                    self._inflow.take_upload(change, bdoc)
                     change.put("received", message.site, bdoc.number)
                     expected = bdoc.number + 1
             numbers = tuple(bdoc.number for bdoc in message.changes if bdoc.number < expected)
@@ -126,20 +155,42 @@ class CrmEnterprise(QueuePartner):
                 for place, content in gone:
                     subject = place_of(message.site, place)
                     change.note(CLEARED, subject, queue=out, guid=content.guid)
+            for publication, position in message.held_bulk:
+                change.put("cursors", (message.site, publication), position)
             package = tuple(islice(left, PACKAGE_COUNT))
-            answer = Package(message.site, message.session, message.step, message.attempt, package)
+            bulk = None if package else self._next_bulk(message)
+            answer = Package(
+                message.site, message.session, message.step, message.attempt, package, bulk
+            )
             change.send(sender, answer, attempt=message.attempt)
+
+    def _next_bulk(self, message: Fetch) -> BulkPackage | None:
+        """Return what a laptop has not got yet of the first publication that it lags behind."""
+        held = dict(message.held_bulk)
+        for name, publication in self.store.table("publications").items():
+            position = held.get(name, 0)
+            records = publication.behind(position, BULK_COUNT)
+            if records:
+                return BulkPackage(name, position + 1, records)
+        return None
 
     # --- the work ---
 
+    def publish(self, publication: str, values: Mapping[str, str]) -> None:
+        """Store records in CRM Online that every laptop gets; the flow does the rest."""
+        with self.commit() as change:
+            self._outflow.publish(change, publication, values)
+
     def execute(self, change: Change, queue: str, luw: Luw) -> bool:
-        """Do the work of a LUW; False when it was put aside instead."""
-        return self._flow.execute(change, queue, luw)
+        """Do the work of a LUW; False when it was put aside, or broke off."""
+        body = luw.body
+        context = body.context if isinstance(body, Reprocess) else CONTEXTS[type(body)]
+        return self._services[context](change, queue, luw)
 
     def _trouble(self, luw: Luw) -> Outcome:
         """Say whether a LUW ends in a dump, or has to be tried again."""
         outcome = super()._trouble(luw)
-        if outcome is Outcome.DONE and self._flow.must_retry(luw):
+        if outcome is Outcome.DONE and self._inflow.must_retry(luw):
             return Outcome.BUSY
         return outcome
 
@@ -147,12 +198,14 @@ class CrmEnterprise(QueuePartner):
     def recovered(self, message: Recovery, sender: object) -> None:
         """A person does something about a BDoc of the error list."""
         with self.commit() as change:
-            self._flow.administer(change, message)
+            row = self._errors.administer(change, message)
+            if row is not None and row.context is Context.SO1 and message.what == "set processed":
+                self._outflow.cdb_answered(change, body_of(row.luw))
 
     def _service_ns(self, luw: Luw) -> int:
         """Passing a document on takes less time than validating it."""
-        body = luw.body.body if isinstance(luw.body, Reprocess) else luw.body
-        if not isinstance(body, MessageBDoc):
+        body = body_of(luw)
+        if not isinstance(body, MessageBDoc | MassBDoc):
             return super()._service_ns(luw)
         u = self.luck("distribution time").uniform(word_of(luw.luw))
         return int(self._distribution_s.at(u) * 1e9)

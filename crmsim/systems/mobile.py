@@ -13,14 +13,24 @@ import attrs
 from crmsim.applications.numbering import temporary_number
 from crmsim.applications.pricing import net_value
 from crmsim.formats.answer import Confirmation, Rejection
-from crmsim.formats.bdoc import SyncBDoc, Task, Update, segments_of
+from crmsim.formats.bdoc import BulkPackage, SyncBDoc, Task, Update, segments_of
 from crmsim.kernel.actor import Actor, handles
-from crmsim.kernel.message import Address, message
+from crmsim.kernel.durable import Change
+from crmsim.kernel.message import Address
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.qrfc.wire import Guarantees
 from crmsim.sync.importer import LocalOrder, after_import, after_receipt, after_save
 from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
 from crmsim.systems.people import DiaryEntry, Habits
+from crmsim.systems.reminders import (
+    BreakOver,
+    LineDrops,
+    NoAnswer,
+    PhaseDue,
+    Session,
+    SessionDue,
+    WriteDue,
+)
 from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
 from crmsim.trace.kinds import (
     BROKEN,
@@ -44,67 +54,9 @@ START_UP: Duration = milliseconds(500)
 """How long the session program takes to open its database and to log its end (assumed)."""
 IMPORT_TIME: Duration = milliseconds(50)
 """How long the import of one message takes (assumed)."""
-Content = Confirmation | Rejection | Update
-
-
-@message(about=("entry",))
-class WriteDue:
-    """The rep writes what the diary says next."""
-
-    entry: int
-
-
-@message(about=("session",))
-class SessionDue:
-    """It is time for a session."""
-
-    session: int
-
-
-@message(about=("session",))
-class PhaseDue:
-    """Work of a phase that takes time is done."""
-
-    session: int
-    phase: Phase
-
-
-@message(about=("session",))
-class NoAnswer:
-    """A request got no answer in time."""
-
-    session: int
-    step: int
-    attempt: int
-
-
-@message(about=("session",))
-class LineDrops:
-    """The line breaks off."""
-
-    session: int
-
-
-@message(about=("session",))
-class BreakOver:
-    """The wait after a broken line is over."""
-
-    session: int
-
-
-@attrs.define
-class Session:
-    """The session that is under way; not durable."""
-
-    number: int
-    phase: Phase = Phase.INIT
-    step: int = 0
-    attempt: int = 0
-    is_broken: bool = False
-    break_phase: Phase | None = None
-    """The phase in which the line breaks off, if it does."""
-    request: Any = None
-    """What was asked and is not answered yet."""
+RECORD_TIME: Duration = milliseconds(2)
+"""How long the import of one record of a publication takes besides (assumed)."""
+Content = Confirmation | Rejection | Update | BulkPackage
 
 
 class MobileClient(Actor):
@@ -403,7 +355,16 @@ class MobileClient(Actor):
         session = self._session
         assert session is not None
         held: int = self.store.get("rep", "held", 0)
-        self._request(Fetch(self.name, session.number, session.step, 0, held))
+        self._request(self._fetch(session, held, self._held_bulk()))
+
+    def _fetch(self, session: Session, held: int, held_bulk: dict[str, int]) -> Fetch:
+        return Fetch(
+            self.name, session.number, session.step, 0, held, tuple(sorted(held_bulk.items()))
+        )
+
+    def _held_bulk(self) -> dict[str, int]:
+        """Return publication -> position up to which everything of it is held durably."""
+        return dict(self.store.table("held bulk"))
 
     @handles(Package)
     def packaged(self, message: Package, sender: Address[Fetch]) -> None:
@@ -411,11 +372,12 @@ class MobileClient(Actor):
         session = self._expected(message, Fetch)
         if session is None:
             return
-        if not message.contents:
+        if message.is_empty:
             self._leave(went_well=True)
             return
         held: int = self.store.get("rep", "held", 0)
-        last = message.contents[-1][0]
+        held_bulk = self._held_bulk()
+        last = message.contents[-1][0] if message.contents else held
         with self.commit() as change:
             for place, content in message.contents:
                 if place > held:
@@ -423,11 +385,26 @@ class MobileClient(Actor):
                     news = f"news {place} for {self.name}"
                     change.note(RECEIVED, news, queue="inbox", guid=content.guid)
             change.put("rep", "held", last)
+            if message.bulk is not None:
+                held_bulk |= self._store_bulk(change, message.bulk, held_bulk)
             # The request for more is the receipt of what came, so it leaves with this commit.
-            session.request = Fetch(self.name, session.number, session.step, 0, last)
+            session.request = self._fetch(session, last, held_bulk)
             session.attempt = 0
             change.send(self.address(self._station), session.request, attempt=0, if_open=True)
         self._be_patient(session)
+
+    def _store_bulk(
+        self, change: Change, bulk: BulkPackage, held: dict[str, int]
+    ) -> dict[str, int]:
+        """Store records of a publication for the import; return up to where it is held then."""
+        name = bulk.publication
+        if bulk.first != held.get(name, 0) + 1:
+            return {}  # it was asked for before; what came meanwhile is further on
+        change.put("inbox", (name, bulk.first), bulk)
+        change.put("held bulk", name, bulk.last)
+        subject = f"{name} {bulk.first} to {bulk.last} for {self.name}"
+        change.note(RECEIVED, subject, queue="inbox")
+        return {name: bulk.last}
 
     # --- import ---
 
@@ -437,14 +414,21 @@ class MobileClient(Actor):
         if not self.store.table("inbox"):
             self._leave(went_well=True)
             return
-        self.after(IMPORT_TIME, PhaseDue(session.number, Phase.IMPORT))
-        self.working(IMPORT_TIME, self._subject(session))
+        first = next(iter(self.store.table("inbox").values()))
+        many_ns = RECORD_TIME * len(first.records) if isinstance(first, BulkPackage) else 0
+        lasts_ns = Duration(IMPORT_TIME + many_ns)
+        self.after(lasts_ns, PhaseDue(session.number, Phase.IMPORT))
+        self.working(lasts_ns, self._subject(session))
 
     def _apply_first(self) -> None:
         """Apply the first message of the inbox to the local database, in one commit."""
         inbox = self.store.table("inbox")
         place = next(iter(inbox))
         content: Content = inbox[place]
+        if isinstance(content, BulkPackage):
+            self._apply_bulk(place, content)
+            self._import_next()
+            return
         guid = content.guid
         local = after_import(self.store.get("orders", guid), content)
         answers = "" if isinstance(content, Update) else content.message
@@ -463,3 +447,18 @@ class MobileClient(Actor):
                 answers=answers,
             )
         self._import_next()
+
+    def _apply_bulk(self, place: object, bulk: BulkPackage) -> None:
+        """Apply records of a publication to the local database, in one commit."""
+        with self.commit() as change:
+            for record in bulk.records:
+                change.put("masters", record.key, record)
+            change.delete("inbox", place)
+            change.note(
+                IMPORTED,
+                f"{bulk.publication} {bulk.first} to {bulk.last} for {self.name}",
+                what="bulk",
+                publication=bulk.publication,
+                first=bulk.first,
+                position=bulk.last,
+            )

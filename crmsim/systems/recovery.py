@@ -7,21 +7,41 @@ behind newer changes of the same document; what it may still do then is decided 
 Sources: CONTRIBUTING.md, S33, S36, S66.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from crmsim.chance import word_of
+from crmsim.errors import BadValue
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
-from crmsim.middleware.flow import BDocRecord, Breakage, Context, begin, failure_of, step
+from crmsim.middleware.flow import (
+    OWN_CONTEXTS,
+    BDocRecord,
+    Breakage,
+    Context,
+    begin,
+    failure_of,
+    step,
+)
 from crmsim.middleware.queue import Luw
 from crmsim.middleware.status import BDocEvent
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.trace.kinds import ADMINISTERED, FLOWED
 
-__all__ = ["BDocAlert", "BDocMonitor", "ErrorList", "ErrorRow", "Recovery", "Reprocess"]
+__all__ = [
+    "BDocAlert",
+    "BDocMonitor",
+    "ErrorList",
+    "ErrorRow",
+    "OwnService",
+    "OwnServices",
+    "Recovery",
+    "Reprocess",
+    "body_of",
+]
 
 BEGUN = (BDocEvent.STEPPED, BDocEvent.SAVED_FOR_UPDATE)
 """What every LUW does to its BDoc before anything is decided."""
@@ -57,6 +77,11 @@ class Reprocess:
     """What was to be done the first time."""
 
 
+def body_of(luw: Luw) -> Any:
+    """Return what is to be done, whether for the first time or once more."""
+    return luw.body.body if isinstance(luw.body, Reprocess) else luw.body
+
+
 @attrs.frozen
 class ErrorRow:
     """A line of the error list."""
@@ -68,6 +93,37 @@ class ErrorRow:
     luw: Luw
     since_ns: int
     count: int
+
+
+OwnService = Callable[[Change, Any], None]
+"""A call of a customer's own: part of the commit, with the BDoc that comes by."""
+
+
+class OwnServices:
+    """What a customer has added to the flow.
+
+    Args:
+        services: Context (SI1 before an upload is mapped, SOA after the CDB is written, SOB after a
+            rejection) -> what is called there.
+
+    Raises:
+        BadValue: one is meant for another context.
+    """
+
+    def __init__(self, services: Mapping[Context, OwnService]) -> None:
+        for context in services:
+            if context not in OWN_CONTEXTS:
+                allowed = ", ".join(one.value for one in OWN_CONTEXTS)
+                raise BadValue(
+                    f"{context.value} takes no services of one's own; these do: {allowed}"
+                )
+        self._services = services
+
+    def call(self, context: Context, change: Change, bdoc: object) -> None:
+        """Call what was added to a context, if anything was."""
+        service = self._services.get(context)
+        if service is not None:
+            service(change, bdoc)
 
 
 class BDocMonitor:
@@ -172,8 +228,7 @@ class ErrorList:
         record = self._monitor.record(luw.luw)
         if recovery.what == "reprocess":
             self._monitor.put(change, step(record, BDocEvent.REPROCESSED))
-            body = luw.body.body if isinstance(luw.body, Reprocess) else luw.body
-            again = attrs.evolve(luw, body=Reprocess(row.context, body))
+            again = attrs.evolve(luw, body=Reprocess(row.context, body_of(luw)))
             self._inbound.put_in(change, row.queue, again)
         else:
             self._monitor.put(change, step(record, BDocEvent.SET_PROCESSED))

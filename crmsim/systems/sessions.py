@@ -5,7 +5,7 @@ thing itself, so that nobody else's sending moves that luck.
 """
 
 from crmsim.formats.answer import Confirmation, Rejection
-from crmsim.formats.bdoc import SyncBDoc, Update
+from crmsim.formats.bdoc import BulkPackage, SyncBDoc, Update
 from crmsim.kernel.message import message
 
 __all__ = ["Admitted", "Dial", "Fetch", "Package", "Upload", "UploadReceipt"]
@@ -63,6 +63,8 @@ class Fetch:
     attempt: int
     held: int
     """The position up to which the laptop holds everything durably."""
+    held_bulk: tuple[tuple[str, int], ...] = ()
+    """The same for each publication of which it holds anything."""
 
 
 @message(about=("site", "session", "step", "attempt"))
@@ -74,3 +76,10 @@ class Package:
     step: int
     attempt: int
     contents: tuple[tuple[int, Confirmation | Rejection | Update], ...]
+    bulk: BulkPackage | None = None
+    """What is next of a publication, when nothing lies ready for this laptop alone."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing lies ready any more."""
+        return not self.contents and self.bulk is None

@@ -118,6 +118,17 @@ REPLICATED = _kind(
     Level.METRICS,
     "The CDB stored a document: version, the how-manieth save in CRM Online, BDoc. (CDB_COMMIT)",
 )
+PUBLISHED = _kind(
+    "published",
+    Level.METRICS,
+    "CRM Online stored records that every laptop gets: publication, how many. (ONLINE_COMMIT)",
+)
+SPREAD = _kind(
+    "spread",
+    Level.METRICS,
+    "The CDB stored records of a publication; they lie ready for every laptop: first and last "
+    "position. (CDB_COMMIT)",
+)
 PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
 REJECTED = _kind("rejected", Level.BUSINESS, "CRM answered no to a message of a laptop: reason.")

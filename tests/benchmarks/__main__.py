@@ -1,12 +1,12 @@
-"""Prints the benchmarks: `python -m tests.benchmarks kernel [--json FILE]`."""
+"""Prints the benchmarks: `python -m tests.benchmarks [kernel|scale] [--json FILE]`."""
 
 import argparse
 import json
 from pathlib import Path
 
-from tests.benchmarks import kernel
+from tests.benchmarks import kernel, scale
 
-GROUPS = {"kernel": kernel.measure}
+GROUPS = {"kernel": kernel.measure, "scale": scale.measure}
 
 
 def main() -> None:

@@ -1,0 +1,264 @@
+"""How does the CRM server decide on what laptops and the ERP tell it?
+
+A change of a laptop is taken over (SI0) and validated (MI0): accepted, refused (SO2), or put off
+while its document is being distributed to the ERP. News of the ERP is validated too. What is
+accepted is stored in CRM Online; what follows from that: `crmsim.systems.outflow`.
+Sources: CONTRIBUTING.md, S13, S30, S31, S34.
+"""
+
+from collections.abc import Callable
+
+import attrs
+
+from crmsim.applications.guards import why_not_change, why_not_transfer
+from crmsim.applications.numbering import order_number
+from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
+from crmsim.business.document import Fate, OrderDocument
+from crmsim.business.sales import SalesOrder
+from crmsim.formats.answer import Confirmation, Rejection
+from crmsim.formats.bapi import BapiDelivery, BapiResult
+from crmsim.formats.bdoc import SyncBDoc, Task, order_of, why_not_apply
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.durable import Change
+from crmsim.middleware.flow import BDocRecord, Context, OnLock, begin, step
+from crmsim.middleware.queue import Luw
+from crmsim.middleware.status import BDocEvent
+from crmsim.qrfc.inbound import InboundQueues
+from crmsim.qrfc.wire import Guarantees
+from crmsim.systems.outflow import ERP, CdbRow, Outflow
+from crmsim.systems.recovery import (
+    BEGUN,
+    BDocMonitor,
+    ErrorList,
+    OwnServices,
+    Reprocess,
+    body_of,
+)
+from crmsim.trace.kinds import COMMITTED, CONFIRMED, DISTRIBUTED, PARKED, REJECTED
+
+__all__ = ["Inflow"]
+
+
+class Inflow:
+    """What comes before a save in CRM Online.
+
+    Args:
+        actor: The actor whose store holds both databases.
+        inbound: The queues that work processes execute.
+        outflow: What follows a save.
+        errors: The BDocs that wait for a person.
+        monitor: What is known of every BDoc.
+        guarantees: Which parts of "exactly once, in order" are on.
+        on_lock: What becomes of a change of a document that is being distributed.
+        own: What a customer has added to the flow.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        inbound: InboundQueues,
+        outflow: Outflow,
+        errors: ErrorList,
+        monitor: BDocMonitor,
+        guarantees: Guarantees,
+        on_lock: OnLock,
+        own: OwnServices,
+    ) -> None:
+        self._actor = actor
+        self._inbound = inbound
+        self._outflow = outflow
+        self._errors = errors
+        self._monitor = monitor
+        self._guarantees = guarantees
+        self._on_lock = on_lock
+        self._own = own
+        self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
+            Context.SI0: self._take_in,
+            Context.MI0: self._take_news,
+        }
+        """Context -> the work of a LUW that the flow takes up there; False when it was put aside,
+        or broke off."""
+
+    def take_upload(self, change: Change, bdoc: SyncBDoc) -> None:
+        """Begin the flow of a change that a laptop has just handed in."""
+        self._monitor.put(change, begin(bdoc.message, bdoc.guid, bdoc.version, Context.SI0))
+
+    def _take_in(self, change: Change, queue: str, luw: Luw) -> bool:
+        """SI0: take over a change of a laptop, then validate it."""
+        if self._errors.breaks(Context.SI0, luw.luw):
+            self._errors.take(change, self._monitor.record(luw.luw), Context.SI0, queue, luw)
+            return False
+        self._own.call(Context.SI1, change, body_of(luw))
+        return self._validate(change, queue, luw, body_of(luw))
+
+    def _validate(self, change: Change, queue: str, luw: Luw, bdoc: SyncBDoc) -> bool:
+        """MI0: decide on a change of a laptop. Accept, refuse or park it."""
+        number = self._actor.store.get("numbers", bdoc.guid)
+        if number is None or (bdoc.task is Task.INSERT and not self._guarantees.dedup):
+            self._create(change, bdoc)
+            return True
+        record: OrderRecord = self._actor.store.get("orders", number)
+        if bdoc.task is Task.INSERT:
+            self._confirm(change, bdoc, record.document)  # the same document once more
+            return True
+        is_locked = self._must_wait(queue, number, record)
+        if is_locked and self._on_lock is OnLock.PARK:
+            self._park(change, queue, luw, number, record)
+            return False
+        order = record.document.order
+        reason = (
+            ("it is being distributed; try again later" if is_locked else None)
+            or why_not_change(record.document)
+            or why_not_apply(order, bdoc.segments)
+            or self._why_too_late(luw, order, bdoc)
+        )
+        if reason is not None:
+            self._reject(change, bdoc, reason)
+            return True
+        changed = order_of(bdoc.guid, order, bdoc.segments)
+        document = attrs.evolve(record.document, order=changed, fate=Fate.ACCEPTED)
+        self._save(change, attrs.evolve(record, document=document), bdoc.site)
+        self._confirm(change, bdoc, document)
+        return True
+
+    def _why_too_late(self, luw: Luw, order: SalesOrder, bdoc: SyncBDoc) -> str | None:
+        """Return why a change that is processed again would overwrite a newer one, or None."""
+        if not isinstance(luw.body, Reprocess) or not self._guarantees.newest_stays:
+            return None
+        if bdoc.version > order.version:
+            return None
+        return f"version {order.version} is stored already, which is newer"
+
+    def must_retry(self, luw: Luw) -> bool:
+        """Say whether a change has to be tried again because its document is locked."""
+        body = body_of(luw)
+        if self._on_lock is not OnLock.RETRY or not isinstance(body, SyncBDoc):
+            return False
+        number = self._actor.store.get("numbers", body.guid)
+        record: OrderRecord | None = self._actor.store.get("orders", number)
+        is_change = body.task is not Task.INSERT
+        return is_change and record is not None and record.distribution is Distribution.TO_BE
+
+    def _must_wait(self, queue: str, number: str, record: OrderRecord) -> bool:
+        """Say whether a change has to wait for a distribution, or behind others that do."""
+        if record.distribution is Distribution.TO_BE:
+            return True
+        released = _released_queue(number)
+        return queue != released and bool(self._actor.store.get(InboundQueues.TABLE, released))
+
+    def _park(self, change: Change, queue: str, luw: Luw, number: str, record: OrderRecord) -> None:
+        flow = step(self._monitor.record(luw.luw), BDocEvent.STEPPED, BDocEvent.BUSY)
+        if record.distribution is Distribution.TO_BE:
+            parked = self._actor.store.get("parked", number, ())
+            change.put("parked", number, (*parked, luw))
+            self._monitor.put(change, flow)
+        else:
+            self._inbound.put_in(change, _released_queue(number), luw)
+            self._monitor.put(change, step(flow, BDocEvent.RETRIED, BDocEvent.ENQUEUED))
+        change.note(PARKED, luw.luw, guid=luw.guid, document=number)
+
+    def _create(self, change: Change, bdoc: SyncBDoc) -> None:
+        if bdoc.task is not Task.INSERT:
+            self._reject(change, bdoc, "CRM knows no such order")
+            return
+        order = order_of(bdoc.guid, None, bdoc.segments)
+        reason = why_not_transfer(order)
+        if reason is not None:
+            self._reject(change, bdoc, reason)
+            return
+        count: int = self._actor.store.get("counts", "orders", 0)
+        change.put("counts", "orders", count + 1)
+        number = order_number(count)
+        change.put("numbers", bdoc.guid, number)
+        document = OrderDocument(order, number, Fate.ACCEPTED)
+        self._save(change, OrderRecord(document), bdoc.site)
+        self._confirm(change, bdoc, document)
+
+    def _confirm(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
+        self._monitor.put(
+            change, step(self._monitor.record(bdoc.message), *BEGUN, BDocEvent.VALIDATED)
+        )
+        change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
+        self._outflow.tell(change, bdoc.site, Confirmation(bdoc.message, bdoc.guid, document))
+
+    def _reject(self, change: Change, bdoc: SyncBDoc, reason: str) -> None:
+        """SO2: send the error back, with what the CDB holds, to the sender alone."""
+        flow = step(
+            self._monitor.record(bdoc.message), *BEGUN, BDocEvent.REFUSED, BDocEvent.ANSWERED_NO
+        )
+        self._monitor.put(change, attrs.evolve(flow, context=Context.SO2))
+        change.note(REJECTED, bdoc.message, site=bdoc.site, guid=bdoc.guid, reason=reason)
+        row: CdbRow | None = self._actor.store.get("cdb", bdoc.guid)
+        before = None if row is None else row.document
+        change.put("refused", bdoc.guid, (bdoc.version, bdoc.reference))
+        rejection = Rejection(bdoc.message, bdoc.guid, reason, before)
+        self._outflow.tell(change, bdoc.site, rejection)
+        self._own.call(Context.SOB, change, rejection)
+
+    def _save(self, change: Change, record: OrderRecord, site: str) -> None:
+        """Store an order in CRM Online and begin its way out, in one commit."""
+        document = record.document
+        order, number = document.order, document.number
+        status = record.distribution
+        if why_not_transfer(order) is None:  # else it stays as it was, and nothing is queued
+            status = next_status(status, DistributionEvent.SAVED)
+        change.note(
+            COMMITTED,
+            order.reference,
+            guid=order.guid,
+            number=number,
+            version=order.version,
+            customer=order.customer,
+        )
+        change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
+        self._outflow.store_online(change, attrs.evolve(record, distribution=status), site)
+
+    def _take_news(self, change: Change, queue: str, luw: Luw) -> bool:
+        """MI0 for the ERP adapter: take over what the ERP says about an order."""
+        news: BapiResult | BapiDelivery = body_of(luw)
+        record: OrderRecord = self._actor.store.get("orders", news.number)
+        mbdoc = self._news_record(luw, record)
+        if self._errors.breaks(Context.MI0, luw.luw):
+            self._errors.take(change, mbdoc, Context.MI0, queue, luw)
+            return False
+        self._monitor.put(change, step(mbdoc, *BEGUN, BDocEvent.VALIDATED))
+        if isinstance(news, BapiDelivery):
+            document = attrs.evolve(
+                record.document, fate=Fate.SHIPPED, shipped_day=news.shipped_day
+            )
+            self._outflow.store_online(change, attrs.evolve(record, document=document), ERP)
+            return True
+        self._outflow.erp_answered(change, news)
+        if record.distribution is Distribution.TO_BE:
+            self._outflow.store_online(change, self._settle(change, record, news), ERP)
+        return True
+
+    def _news_record(self, luw: Luw, record: OrderRecord) -> BDocRecord:
+        """Return the mBDoc that the ERP adapter makes of news, or the one it made before."""
+        if isinstance(luw.body, Reprocess):
+            return self._monitor.record(luw.luw)
+        order = record.document.order
+        return begin(luw.luw, order.guid, order.version, Context.MI0)
+
+    def _settle(self, change: Change, record: OrderRecord, news: BapiResult) -> OrderRecord:
+        """End the distribution of an order; what was parked behind it goes on."""
+        event = DistributionEvent.ACCEPTED if news.is_booked else DistributionEvent.REFUSED
+        status = next_status(record.distribution, event)
+        order = record.document.order
+        change.note(
+            DISTRIBUTED, news.number, status=status.name, guid=order.guid, version=news.version
+        )
+        for luw in self._actor.store.get("parked", news.number, ()):
+            self._inbound.put_in(change, _released_queue(news.number), luw)
+            flow = self._monitor.record(luw.luw)
+            self._monitor.put(change, step(flow, BDocEvent.RETRIED, BDocEvent.ENQUEUED))
+        change.delete("parked", news.number)
+        fate = Fate.BOOKED if news.is_booked else Fate.REFUSED
+        if record.document.fate is Fate.SHIPPED:
+            fate = Fate.SHIPPED
+        return OrderRecord(attrs.evolve(record.document, fate=fate), status)
+
+
+def _released_queue(number: str) -> str:
+    """Return the queue of changes that were parked behind a distribution and go on now."""
+    return f"RELEASED_{number}"

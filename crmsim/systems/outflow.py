@@ -1,0 +1,299 @@
+"""How does the CRM server carry a document from one database to the other, and to the ERP?
+
+CRM Online is the database of the applications. The CDB (consolidated database) holds what the
+laptops need. Nothing writes the CDB but the flow: a save in CRM Online puts an mBDoc into the CSA
+queue of its customer, in the same commit; only when that queue has run does the CDB change and do
+the laptops' queues fill. So the CDB is always a little older than CRM Online.
+Sources: CONTRIBUTING.md, S13, S30, S31, S34, S37, S39, S40, S63.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from pyrsistent import PDeque, pdeque
+
+from crmsim.applications.guards import why_not_transfer
+from crmsim.applications.status import OrderRecord
+from crmsim.business.document import OrderDocument
+from crmsim.business.master import MasterRecord
+from crmsim.business.sales import SalesOrder
+from crmsim.formats.answer import Confirmation, Rejection
+from crmsim.formats.bapi import BapiOrder, BapiResult
+from crmsim.formats.bdoc import MassBDoc, MessageBDoc, Update
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.durable import Change
+from crmsim.middleware.flow import Context, answered, begin, handed_over, repaired, step
+from crmsim.middleware.publication import Publication
+from crmsim.middleware.queue import Luw, QueueKey, queue_name, site_queue
+from crmsim.qrfc.inbound import InboundQueues
+from crmsim.qrfc.outbound import OutboundQueues
+from crmsim.qrfc.wire import Guarantees
+from crmsim.systems.recovery import (
+    BEGUN,
+    BDocMonitor,
+    ErrorList,
+    OwnServices,
+    Reprocess,
+    body_of,
+)
+from crmsim.trace.kinds import ENQUEUED, PUBLISHED, REPLICATED, SPREAD
+
+__all__ = ["ERP", "CdbRow", "Content", "Outflow", "SiteQueue", "place_of"]
+
+Content = Confirmation | Rejection | Update
+ERP, CDB = "erp", "cdb"
+"""The receivers of an mBDoc. The ERP is also one of those that changes come from."""
+
+
+@attrs.frozen
+class CdbRow:
+    """A document as the CDB holds it."""
+
+    document: OrderDocument
+    save: int
+    """The how-manieth save of the document in CRM Online this is."""
+
+
+@attrs.frozen
+class SiteQueue:
+    """What lies ready for one laptop until it fetches it (SAP: an outbound queue CRM_SITE_*)."""
+
+    last: int = 0
+    """The position of the newest content there ever was."""
+    contents: PDeque[tuple[int, Content]] = attrs.field(factory=pdeque)
+
+
+class Outflow:
+    """What follows a save in CRM Online.
+
+    Args:
+        actor: The actor whose store holds both databases.
+        laptops: Rep -> laptop.
+        inbound: The queues that work processes execute.
+        outbound: The queues to the ERP.
+        errors: The BDocs that wait for a person.
+        monitor: What is known of every BDoc.
+        guarantees: Which parts of "exactly once, in order" are on.
+        queue_key: What shares a queue to the ERP.
+        own: What a customer has added to the flow.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        laptops: dict[str, str],
+        inbound: InboundQueues,
+        outbound: OutboundQueues,
+        errors: ErrorList,
+        monitor: BDocMonitor,
+        guarantees: Guarantees,
+        queue_key: QueueKey,
+        own: OwnServices,
+    ) -> None:
+        self._actor = actor
+        self._laptops = laptops
+        self._inbound = inbound
+        self._outbound = outbound
+        self._errors = errors
+        self._monitor = monitor
+        self._guarantees = guarantees
+        self._queue_key = queue_key
+        self._own = own
+        self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
+            Context.MO1: self._pass_on,
+            Context.MO2: self._pass_on_many,
+            Context.SO1: self._replicate_again,
+        }
+        """Context -> the work of a LUW that the flow takes up there; False when it broke off."""
+
+    def store_online(self, change: Change, record: OrderRecord, origin: str) -> None:
+        """Write CRM Online; the mBDoc for all who need it goes into the document's CSA queue."""
+        document = record.document
+        change.put("orders", document.number, record)
+        count = 1 + int(self._actor.store.get("saves", document.number, 0))
+        change.put("saves", document.number, count)
+        known: OrderRecord | None = self._actor.store.get("orders", document.number)
+        before = None if known is None else known.document
+        name = f"save {count} of order {document.number}"
+        bdoc = MessageBDoc(name, document, before, origin, count)
+        self._monitor.put(change, begin(bdoc.bdoc, bdoc.guid, document.order.version, Context.MO1))
+        luw = Luw(bdoc.bdoc, bdoc, bdoc.guid)
+        queue = _csa_queue(document)
+        was = queue if before is None else _csa_queue(before)
+        also = (
+            () if was == queue else (was,)
+        )  # it moved to another customer: behind the work of both
+        self._inbound.put_in(change, queue, luw, also)
+
+    def publish(self, change: Change, publication: str, values: Mapping[str, str]) -> None:
+        """Store records that everybody gets in CRM Online, and begin their way out."""
+        store = self._actor.store
+        records = []
+        for name, value in values.items():
+            key = publication, name
+            held: MasterRecord | None = store.get("masters", key)
+            version = 1 if held is None else held.version + 1
+            records.append(MasterRecord(key, version, value))
+            change.put("masters", key, records[-1])
+        count = 1 + int(store.get("saves", publication, 0))
+        change.put("saves", publication, count)
+        bdoc = MassBDoc(f"save {count} of {publication}", publication, tuple(records))
+        self._monitor.put(change, begin(bdoc.bdoc, bdoc.guid, bdoc.version, Context.MO2))
+        change.note(PUBLISHED, publication, guid=bdoc.guid, count=len(records))
+        self._inbound.put_in(change, f"CSA_{publication}", Luw(bdoc.bdoc, bdoc, bdoc.guid))
+
+    def _pass_on(self, change: Change, queue: str, luw: Luw) -> bool:
+        """MO1: find the receivers of an mBDoc and hand it to their adapters."""
+        record = self._monitor.record(luw.luw)
+        if self._errors.breaks(Context.MO1, luw.luw):
+            self._errors.take(change, record, Context.MO1, queue, luw)
+            return False
+        bdoc = self._newest(luw)
+        receivers = (ERP, CDB) if self._transfer(change, bdoc) else (CDB,)
+        is_stored = self._replicate(change, queue, luw, bdoc)
+        sent = handed_over(step(record, *BEGUN), receivers)
+        self._monitor.put(change, answered(sent, CDB, is_ok=is_stored))
+        return True
+
+    def _newest(self, luw: Luw) -> Any:
+        """Return what is to go out: of an old BDoc that is processed again, what holds by now.
+
+        So a newer value is never overwritten by an older one.
+        """
+        bdoc: MessageBDoc | MassBDoc = body_of(luw)
+        if not isinstance(luw.body, Reprocess) or not self._guarantees.newest_stays:
+            return bdoc
+        if isinstance(bdoc, MassBDoc):
+            held = self._actor.store.table("masters")
+            return attrs.evolve(bdoc, records=tuple(held[old.key] for old in bdoc.records))
+        record: OrderRecord = self._actor.store.get("orders", bdoc.document.number)
+        save = int(self._actor.store.get("saves", bdoc.document.number))
+        return attrs.evolve(bdoc, document=record.document, save=save)
+
+    def _transfer(self, change: Change, bdoc: MessageBDoc) -> bool:
+        """The ERP adapter, outbound: put an order into a queue to the ERP; False when it may not.
+
+        What comes from the ERP never goes back to it.
+        """
+        order, number = bdoc.document.order, bdoc.document.number
+        if bdoc.origin == ERP or why_not_transfer(order) is not None:
+            return False
+        luw = Luw(f"order {number} v{order.version}", _bapi(order, number), order.guid)
+        queue = queue_name("R3AU", self._queue_key, number, order.customer)
+        self._outbound.enqueue(change, queue, luw)
+        change.put("awaited", (number, order.version), bdoc.bdoc)
+        return True
+
+    def _pass_on_many(self, change: Change, queue: str, luw: Luw) -> bool:
+        """MO2: the same for many records in one message; none of them is for the ERP."""
+        record = self._monitor.record(luw.luw)
+        if self._errors.breaks(Context.MO2, luw.luw):
+            self._errors.take(change, record, Context.MO2, queue, luw)
+            return False
+        is_stored = self._replicate(change, queue, luw, self._newest(luw))
+        sent = handed_over(step(record, *BEGUN), (CDB,))
+        self._monitor.put(change, answered(sent, CDB, is_ok=is_stored))
+        return True
+
+    def _replicate(
+        self, change: Change, queue: str, luw: Luw, bdoc: MessageBDoc | MassBDoc
+    ) -> bool:
+        """MobileBridge and SO1: make an sBDoc, write the CDB, then tell the laptops that need it.
+
+        Returns:
+            Whether the CDB holds it now; else the sBDoc is in the error list.
+        """
+        name = f"{bdoc.bdoc} to the CDB"
+        if luw.luw == name:
+            record = self._monitor.record(name)
+        else:
+            record = begin(name, bdoc.guid, bdoc.version, Context.SO1)
+        if self._errors.breaks(Context.SO1, name):
+            self._errors.take(change, record, Context.SO1, queue, Luw(name, bdoc, bdoc.guid))
+            return False
+        self._monitor.put(change, handed_over(step(record, *BEGUN), ()))
+        if isinstance(bdoc, MassBDoc):
+            self._spread(change, bdoc)
+        else:
+            self._write_cdb(change, bdoc)
+        self._own.call(Context.SOA, change, bdoc)
+        return True
+
+    def _spread(self, change: Change, bdoc: MassBDoc) -> None:
+        """Write records into the CDB and, once for all laptops, behind their publication."""
+        name = bdoc.publication
+        before: Publication = self._actor.store.get("publications", name, Publication())
+        after = before.extended(bdoc.records)
+        for record in bdoc.records:
+            change.put("cdb masters", record.key, record)
+        change.put("publications", name, after)
+        change.note(SPREAD, name, bdoc=bdoc.bdoc, first=before.last + 1, last=after.last)
+
+    def _write_cdb(self, change: Change, bdoc: MessageBDoc) -> None:
+        document = bdoc.document
+        change.put("cdb", bdoc.guid, CdbRow(document, bdoc.save))
+        change.note(
+            REPLICATED,
+            document.order.reference,
+            guid=bdoc.guid,
+            version=document.order.version,
+            bdoc=bdoc.bdoc,
+            save=bdoc.save,
+        )
+        laptop = self._laptops[document.order.rep]
+        if laptop != bdoc.origin:  # who made the change has it, and gets the confirmation
+            self.tell(change, laptop, Update(document))
+
+    def _replicate_again(self, change: Change, queue: str, luw: Luw) -> bool:
+        """SO1, once more: a person has an sBDoc of the error list processed again."""
+        if not self._replicate(change, queue, luw, self._newest(luw)):
+            return False
+        self.cdb_answered(change, body_of(luw))
+        return True
+
+    def cdb_answered(self, change: Change, bdoc: MessageBDoc | MassBDoc) -> None:
+        """Let an mBDoc know that its way into the CDB is settled after all."""
+        self._monitor.put(change, repaired(self._monitor.record(bdoc.bdoc), CDB))
+
+    def erp_answered(self, change: Change, news: BapiResult) -> None:
+        """Let the mBDoc that went to the ERP know the answer."""
+        key = (news.number, news.version)
+        bdoc = self._actor.store.get("awaited", key)
+        if bdoc is None:
+            return  # a second answer to the same version
+        change.delete("awaited", key)
+        self._monitor.put(change, answered(self._monitor.record(bdoc), ERP, is_ok=news.is_booked))
+
+    def tell(self, change: Change, site: str, content: Content) -> None:
+        """Put something into the queue of a laptop."""
+        lying: SiteQueue = change.get("site queues", site, SiteQueue())
+        place = lying.last + 1
+        contents = lying.contents.append((place, content))
+        change.put("site queues", site, SiteQueue(place, contents))
+        out = site_queue(site) + " out"
+        change.note(ENQUEUED, place_of(site, place), queue=out, guid=content.guid)
+
+
+def _bapi(order: SalesOrder, number: str) -> BapiOrder:
+    """Convert an order to the structure that the ERP understands."""
+    return BapiOrder(
+        number,
+        order.guid,
+        order.reference,
+        order.rep,
+        order.customer,
+        order.items,
+        order.version,
+        order.is_provisional,
+    )
+
+
+def _csa_queue(document: OrderDocument) -> str:
+    """Return the queue in which what was saved waits to be passed on: one for each customer."""
+    return queue_name("CSA", QueueKey.PER_PARENT, document.number, document.order.customer)
+
+
+def place_of(site: str, place: int) -> str:
+    """Return the name of what lies at a place of a laptop's queue."""
+    return f"news {place} for {site}"
