@@ -228,8 +228,8 @@ class _Blocked(Judge):
 class _Isolation(Judge):
     """I-13: queues do not wait for each other. A unit of work (LUW) at the head of its queue begins
     at once, or at the moment at which a work process becomes free; a queue that is blocked delays
-    no other one. Left out are heads whose wait is their own: put off, repeated, found after a
-    crash, and those of a system in which somebody started a running queue once more.
+    no other one. Left out are heads whose wait is their own: put off, repeated, started once more
+    by a person, found after a crash.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -241,7 +241,6 @@ class _Isolation(Judge):
         self._linked: dict[Queue, dict[Queue, None]] = {}
         """Queue -> queues whose work has to be the head here too."""
         self._running: dict[Queue, None] = {}
-        self._left_out: set[str] = set()
 
     def on_enqueued(self, event: Event) -> None:
         queue = _queue(event)
@@ -257,7 +256,7 @@ class _Isolation(Judge):
         queue = _queue(event)
         ready_ns = self._ready_ns.pop(queue, None)
         self._running[queue] = None
-        if ready_ns is None or event.actor in self._left_out:
+        if ready_ns is None:
             return
         self.judged += 1
         if event.time_ns not in (ready_ns, self._freed_ns.get(event.actor)):
@@ -277,8 +276,6 @@ class _Isolation(Judge):
 
     def on_administered(self, event: Event) -> None:
         queue = _queue(event)
-        if event.detail["action"] == "activate" and queue in self._running:
-            self._left_out.add(event.actor)
         if "serial" in event.detail:
             self._take_out(event)
         for free in (queue, *self._linked.get(queue, ())):

@@ -50,6 +50,7 @@ _LIVELINESS = {
 """Which of several places counts: the liveliest."""
 ROAD_KINDS = (
     *("saved", "received", "parked", "failed", "effected", "imported", "enqueued", "begun"),
+    *("ended", "administered"),
     *("entered", "broken", "finished", "crashed"),
 )
 """The kinds of events that tell where a document is."""
@@ -106,6 +107,15 @@ class Road:
         """Return where an event puts a thing; None when it leaves it where it is."""
         if event.kind in ("effected", "imported"):
             return NOWHERE
+        if event.kind == "administered":
+            is_gone = "serial" in event.detail or event.detail["action"] == "set processed"
+            return NOWHERE if is_gone else None
+        if event.kind == "ended":  # without an effect: it waits for a person
+            place = self._things[str(event.detail["guid"])].get(thing, NOWHERE)
+            is_here = self._held_by.get(thing) == event.actor
+            return (Part.QUEUED, "") if is_here and place[0] is Part.IN_SERVICE else None
+        if event.detail.get("reason") == "EXECUTED":
+            return None  # it had taken effect before
         if event.kind == "saved":
             return Part.OFFLINE, event.actor
         if event.kind == "received":

@@ -288,6 +288,8 @@ class InboundQueues:
         queue, luw = done.queue, done.luw
         is_there = find_row(self._actor, self.TABLE, queue, luw.serial) is not None
         if not is_there and self._guarantees.dedup:
+            said = {"queue": queue, "serial": luw.serial, "guid": luw.guid}
+            self._actor.note(FAILED, luw.luw, reason=QueueStatus.EXECUTED.value, **said)
             self._release(process, queue, luw)  # another process has done it already
             return
         outcome = self._trouble(luw)

@@ -86,7 +86,9 @@ CLEARED = _kind(
 ENQUEUED = _kind("enqueued", Level.BUSINESS, "A LUW was put at the end of a queue. (ENQ)")
 BEGUN = _kind("begun", Level.BUSINESS, "The head LUW of a queue began to be executed. (LUW_START)")
 ENDED = _kind("ended", Level.BUSINESS, "A LUW of a queue is done and confirmed. (LUW_END)")
-FAILED = _kind("failed", Level.BUSINESS, "An attempt at a LUW ended without success. (LUW_FAIL)")
+FAILED = _kind(
+    "failed", Level.BUSINESS, "An attempt at a LUW ended without success: reason. (LUW_FAIL)"
+)
 ADMINISTERED = _kind(
     "administered",
     Level.METRICS,
