@@ -35,6 +35,7 @@ from crmsim.lab.scenario import scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
 from crmsim.middleware.flow import Breakage, Context
+from crmsim.middleware.queue import QueueStatus
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.partner import Poison
@@ -89,6 +90,9 @@ class Settings:
     worklist: Worklist = setting(
         Worklist.OLDEST_FIRST, "in which way the list of what failed is worked off"
     )
+    mistakes: int = setting(
+        4, "times that an impatient person starts work anew that is being done", low=0, high=1_000
+    )
     price_lists: int = setting(
         3, "price lists that CRM publishes to every laptop meanwhile", low=0, high=1_000
     )
@@ -116,6 +120,7 @@ async def order_book(land: Landscape, settings: Settings) -> None:
     book = the_book(land, settings)
     build(land, settings, book)
     publish_prices(land, settings, book)
+    plan_mistakes(land, settings, book)
     land.plan_crashes(settings.crashes, days(book.last_day_written))
     await land.run_until(days(book.last_day + 1))
     await land.settle(days(180))  # at half the messages lost, few sessions come to their end
@@ -167,6 +172,25 @@ def publish_prices(land: Landscape, settings: Settings, book: OrderBook) -> None
         due_ns = days(book.last_day_written) * number // settings.price_lists
         prices = {f"price {place}": f"list {number}" for place in range(settings.prices)}
         land.at(due_ns, land.publish, "prices", prices)
+
+
+def plan_mistakes(land: Landscape, settings: Settings, book: OrderBook) -> None:
+    """Let somebody look in the evening, when the reps call, and start anew what is being done."""
+    luck = land.simulation.luck.stream("mistake")
+    for number in range(settings.mistakes):
+        evening_ns = days(luck.below(book.last_day_written + 1, number)) + hours(18)
+        land.at(evening_ns, start_anew, land, evening_ns + hours(1))
+
+
+def start_anew(land: Landscape, until_ns: int) -> None:
+    """Activate the first queue in which work is being done; if there is none, look again."""
+    for site in ("erp", "crm"):
+        for row in land.monitor(site):
+            if row.side == "inbound" and row.status is QueueStatus.RUNNING:
+                land.administer(site, "activate", row.queue)
+                return
+    if land.now_ns < until_ns:
+        land.at(land.now_ns + seconds(1), start_anew, land, until_ns)
 
 
 def poisons(land: Landscape, settings: Settings, book: OrderBook) -> tuple[Poison, ...]:

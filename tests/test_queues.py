@@ -21,7 +21,7 @@ from crmsim.qrfc.inbound import Outcome, WorkProcess, work_process_names
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Action, Guarantees
 from crmsim.systems.people import DiaryEntry, Habits, Operator
-from crmsim.units import days, hours, minutes, seconds
+from crmsim.units import days, hours, milliseconds, minutes, seconds
 
 from .stories import event, fired, rejudge
 
@@ -207,6 +207,30 @@ def test_activating_a_running_queue_executes_its_head_twice_without_memory(dedup
     assert effects(simulation).count("A1") == count
     assert len(list(simulation.journal.select("begun", subject="A1", actor="target"))) == 2
     assert judge(simulation, queues.EFFECT_ONCE).held is dedup
+
+
+def test_activating_work_that_is_done_at_that_moment_starts_nothing_else():
+    """The work ends while the activation is being written to disk."""
+    simulation = world(service_s=60.0, processes=3)
+    simulation.site("target").write_ns = milliseconds(10)
+    target = simulation.actor("target")
+
+    def mistake() -> None:
+        assert status(simulation) is QueueStatus.RUNNING
+        target.administered(Action("A", "A1", "activate"), None)
+
+    begun = []
+
+    def watch(event) -> None:
+        if event.actor == "target" and event.subject == "A1" and not begun:
+            begun.append(event)
+            simulation.at(event.time_ns + seconds(60) - milliseconds(5), mistake)
+
+    simulation.journal.watch("begun", watch)
+    simulation.run()
+    assert effects(simulation).count("A2") == 1
+    assert administered(simulation) == [("A1", "activate")]
+    assert all_held(simulation)
 
 
 def test_a_locked_queue_stands_still_until_it_is_unlocked():
@@ -521,3 +545,42 @@ def test_jitter_spreads_the_gust_of_a_returning_erp():
     assert with_jitter["most_calls_in_one_second"] < 20
     calm = story.run(seed=1, jitter="0%", restart="off").must_hold().metrics
     assert calm["most_calls_in_one_second"] < 20, "without the restart nothing is in step"
+
+
+@frozen
+class NoSettings:
+    pass
+
+
+def test_a_story_can_lock_look_and_unlock():
+    seen = []
+
+    @scenario(NoSettings, checks=())
+    async def maintenance(land, chosen):
+        """What happens while a queue is locked?"""
+        tea = OrderItem("tea", 3, Decimal("2.50"))
+        order = SalesOrder("", "A-1", "1", "customer", (tea,))
+        land.add_crm()
+        land.add_erp(wan(), queue_key=QueueKey.PER_OBJECT_TYPE, ship_days={})
+        land.add_station("station", wan())
+        land.add_laptop(
+            "laptop",
+            gprs(dial_up=True),
+            rep="1",
+            station="station",
+            habits=Habits(),
+            diary=(DiaryEntry(hours(9), order),),
+        )
+        land.check()
+        with pytest.raises(BadValue, match="'station' has no queues; CRM and the ERP have"):
+            land.monitor("station")
+        with pytest.raises(BadValue, match="nobody can 'bless' a queue; write activate, delete"):
+            land.administer("erp", "bless", "R3AU_SALESDO0005000000")
+        land.administer("erp", "lock", "R3AU_SALESDO0005000000")  # nothing stands there yet
+        await land.run(days(2))
+        seen.append(len(land.monitor("erp")))
+
+    result = maintenance.run(seed=1)
+    assert result.error is None, result.error
+    assert seen == [0]
+    assert list(result.journal.select("booked")), "an empty queue cannot be locked"

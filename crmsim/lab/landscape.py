@@ -25,9 +25,9 @@ from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap
 from crmsim.network.link import Link
-from crmsim.qrfc.inbound import WorkProcess, work_process_names
-from crmsim.qrfc.partner import Poison, Staff
-from crmsim.qrfc.wire import Guarantees
+from crmsim.qrfc.inbound import ACTIONS, WorkProcess, work_process_names
+from crmsim.qrfc.partner import Poison, QueuePartner, QueueRow, Staff
+from crmsim.qrfc.wire import Action, Guarantees
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
 from crmsim.systems.mobile import MobileClient
@@ -328,6 +328,36 @@ class Landscape:
         enterprise = self.simulation.actor(crm)
         assert isinstance(enterprise, CrmEnterprise)
         enterprise.publish(publication, values)
+
+    def administer(self, site: str, what: str, queue: str) -> None:
+        """Do something by hand about an inbound queue now; nothing if it is empty.
+
+        Args:
+            site: Whose queue it is: that of CRM or of the ERP.
+            what: ``activate``, ``delete LUW``, ``delete queue``, ``park``, ``lock`` or ``unlock``.
+            queue: Its name, as the monitor shows it.
+
+        Raises:
+            BadValue: the site has no queues, or nobody can do such a thing.
+            WrongQueueEvent: it cannot be done to a queue in this state.
+        """
+        if what not in ACTIONS:
+            raise BadValue(f"nobody can {what!r} a queue; write {', '.join(ACTIONS)}")
+        self._partner(site).administered(Action(queue, "", what), None)
+
+    def monitor(self, site: str) -> list[QueueRow]:
+        """Return what the queue monitors of CRM or the ERP show now.
+
+        Raises:
+            BadValue: the site has no queues.
+        """
+        return self._partner(site).monitor()
+
+    def _partner(self, site: str) -> QueuePartner:
+        actor = self.simulation.actor(site)
+        if not isinstance(actor, QueuePartner):
+            raise BadValue(f"{site!r} has no queues; CRM and the ERP have")
+        return actor
 
     def crash(self, site: str, *, down: Duration) -> None:
         """Crash a site now; it restarts by itself."""

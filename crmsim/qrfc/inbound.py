@@ -42,6 +42,7 @@ from crmsim.trace.kinds import (
 )
 
 __all__ = [
+    "ACTIONS",
     "Executed",
     "InboundQueues",
     "Outcome",
@@ -379,7 +380,7 @@ class InboundQueues:
         if head is None or action.luw not in ("", head.luw):
             return
         status = self._status_of(action.queue, head)
-        event = _ACTIONS[action.what]
+        event = ACTIONS[action.what]
         following = after_event(status, event)
         with self._actor.commit() as change:
             if event is QueueEvent.DELETED:
@@ -392,7 +393,7 @@ class InboundQueues:
                 change.put("queue status", action.queue, following)
             else:
                 change.delete("queue status", action.queue)
-            change.then(lambda: self._administered(action, status))
+            change.then(lambda: self._administered(action, status, head.serial))
 
     def _remove(self, change: Change, action: Action, gone: Iterable[Luw]) -> None:
         """Take LUWs out of their queues without an effect; they are kept by name."""
@@ -426,10 +427,10 @@ class InboundQueues:
         change.note(ADMINISTERED, name, **said)
         change.then(lambda: self._arrived(queue))
 
-    def _administered(self, action: Action, before: QueueStatus) -> None:
-        head = head_of(self._actor.store, self.TABLE, action.queue)
-        if before is QueueStatus.RUNNING and action.what == "activate" and head is not None:
-            self._ready.setdefault((action.queue, head.serial))  # a second process begins it
+    def _administered(self, action: Action, before: QueueStatus, serial: int) -> None:
+        is_there = find_row(self._actor, self.TABLE, action.queue, serial) is not None
+        if before is QueueStatus.RUNNING and action.what == "activate" and is_there:
+            self._ready.setdefault((action.queue, serial))  # a second process begins it
             self._go_on()
             return
         self._arrived(action.queue)
@@ -456,7 +457,7 @@ class InboundQueues:
         return {queue: self._status_of(queue, luws.left) for queue, luws in heads}
 
 
-_ACTIONS = {
+ACTIONS = {
     "activate": QueueEvent.ACTIVATED,
     "delete LUW": QueueEvent.DELETED,
     "delete queue": QueueEvent.DELETED,
