@@ -15,6 +15,7 @@ from crmsim.checks import queues
 from crmsim.errors import BadValue
 from crmsim.lab.settings import setting
 from crmsim.middleware.queue import Luw, QueueKey, QueueStatus, RetryPolicy
+from crmsim.network.faults import NthMessage
 from crmsim.network.link import Link
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.inbound import Outcome, WorkProcess, work_process_names
@@ -79,17 +80,28 @@ def world(
     service_s: float = 1.0,
     luws=LUWS,
     own=(),
+    connections: int | None = None,
+    line: Link = Link(latency=Constant(0.1)),  # noqa: B008 - frozen
+    seed: int = 1,
 ) -> Simulation:
-    simulation = Simulation(seed=1)
+    simulation = Simulation(seed=seed)
     simulation.add_site("sender")
     simulation.add_site("target")
-    simulation.connect("sender", "target", Link(latency=Constant(0.1)))
+    simulation.connect("sender", "target", line)
     names = work_process_names("target", processes)
     operator = None if reaction_s is None else "operator"
     quick = RetryPolicy(first=minutes(1), factor=2.0, most=hours(1), jitter=0.0)
     simulation.seat(
         "sender",
-        lambda: Desk("target", Constant(0.0), Staff(()), quick, Guarantees(), luws=luws),
+        lambda: Desk(
+            "target",
+            Constant(0.0),
+            Staff(()),
+            quick,
+            Guarantees(),
+            luws=luws,
+            connections=connections,
+        ),
     )
     simulation.seat(
         "target",
@@ -304,6 +316,55 @@ def test_the_monitor_tells_what_stands_where_for_how_long():
     assert row.is_alert
 
 
+# --- a limited number of connections ---
+
+
+def narrow(connections: int | None, **options) -> Simulation:
+    """Twelve queues of one LUW each, over so many connections."""
+    luws = tuple((f"Q{number}", f"L{number}") for number in range(12))
+    return world(luws=luws, connections=connections, processes=12, **options)
+
+
+@pytest.mark.parametrize("connections", [1, 3, None])
+def test_no_more_is_under_way_than_there_are_connections(connections):
+    simulation = narrow(connections)
+    rows = {}
+
+    def look() -> None:
+        for row in simulation.actor("sender").monitor():
+            rows[row.queue] = row.status
+
+    simulation.at(milliseconds(50), look)
+    simulation.run()
+    running = [queue for queue, state in rows.items() if state is QueueStatus.RUNNING]
+    assert len(running) == (connections or 12)
+    assert set(rows.values()) <= {QueueStatus.RUNNING, QueueStatus.SYSLOAD}
+    assert sorted(effects(simulation)) == sorted(f"L{number}" for number in range(12))
+    assert all_held(simulation)
+    assert judge(simulation, queues.ISOLATION).held
+
+
+def test_what_gets_no_receipt_gives_its_connection_up():
+    """One transfer is lost; with one connection the others do not wait until it comes through."""
+    simulation = narrow(1)
+    simulation.strike(NthMessage("Transfer", 1, source="sender"))
+    simulation.run()
+    assert effects(simulation)[-1] == "L0"
+    assert moments(simulation)["L1"] > minutes(1), "it waited as long as one waits for a receipt"
+    assert all_held(simulation)
+
+
+@given(st.integers(1, 4), st.floats(0, 0.6), st.floats(0, 0.5), st.integers(0, 10**6))
+@settings(max_examples=25, deadline=None)
+def test_few_connections_lose_and_double_nothing(connections, loss, duplicate, seed):
+    line = Link(latency=Constant(0.1), loss=loss, duplicate=duplicate)
+    simulation = narrow(connections, line=line, seed=seed)
+    simulation.run(until=days(30))
+    assert sorted(effects(simulation)) == sorted(f"L{number}" for number in range(12))
+    assert simulation.actor("sender").monitor() == []
+    assert all_held(simulation)
+
+
 # --- work that stands in two queues ---
 
 CROSSING = (("A", "A1"), ("A", "A2"), ("B", "AB", "A"), ("A", "A3"), ("B", "B1"))
@@ -460,6 +521,7 @@ def test_a_validation_error_frees_the_queue_where_a_dump_would_block_it():
 @frozen
 class Moving:
     key: QueueKey = setting(QueueKey.PER_PARENT, "what shares a queue to and from the ERP")
+    csa_key: QueueKey = setting(QueueKey.PER_PARENT, "what shares a queue inside CRM")
 
 
 @scenario(Moving, checks=ALL_CHECKS)
@@ -476,7 +538,7 @@ async def moves_house(land, chosen):
         *(entry(0, "A-1", "old"), entry(0, "A-2", "new")),
         *(entry(1, "A-1", "new", 2), entry(1, "A-3", "old"), entry(2, "A-1", "new", 3)),
     )
-    land.add_crm(queue_key=chosen.key)
+    land.add_crm(queue_key=chosen.key, csa_key=chosen.csa_key)
     land.add_erp(wan(), queue_key=chosen.key, ship_days={"A-1": 9})
     land.add_station("station", wan())
     field = gprs(dial_up=True)
@@ -485,6 +547,19 @@ async def moves_house(land, chosen):
     land.check()
     await land.run(days(5))
     await land.settle()
+
+
+@pytest.mark.parametrize("csa_key", [QueueKey.PER_DOCUMENT, QueueKey.PER_OBJECT_TYPE], ids=str)
+def test_other_queues_inside_crm_need_no_place_in_two(csa_key):
+    result = moves_house.run(seed=1, csa_key=csa_key.value)
+    assert result.held, result.findings
+    names = {
+        str(e.detail["queue"])
+        for e in result.journal.select("enqueued", actor="crm")
+        if str(e.detail["queue"]).startswith("CSA_")
+    }
+    assert len(names) == (1 if csa_key is QueueKey.PER_OBJECT_TYPE else 3)
+    assert not [e for e in result.journal.select("enqueued") if "home" in e.detail]
 
 
 @pytest.mark.parametrize("key", list(QueueKey), ids=str)

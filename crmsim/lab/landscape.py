@@ -89,6 +89,8 @@ class Landscape:
         distribution_s: Distribution = DISTRIBUTION_S,
         policy: RetryPolicy = RetryPolicy(),
         queue_key: QueueKey = QueueKey.PER_DOCUMENT,
+        csa_key: QueueKey = QueueKey.PER_PARENT,
+        connections: int | None = None,
         poisons: tuple[Poison, ...] = (),
         breakages: tuple[Breakage, ...] = (),
         on_lock: OnLock = OnLock.PARK,
@@ -107,6 +109,8 @@ class Landscape:
             distribution_s: How long it takes to pass a saved document on, in seconds.
             policy: When a transfer to the ERP is tried again.
             queue_key: What shares a queue to the ERP.
+            csa_key: What shares a queue inside CRM, on the way from a save to its receivers.
+            connections: How many orders are on their way to the ERP at once; None for any number.
             poisons: Units of work that it cannot digest.
             breakages: Which programs of the flow do not work, and when.
             on_lock: What becomes of a change of a document that is being distributed to the ERP.
@@ -138,6 +142,8 @@ class Landscape:
                 breakages,
                 on_lock,
                 own_services,
+                csa_key,
+                connections,
             ),
         )
         self._seat_staff(name, staff)

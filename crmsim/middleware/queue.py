@@ -144,6 +144,7 @@ TRANSITIONS: dict[tuple[QueueStatus, QueueEvent], QueueStatus] = {
     (_Q.EXECUTED, _H.ACTIVATED): _Q.READY,
     (_Q.EXECUTED, _H.DELETED): _Q.READY,
     (_Q.CPICERR, _H.CONFIRMED): _Q.READY,
+    (_Q.SYSLOAD, _H.CONFIRMED): _Q.READY,
     (_Q.STOP, _H.UNLOCKED): _Q.READY,
     (_Q.STOP, _H.DELETED): _Q.STOP,
     (_Q.NOSEND, _H.FETCHED): _Q.NOSEND,
@@ -153,9 +154,9 @@ TRANSITIONS: dict[tuple[QueueStatus, QueueEvent], QueueStatus] = {
     **{(status, _H.DELETED): _Q.READY for status in _STANDING},
     **{(status, _H.LOCKED): _Q.STOP for status in _STANDING},
 }
-"""Every transition there is; any other pair is a `WrongQueueEvent`. CONFIRMED after CPICERR: the
-receipt of an earlier attempt came late. ACTIVATED while RUNNING: the unit may be executed twice.
-LOCKED while RUNNING: the unit in hand comes to its end, the next one does not begin."""
+"""Every transition there is; any other pair is a `WrongQueueEvent`. CONFIRMED after CPICERR
+or SYSLOAD: the receipt of an earlier attempt came late. ACTIVATED while RUNNING: the unit may be
+executed twice. LOCKED while RUNNING: the unit in hand comes to its end, the next one does not begin."""
 
 
 class WrongQueueEvent(BadValue):

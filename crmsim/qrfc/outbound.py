@@ -38,19 +38,38 @@ class RetryDue:
 
 
 class OutboundQueues:
-    """The sending half of one system."""
+    """The sending half of one system.
+
+    Args:
+        actor: Whose queues they are.
+        target: The name of the actor at the other end.
+        policy: When a LUW is transmitted again.
+        guarantees: What is switched on.
+        connections: How many LUWs may be under way at once; None for any number. One that gets no
+            receipt gives its connection up before it is tried again.
+    """
 
     TABLE = "outbound"
 
     def __init__(
-        self, actor: Actor, target: str, policy: RetryPolicy, guarantees: Guarantees
+        self,
+        actor: Actor,
+        target: str,
+        policy: RetryPolicy,
+        guarantees: Guarantees,
+        connections: int | None = None,
     ) -> None:
+        self._connections = connections
         self._actor = actor
         self._target = target
         self._policy = policy
         self._guarantees = guarantees
         self._status: dict[tuple[str, int], QueueStatus] = {}
         """(queue, serial) -> what the attempt at this LUW is doing; not durable."""
+        self._under_way: set[tuple[str, int]] = set()
+        """(queue, serial) of LUWs that hold a connection."""
+        self._lined_up: dict[tuple[str, int], int] = {}
+        """(queue, serial) of LUWs that wait for a connection -> which try it will be."""
         self._unsafe: set[tuple[str, int]] = set()
         """(queue, serial) of LUWs whose commit is not written yet; they must not leave."""
         self._ending: set[str] = set()
@@ -79,7 +98,7 @@ class OutboundQueues:
             key = (queue, luw.serial)
             if key not in self._status and key not in self._unsafe:
                 self._status[queue, luw.serial] = QueueStatus.READY
-                self._transmit(queue, luw, 0)
+                self._offer(key, luw, 0)
 
     def _due(self, queue: str) -> Iterable[Luw]:
         if not self._guarantees.in_order:
@@ -87,8 +106,27 @@ class OutboundQueues:
         head = head_of(self._actor.store, self.TABLE, queue)
         return () if head is None else (head,)
 
+    def _offer(self, key: tuple[str, int], luw: Luw, attempt: int) -> None:
+        """Transmit a LUW, or let it wait for a connection."""
+        if self._connections is None or len(self._under_way) < self._connections:
+            self._transmit(key[0], luw, attempt)
+            return
+        self._status[key] = after_event(self._status[key], QueueEvent.NO_PROCESS)
+        self._lined_up[key] = attempt
+
+    def _free(self, key: tuple[str, int]) -> None:
+        """Give up a connection; whoever has waited longest gets it."""
+        self._under_way.discard(key)
+        while self._lined_up and len(self._under_way) < (self._connections or 0):
+            first, attempt = next(iter(self._lined_up.items()))
+            del self._lined_up[first]
+            luw = find_row(self._actor, self.TABLE, *first)
+            assert luw is not None, "it is in its queue as long as it has a status"
+            self._transmit(first[0], luw, attempt)
+
     def _transmit(self, queue: str, luw: Luw, attempt: int) -> None:
         key = (queue, luw.serial)
+        self._under_way.add(key)
         self._status[key] = after_event(self._status[key], QueueEvent.SCHEDULED)
         self._actor.note(BEGUN, luw.luw, queue=queue, serial=luw.serial, guid=luw.guid)
         if attempt:
@@ -128,7 +166,8 @@ class OutboundQueues:
             reason="CPICERR",
         )
         self._status[key] = after_event(self._status[key], QueueEvent.ACTIVATED)
-        self._transmit(due.queue, luw, due.attempt + 1)
+        self._free(key)
+        self._offer(key, luw, due.attempt + 1)
 
     def receipted(self, receipt: Receipt) -> None:
         """Take a LUW out of its queue: the target holds it durably."""
@@ -138,14 +177,16 @@ class OutboundQueues:
         if luw is None or key not in self._status:
             return  # a second receipt of the same LUW
         after_event(self._status.pop(key), QueueEvent.CONFIRMED)
+        self._lined_up.pop(key, None)
         self._ending.add(receipt.queue)
         with self._actor.commit() as change:
             take_row_out(change, self.TABLE, receipt.queue, luw.serial)
             said = {"queue": receipt.queue, "guid": luw.guid}
             change.note(ENDED, luw.luw, serial=luw.serial, **said)
             change.note(CLEARED, luw.luw, **said)
-            change.then(lambda: self._ended(receipt.queue))
+            change.then(lambda: self._ended(key))
 
-    def _ended(self, queue: str) -> None:
-        self._ending.discard(queue)
-        self.go_on(queue)
+    def _ended(self, key: tuple[str, int]) -> None:
+        self._ending.discard(key[0])
+        self._free(key)
+        self.go_on(key[0])

@@ -78,6 +78,7 @@ class QueuePartner(Actor, abc.ABC):
         policy: When a LUW is transmitted again, or tried again that was put off.
         guarantees: What is switched on.
         poisons: LUWs that this system cannot digest.
+        connections: How many LUWs it transmits at once; None for any number.
     """
 
     def __init__(
@@ -88,11 +89,12 @@ class QueuePartner(Actor, abc.ABC):
         policy: RetryPolicy,
         guarantees: Guarantees,
         poisons: tuple[Poison, ...] = (),
+        connections: int | None = None,
     ) -> None:
         self._service_s = service_s
         self._staff = staff
         self._guarantees = guarantees
-        self._outbound = OutboundQueues(self, partner, policy, guarantees)
+        self._outbound = OutboundQueues(self, partner, policy, guarantees, connections)
         self._poisons = {poison.reference: poison for poison in poisons}
         self._inbound = InboundQueues(
             self,

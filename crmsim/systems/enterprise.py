@@ -70,6 +70,8 @@ class CrmEnterprise(QueuePartner):
         breakages: Which programs of the flow do not work, and when.
         on_lock: What becomes of a change of a document that is being distributed.
         own_services: What a customer has added to the flow.
+        csa_key: What shares a queue inside CRM, on the way from a save to its receivers.
+        connections: How many LUWs are on their way to the ERP at once; None for any number.
     """
 
     def __init__(
@@ -86,8 +88,10 @@ class CrmEnterprise(QueuePartner):
         breakages: tuple[Breakage, ...] = (),
         on_lock: OnLock = OnLock.PARK,
         own_services: Mapping[Context, OwnService] = MappingProxyType({}),
+        csa_key: QueueKey = QueueKey.PER_PARENT,
+        connections: int | None = None,
     ) -> None:
-        super().__init__(erp, service_s, staff, policy, guarantees, poisons)
+        super().__init__(erp, service_s, staff, policy, guarantees, poisons, connections)
         self._distribution_s = distribution_s
         monitor, own = BDocMonitor(self), OwnServices(own_services)
         self._errors = ErrorList(self, self._inbound, monitor, staff.operator, breakages)
@@ -100,6 +104,7 @@ class CrmEnterprise(QueuePartner):
             monitor,
             guarantees,
             queue_key,
+            csa_key,
             own,
         )
         self._inflow = Inflow(

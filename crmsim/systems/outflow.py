@@ -76,6 +76,7 @@ class Outflow:
         monitor: What is known of every BDoc.
         guarantees: Which parts of "exactly once, in order" are on.
         queue_key: What shares a queue to the ERP.
+        csa_key: What shares a queue inside CRM.
         own: What a customer has added to the flow.
     """
 
@@ -89,6 +90,7 @@ class Outflow:
         monitor: BDocMonitor,
         guarantees: Guarantees,
         queue_key: QueueKey,
+        csa_key: QueueKey,
         own: OwnServices,
     ) -> None:
         self._actor = actor
@@ -99,6 +101,7 @@ class Outflow:
         self._monitor = monitor
         self._guarantees = guarantees
         self._queue_key = queue_key
+        self._csa_key = csa_key
         self._own = own
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
             Context.MO1: self._pass_on,
@@ -119,12 +122,16 @@ class Outflow:
         bdoc = MessageBDoc(name, document, before, origin, count)
         self._monitor.put(change, begin(bdoc.bdoc, bdoc.guid, document.order.version, Context.MO1))
         luw = Luw(bdoc.bdoc, bdoc, bdoc.guid)
-        queue = _csa_queue(document)
-        was = queue if before is None else _csa_queue(before)
+        queue = self._csa_queue(document)
+        was = queue if before is None else self._csa_queue(before)
         also = (
             () if was == queue else (was,)
         )  # it moved to another customer: behind the work of both
         self._inbound.put_in(change, queue, luw, also)
+
+    def _csa_queue(self, document: OrderDocument) -> str:
+        """Return the queue in which what was saved waits to be passed on."""
+        return queue_name("CSA", self._csa_key, document.number, document.order.customer)
 
     def publish(self, change: Change, publication: str, values: Mapping[str, str]) -> None:
         """Store records that everybody gets in CRM Online, and begin their way out."""
@@ -287,11 +294,6 @@ def _bapi(order: SalesOrder, number: str) -> BapiOrder:
         order.version,
         order.is_provisional,
     )
-
-
-def _csa_queue(document: OrderDocument) -> str:
-    """Return the queue in which what was saved waits to be passed on: one for each customer."""
-    return queue_name("CSA", QueueKey.PER_PARENT, document.number, document.order.customer)
 
 
 def place_of(site: str, place: int) -> str:
