@@ -156,7 +156,7 @@ TRANSITIONS: dict[tuple[QueueStatus, QueueEvent], QueueStatus] = {
 }
 """Every transition there is; any other pair is a `WrongQueueEvent`. CONFIRMED after CPICERR
 or SYSLOAD: the receipt of an earlier attempt came late. ACTIVATED while RUNNING: the unit may be
-executed twice. LOCKED while RUNNING: the unit in hand comes to its end, the next one does not begin."""
+executed twice. LOCKED while RUNNING: the unit in hand comes to its end, the next does not begin."""
 
 
 class WrongQueueEvent(BadValue):
