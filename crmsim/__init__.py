@@ -17,6 +17,7 @@ The rooms of the house, from the ground up; imports point only downwards::
     qrfc                     how is work passed on, once and in order?
     systems                  who acts?
     checks                   was it right?
+    measure                  was it as expected, and how long did it take?
     lab                      what is the story?
     study                    what do many runs say?
     truths                   is the simulator right?

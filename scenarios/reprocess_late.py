@@ -25,10 +25,10 @@ from crmsim.chance import Lognormal
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.checks.queues import BLOCKED_UNTIL_HELPED
 from crmsim.lab.landscape import Landscape
-from crmsim.lab.latency import quantile
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
+from crmsim.measure.latency import quantile
 from crmsim.middleware.flow import Breakage, Context
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.wire import Guarantees

@@ -23,11 +23,11 @@ from attrs import frozen
 from crmsim.chance import Lognormal
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.lab.landscape import Landscape
-from crmsim.lab.latency import quantile
 from crmsim.lab.orderbook import OrderBook
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
+from crmsim.measure.latency import quantile
 from crmsim.middleware.queue import QueueKey
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.partner import Poison

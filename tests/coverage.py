@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from crmsim import ALL_CHECKS
-from crmsim.lab.expect import Expect
+from crmsim.measure.expect import Expect
 from tests.sabotages import SABOTAGES
 
 ROOT = Path(__file__).parent.parent

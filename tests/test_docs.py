@@ -120,7 +120,7 @@ def test_the_expectations_of_the_readme_can_be_said():
     shown = next(block for block in blocks("text") if "land.expect.path" in block)
     calls = re.findall(r"^land\.(expect\.\w+\(.*?\))(?: |$)", shown, re.MULTILINE)
     assert len(calls) == 10
-    from crmsim.lab.expect import Expect
+    from crmsim.measure.expect import Expect
     from crmsim.units import hours, minutes
 
     expect = Expect(small_run().simulation)

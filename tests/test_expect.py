@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from crmsim import Level, Link, Simulation, Topology, scenario
 from crmsim.checks.check import Outcome
 from crmsim.errors import BadValue, Finding, UnknownSite
-from crmsim.lab.expect import Expect
-from crmsim.lab.latency import Limits, Pair, judge_limits, quantile
-from crmsim.lab.road import Part, Road
+from crmsim.measure.expect import Expect
+from crmsim.measure.latency import Limits, Pair, judge_limits, quantile
+from crmsim.measure.road import Part, Road
 from crmsim.network.topology import CRM_CHANNELS
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import KINDS

@@ -22,7 +22,8 @@ BELOW: dict[str, set[str]] = {
 BELOW["qrfc"] = GROUND | {"trace", "network", "kernel", "middleware"}
 BELOW["systems"] = GROUND | set(BELOW)
 BELOW["checks"] = BELOW["systems"] | {"systems"}
-BELOW["lab"] = BELOW["checks"] | {"checks"}
+BELOW["measure"] = BELOW["checks"] | {"checks"}
+BELOW["lab"] = BELOW["measure"] | {"measure"}
 for _room in ("study", "hunt", "truths", "testing"):
     BELOW[_room] = BELOW["lab"] | {"lab"}
 BELOW["report"] = BELOW["lab"] | {"lab", "study", "hunt", "truths", "testing"}

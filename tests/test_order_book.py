@@ -8,7 +8,7 @@ import pytest
 
 from crmsim.checks.check import Outcome
 from crmsim.kernel.durable import CrashPoint
-from crmsim.lab.latency import quantile
+from crmsim.measure.latency import quantile
 from crmsim.sync.session import Phase
 
 from .stories import order_book, small_run

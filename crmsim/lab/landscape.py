@@ -18,8 +18,8 @@ from crmsim.chance import Distribution, Lognormal
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.kernel.simulation import Simulation
-from crmsim.lab.expect import Expect
 from crmsim.lab.settle import Quiet, settle
+from crmsim.measure.expect import Expect
 from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.network.fabric import ActiveFault

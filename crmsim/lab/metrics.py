@@ -12,9 +12,9 @@ from typing import Any
 from crmsim.applications.pricing import exact_sum
 from crmsim.kernel.durable import CrashPoint
 from crmsim.lab.landscape import CRASH_KINDS
-from crmsim.lab.latency import quantile
-from crmsim.lab.road import ROAD_KINDS, Part, Road
 from crmsim.lab.scenario import Result
+from crmsim.measure.latency import quantile
+from crmsim.measure.road import ROAD_KINDS, Part, Road
 from crmsim.sync.session import Phase
 from crmsim.trace.journal import Journal
 from crmsim.trace.kinds import KINDS, SENT

@@ -13,7 +13,7 @@ story goes on. One that had nothing to judge says so.
 
 An event is named by its kind and, if wanted, by what it says: ``"saved"``,
 ``"entered phase=SEND"``. Events that belong together share a key: the same document, version, rep,
-queue, actor or subject (`crmsim.lab.road.KEYS`), or whatever a function of the event returns.
+queue, actor or subject (`crmsim.measure.road.KEYS`), or whatever a function of the event returns.
 """
 
 import difflib
@@ -24,8 +24,8 @@ import attrs
 from crmsim.checks.check import EVIDENCE_KEPT, Evidence, Outcome, Verdict
 from crmsim.errors import BadValue, Finding
 from crmsim.kernel.simulation import Simulation
-from crmsim.lab.latency import Limits, Pair, judge_limits
-from crmsim.lab.road import KEYS, ROAD_KINDS, Names, Part, Road
+from crmsim.measure.latency import Limits, Pair, judge_limits
+from crmsim.measure.road import KEYS, ROAD_KINDS, Names, Part, Road
 from crmsim.network.ways import Ways
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import KINDS
