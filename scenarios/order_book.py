@@ -22,6 +22,7 @@ Runs in: 1 s with the made-up book of 200 orders; 10 s with 830 orders over two 
 """
 
 import enum
+from functools import partial
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -35,7 +36,6 @@ from crmsim.lab.scenario import scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
 from crmsim.middleware.flow import Breakage, Context
-from crmsim.middleware.queue import QueueStatus
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.partner import Poison
@@ -178,19 +178,9 @@ def plan_mistakes(land: Landscape, settings: Settings, book: OrderBook) -> None:
     """Let somebody look in the evening, when the reps call, and start anew what is being done."""
     luck = land.simulation.luck.stream("mistake")
     for number in range(settings.mistakes):
-        evening_ns = days(luck.below(book.last_day_written + 1, number)) + hours(18)
-        land.at(evening_ns, start_anew, land, evening_ns + hours(1))
-
-
-def start_anew(land: Landscape, until_ns: int) -> None:
-    """Activate the first queue in which work is being done; if there is none, look again."""
-    for site in ("erp", "crm"):
-        for row in land.monitor(site):
-            if row.side == "inbound" and row.status is QueueStatus.RUNNING:
-                land.administer(site, "activate", row.queue)
-                return
-    if land.now_ns < until_ns:
-        land.at(land.now_ns + seconds(1), start_anew, land, until_ns)
+        day = luck.below(book.last_day_written + 1, number, 0)
+        site = ("erp", "crm")[luck.below(2, number, 1)]
+        land.at(days(day) + hours(18), partial(land.start_anew, site, within=hours(1)))
 
 
 def poisons(land: Landscape, settings: Settings, book: OrderBook) -> tuple[Poison, ...]:

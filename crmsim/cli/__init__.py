@@ -2,7 +2,7 @@
 
 Exit codes: 0 all held; 1 a check or an expectation failed, quiet was not reached, a figure did not
 agree, or the scenario's own code raised; 2 the command line, a setting, a scenario file or an input
-was wrong; 3 the same seed gave two histories; 70 a defect of crmsim; 130 Ctrl-C.
+was wrong; 3 the same seed gave two histories; 4 the budget of a hunt ended first; 70 a defect of crmsim; 130 Ctrl-C.
 """
 
 import os
@@ -12,6 +12,7 @@ import click
 
 from crmsim import __version__
 from crmsim.cli.comparing import diff, replay
+from crmsim.cli.hunting import hunt
 from crmsim.cli.looking import checks, describe, list_scenarios, topology
 from crmsim.cli.output import BAD_INPUT, DEFECT, FAILED, HELD, INTERRUPTED
 from crmsim.cli.running import run
@@ -59,5 +60,5 @@ def commands() -> None:
     """
 
 
-for _command in (run, describe, list_scenarios, checks, topology, replay, diff, validate):
+for _command in (run, hunt, describe, list_scenarios, checks, topology, replay, diff, validate):
     commands.add_command(_command)

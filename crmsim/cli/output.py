@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BAD_INPUT",
+    "BUDGET_ENDED",
     "DEFECT",
     "FAILED",
     "HELD",
@@ -35,7 +36,8 @@ __all__ = [
     "write",
 ]
 
-HELD, FAILED, BAD_INPUT, NOT_REPEATABLE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 70, 130
+HELD, FAILED, BAD_INPUT, NOT_REPEATABLE, BUDGET_ENDED = 0, 1, 2, 3, 4
+DEFECT, INTERRUPTED = 70, 130
 
 set_option = click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated."

@@ -123,8 +123,16 @@ class Actor:
 
     @property
     def now_ns(self) -> int:
-        """Virtual time, in nanoseconds since midnight of day 0."""
-        return int(self._seat.simulation.schedule.now_ns)
+        """What the clock of this site shows, in nanoseconds since midnight of day 0.
+
+        That is virtual time, unless the clock of the site is wrong.
+        """
+        return int(self._seat.simulation.schedule.now_ns + self._seat.site.clock_offset_ns)
+
+    @property
+    def slowness(self) -> float:
+        """How many times as long as usual work takes at this site now."""
+        return float(self._seat.site.slowness)
 
     @property
     def name(self) -> str:

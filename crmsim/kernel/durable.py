@@ -152,6 +152,11 @@ class Store:
                     rows[key] = before
         return count
 
+    def clear(self) -> None:
+        """Lose everything: the disk is broken."""
+        for rows in self._tables.values():
+            rows.clear()
+
     def snapshot(self) -> tuple[tuple[str, tuple[tuple[Any, Any], ...]], ...]:
         """Return all tables as one frozen value, for comparing states."""
         return tuple(
@@ -207,6 +212,10 @@ class Site:
         """Supervision: how long after an error in an actor the site restarts; None ends the run."""
         self.write_ns = 0
         """How long a commit takes."""
+        self.clock_offset_ns = 0
+        """How much the clock of this site is ahead of virtual time; behind when negative."""
+        self.slowness = 1.0
+        """How many times as long as usual work takes here."""
         self.crash_count = 0
         self._written_ns = 0
         """When the write that was begun last will be done."""
@@ -279,11 +288,12 @@ class Site:
         schedule.push(due_ns, self._rise, None, None, 0, self.crash_count)
         return True
 
-    def crash(self, point: str = "") -> None:
+    def crash(self, point: str = "", *, wipe: bool = False) -> None:
         """Lose everything that is not durable; a site that is down stays down.
 
         Args:
             point: Where in its work, or why, for the journal.
+            wipe: Lose the disk too: it comes back as new.
         """
         if not self.is_up:
             return
@@ -293,6 +303,9 @@ class Site:
         self._written_ns = 0
         self.late.clear()
         lost_count = self.store.lose_unsafe()
+        if wipe:
+            self.store.clear()
+            point = point or "disk lost"
         simulation = self.simulation
         detail = {"site_kind": self.kind, "point": point, "undone": lost_count}
         cause = simulation.note_for(self.name, CRASHED, "", 0, detail)

@@ -14,14 +14,15 @@ from types import MappingProxyType
 from typing import Any
 
 from crmsim.applications.pricing import exact_sum, net_value
-from crmsim.chance import Distribution, Lognormal
+from crmsim.chance import Distribution, Exponential, Lognormal
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.settle import Quiet, settle
+from crmsim.lab.trouble import NO_TROUBLE, Trouble
 from crmsim.measure.expect import Expect
 from crmsim.middleware.flow import Breakage, Context, OnLock
-from crmsim.middleware.queue import QueueKey, RetryPolicy
+from crmsim.middleware.queue import QueueKey, QueueStatus, RetryPolicy
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap
 from crmsim.network.link import Link
@@ -34,7 +35,15 @@ from crmsim.systems.mobile import MobileClient
 from crmsim.systems.people import DiaryEntry, Habits, Operator, Worklist
 from crmsim.systems.recovery import OwnService, OwnServices
 from crmsim.systems.station import Station
-from crmsim.units import Duration, days, milliseconds, minutes, parse_duration, parse_moment
+from crmsim.units import (
+    Duration,
+    days,
+    milliseconds,
+    minutes,
+    parse_duration,
+    parse_moment,
+    seconds,
+)
 
 __all__ = ["CRASH_KINDS", "Built", "Landscape"]
 
@@ -46,6 +55,8 @@ DISTRIBUTION_S = Lognormal.of_mean(0.05, 0.6)
 """Passing a saved document on to its receivers: mean 50 ms (assumed)."""
 BOOKING_S = Lognormal.of_mean(0.8, 0.6)
 """Booking of an order in the ERP: mean 800 ms (assumed)."""
+REACTION_S = Exponential(7_200.0)
+"""Reaction of an operator whom only trouble brings along: two hours on average (assumed)."""
 WRITE: Duration = milliseconds(5)
 """A durable write of a server (assumed)."""
 DOWN_MEAN: Duration = minutes(30)
@@ -67,9 +78,12 @@ class Landscape:
         guarantees: Guarantees | None = None,
         *,
         only_build: bool = False,
+        trouble: Trouble = NO_TROUBLE,
     ) -> None:
         self.simulation = simulation
         self._only_build = only_build
+        self._trouble = trouble
+        self._has_begun = False
         self.guarantees = Guarantees() if guarantees is None else guarantees
         self.quiet: Quiet | None = None
         """What `settle` found; None when it was never asked for."""
@@ -124,6 +138,8 @@ class Landscape:
             name: The name of the site and its actor.
         """
         OwnServices(own_services)  # refused here, with the line of the scenario
+        breakages += self._trouble.breakages
+        operator_s = self._needed(operator_s, is_needed=bool(self._trouble.breakages))
         self.simulation.add_site(name, "crm").write_ns = WRITE
         operator = None if operator_s is None else f"{name}-operator"
         staff = Staff(work_process_names(name, work_processes), operator)
@@ -186,6 +202,8 @@ class Landscape:
             ForbiddenLink: there is an ERP already.
         """
         plan = {} if ship_days is None else ship_days
+        poisons += self._trouble.poisons
+        operator_s = self._needed(operator_s, is_needed=bool(self._trouble.poisons))
         self.simulation.add_site(name, "erp").write_ns = WRITE
         self.simulation.connect(crm, name, link)
         operator = None if operator_s is None else f"{name}-operator"
@@ -201,6 +219,11 @@ class Landscape:
     def _seat_staff(self, site: str, staff: Staff) -> None:
         for name in staff.work_processes:
             self.simulation.seat(site, WorkProcess, name)
+
+    @staticmethod
+    def _needed(operator_s: Distribution | None, *, is_needed: bool) -> Distribution | None:
+        """Return the operator's reaction; trouble that needs a person brings one along."""
+        return REACTION_S if operator_s is None and is_needed else operator_s
 
     def _seat_operator(
         self, site: str, reaction_s: Distribution, last_resort: str, worklist: Worklist
@@ -234,6 +257,10 @@ class Landscape:
         Raises:
             BadValue: the rep has a laptop already, or the line is no dial-up line.
         """
+        if name in self._trouble.without_laptops:
+            return
+        left_out = self._trouble.without_orders
+        diary = tuple(entry for entry in diary if entry.order.reference not in left_out)
         if rep in self._laptops:
             raise BadValue(f"rep {rep!r} works on {self._laptops[rep]!r} already")
         if not link.dial_up:
@@ -257,9 +284,12 @@ class Landscape:
     # --- the story ---
 
     def _begin(self) -> None:
-        """Go no further than this when only the map is wanted."""
+        """Go no further than this when only the map is wanted; let trouble begin with the story."""
         if self._only_build:
             raise Built
+        if not self._has_begun:
+            self._has_begun = True
+            self._trouble.plan(self)
 
     @property
     def now_ns(self) -> int:
@@ -365,9 +395,53 @@ class Landscape:
             raise BadValue(f"{site!r} has no queues; CRM and the ERP have")
         return actor
 
-    def crash(self, site: str, *, down: Duration) -> None:
-        """Crash a site now; it restarts by itself."""
-        self.simulation.site(site).crash()
+    def pause(self, site: str, *, lasts: Duration) -> None:
+        """Let a site stand still for a while: its memory stays, messages pile up."""
+        self.simulation.site(site).pause()
+        self.simulation.at(self.now_ns + lasts, self.simulation.site(site).resume)
+
+    def set_clock(self, site: str, *, ahead: Duration) -> None:
+        """Let the clock of a site be wrong from now on; behind, when `ahead` is negative."""
+        self.simulation.site(site).clock_offset_ns = ahead
+
+    def slow_down(self, site: str, *, factor: float, lasts: Duration) -> None:
+        """Let all work of a site take `factor` times as long for a while.
+
+        Raises:
+            BadValue: the factor is below 1.
+        """
+        if factor < 1:
+            raise BadValue(f"factor is {factor}; slow work takes 1 or more times as long")
+        place = self.simulation.site(site)
+        place.slowness *= factor
+
+        def recover() -> None:
+            place.slowness /= factor
+
+        self.simulation.at(self.now_ns + lasts, recover)
+
+    def start_anew(self, site: str, *, within: Duration) -> None:
+        """Let an impatient person activate the first queue of a site in which work is being done.
+
+        If none is, that person looks again every second, until `within` is over.
+        """
+        for row in self.monitor(site):
+            if row.side == "inbound" and row.status is QueueStatus.RUNNING:
+                self.administer(site, "activate", row.queue)
+                return
+        if within > 0:
+            later = Duration(within - seconds(1))
+            self.at(self.now_ns + seconds(1), partial(self.start_anew, site, within=later))
+
+    def crash(self, site: str, *, down: Duration, wipe: bool = False) -> None:
+        """Crash a site now; it restarts by itself.
+
+        Args:
+            site: Which one.
+            down: How long until it restarts.
+            wipe: It loses its disk too.
+        """
+        self.simulation.site(site).crash(wipe=wipe)
         self.simulation.at(self.now_ns + down, self.simulation.site(site).restart)
 
     def plan_crashes(self, count: int, span: Duration) -> None:
@@ -409,6 +483,7 @@ class Landscape:
             BadValue: something else than a minority of the laptops is to be kept still.
         """
         self._begin()
+        self._trouble.end(self)
         self.quiet = await settle(self.simulation, budget, keep_still)
         return self.quiet
 

@@ -29,6 +29,7 @@ from crmsim.kernel.watch import Statistics, single
 from crmsim.lab.landscape import Built, Landscape
 from crmsim.lab.settings import must_be_setting, read_settings, settings_as_text
 from crmsim.lab.settle import Quiet
+from crmsim.lab.trouble import NO_TROUBLE, Trouble
 from crmsim.measure.expect import Expectation
 from crmsim.network.topology import CRM_CHANNELS, Topology
 from crmsim.trace.journal import Event, Fingerprint, Journal, show_event
@@ -245,10 +246,12 @@ class Scenario:
         level: Level = Level.BUSINESS,
         strategy: Strategy | None = None,
         log_draws: bool = False,
+        trouble: Trouble = NO_TROUBLE,
     ) -> Result:
         """Run it with a ready-made settings object; see `run`.
 
-        With `log_draws`, the journal keeps what every random draw was for.
+        With `log_draws`, the journal keeps what every random draw was for. `trouble` comes on top
+        of what the story tells; then the run settles at its end, if the story did not.
         """
         simulation = Simulation(
             Topology(CRM_CHANNELS),
@@ -259,8 +262,9 @@ class Scenario:
             log_draws=log_draws,
         )
         jury = Jury(simulation, self.checks)
-        land = Landscape(simulation)
-        error = _tell(simulation, self.story, land, settings)
+        land = Landscape(simulation, trouble=trouble)
+        story = _and_settle(self.story) if trouble.deviations else self.story
+        error = _tell(simulation, story, land, settings)
         return self._result(simulation, land, settings, jury, error)
 
     def _result(
@@ -291,6 +295,17 @@ class Scenario:
             return attrs.evolve(result, metrics=dict(self.metrics(result)))
         except Exception as failure:
             return attrs.evolve(result, error=result.error or failure)
+
+
+def _and_settle(story: Any) -> Any:
+    """Return a story that settles at its end, if it did not do so itself."""
+
+    async def settled(land: Landscape, settings: Any) -> None:
+        await story(land, settings)
+        if land.quiet is None:
+            await land.settle()
+
+    return settled
 
 
 def _is_detached(settings: Any) -> bool:

@@ -279,7 +279,7 @@ class InboundQueues:
         self._running[key] = self._running.get(key, 0) + 1
         self._in_hand[process] = InHand(queue, luw)
         self._actor.note(BEGUN, luw.luw, queue=queue, serial=luw.serial, guid=luw.guid)
-        service_ns = self._service_ns(luw)
+        service_ns = int(self._service_ns(luw) * self._actor.slowness)
         self._actor.send(self._actor.address(process), Work(queue, luw.serial, service_ns))
         self._actor.working(service_ns, luw.luw)
 

@@ -1,0 +1,251 @@
+"""What do many runs with drawn trouble find?
+
+Each seed decides the luck of the run and its trouble. All checks of the scenario are on, and quiet
+is asked for at the end. A run hands back plain values, so runs can be spread over processes,
+written down and gone on with later.
+"""
+
+import gc
+import json
+import math
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import attrs
+
+from crmsim.chance import Luck
+from crmsim.checks.check import Outcome
+from crmsim.errors import BadInput
+from crmsim.hunt.profiles import Facts, Profile, draw, facts_of
+from crmsim.lab.runs import load_scenario
+from crmsim.lab.scenario import Result, Scenario, told
+from crmsim.lab.settings import read_settings
+from crmsim.lab.trouble import Trouble
+
+__all__ = [
+    "Catch",
+    "Finding",
+    "Hunt",
+    "HuntedRun",
+    "append_run",
+    "findings_of",
+    "hunt",
+    "interval",
+    "read_runs",
+    "trouble_of",
+]
+
+QUIET = "all comes to rest"
+"""The name of the finding that quiet was not reached."""
+ENDED_EARLY = "the run comes to its end"
+"""The name of the finding that something raised."""
+Z = 1.96
+"""For intervals of 95 %."""
+
+
+@attrs.frozen
+class Hunt:
+    """What all runs of a hunt have in common."""
+
+    scenario: str
+    """A file, or the name of an installed scenario."""
+    settings: dict[str, Any]
+    """Settings as texts."""
+    profile: Profile = Profile.SWARM
+
+
+@attrs.frozen
+class Finding:
+    """Something that did not hold in a run."""
+
+    check: str
+    text: str
+
+
+@attrs.frozen
+class Catch:
+    """What became of one deviation: its family, itself in words, and how often it touched."""
+
+    family: str
+    what: str
+    touched: int
+
+
+@attrs.frozen
+class HuntedRun:
+    """One run of a hunt, as plain values."""
+
+    seed: int
+    events: int
+    wall_s: float
+    findings: tuple[Finding, ...]
+    catches: tuple[Catch, ...]
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families of trouble that were on."""
+        return tuple(dict.fromkeys(catch.family for catch in self.catches))
+
+
+def trouble_of(profile: Profile, facts: Facts, seed: int) -> Trouble:
+    """Return the trouble that a seed means."""
+    luck = Luck(seed)
+    return draw(profile, facts, lambda purpose: luck.stream("hunt", purpose))
+
+
+def findings_of(result: Result) -> tuple[Finding, ...]:
+    """Return what did not hold; expectations of the scenario are not asked.
+
+    They say what is to be expected without trouble.
+    """
+    found = [
+        Finding(check.name, verdict.evidence[0].text)
+        for check, verdict in result.verdicts
+        if verdict.outcome is Outcome.VIOLATED
+    ]
+    if result.error is not None:
+        found.append(Finding(ENDED_EARLY, told(result.error)))
+    elif result.quiet is not None and not result.quiet.is_quiet:
+        found.append(Finding(QUIET, "; ".join(result.quiet.still_moving[:3])))
+    return tuple(found)
+
+
+class _Runner:
+    """Runs seeds of one hunt; the calm run that tells the facts is made once."""
+
+    def __init__(self, hunt: Hunt) -> None:
+        self._hunt = hunt
+        self._scenario: Scenario = load_scenario(hunt.scenario)
+        self._settings = read_settings(self._scenario.settings, hunt.settings, "settings")
+        calm = self._scenario.run_with(self._settings, seed=1)
+        if calm.error is not None:
+            raise BadInput(f"{hunt.scenario}: cannot be hunted, it ends early without trouble too: "
+                           f"{told(calm.error)}")  # fmt: skip
+        self._facts = facts_of(calm)
+
+    def run(self, seed: int) -> HuntedRun:
+        """Run one seed."""
+        trouble = trouble_of(self._hunt.profile, self._facts, seed)
+        began_s = perf_counter()
+        result = self._scenario.run_with(self._settings, seed=seed, trouble=trouble)
+        wall_s = perf_counter() - began_s
+        catches = tuple(
+            Catch(one.family, str(one), one.touched(result.simulation))
+            for one in trouble.deviations
+        )
+        found = HuntedRun(seed, len(result.journal), wall_s, findings_of(result), catches)
+        gc.collect()
+        return found
+
+
+_RUNNER: list[_Runner] = []
+
+
+def _begin(hunt: Hunt) -> None:
+    """Set a process of the pool up."""
+    _RUNNER[:] = [_Runner(hunt)]
+
+
+def _one(seed: int) -> HuntedRun:
+    return _RUNNER[0].run(seed)
+
+
+def hunt(
+    what: Hunt, seeds: Iterable[int], *, jobs: int = 1, budget_s: float = math.inf
+) -> Iterator[HuntedRun]:
+    """Yield each run as it is done, until the seeds or the time are used up.
+
+    Args:
+        what: What to hunt in.
+        seeds: Which runs.
+        jobs: Processes.
+        budget_s: Real seconds after which no further run is begun.
+
+    Raises:
+        BadInput: the scenario ends early even without trouble.
+    """
+    began_s = perf_counter()
+    if jobs == 1:
+        runner = _Runner(what)
+        for seed in seeds:
+            if perf_counter() - began_s >= budget_s:
+                return
+            yield runner.run(seed)
+        return
+    coming = iter(seeds)
+    with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(what,)) as pool:
+        under_way: set[Future[HuntedRun]] = set()
+        while True:
+            is_time = perf_counter() - began_s < budget_s
+            for seed in coming if is_time else ():
+                under_way.add(pool.submit(_one, seed))
+                if len(under_way) >= 2 * jobs:
+                    break
+            if not under_way:
+                return
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+
+
+# --- written down, to go on later ---
+
+
+def read_runs(file: Path, what: Hunt) -> list[HuntedRun]:
+    """Read the runs of a hunt that was interrupted; an empty list when the file is not there.
+
+    Raises:
+        BadInput: the file is of another hunt, or no such file.
+    """
+    if not file.exists():
+        return []
+    try:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        head, *rest = rows
+        runs = [_run_from(row) for row in rest]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{file}: not what a hunt wrote ({error})") from error
+    if head != _head(what):
+        raise BadInput(f"{file}: holds another hunt (other scenario, settings or faults)")
+    return runs
+
+
+def append_run(file: Path, what: Hunt, run: HuntedRun) -> None:
+    """Write a run behind the others of its hunt."""
+    is_new = not file.exists()
+    with file.open("a", encoding="utf-8") as out:
+        if is_new:
+            out.write(json.dumps(_head(what)) + "\n")
+        out.write(json.dumps(attrs.asdict(run)) + "\n")
+
+
+def _head(what: Hunt) -> dict[str, Any]:
+    settings = {name: str(value) for name, value in what.settings.items()}
+    return {"scenario": what.scenario, "settings": settings, "faults": what.profile.value}
+
+
+def _run_from(row: dict[str, Any]) -> HuntedRun:
+    findings = tuple(Finding(**one) for one in row.pop("findings"))
+    catches = tuple(Catch(**one) for one in row.pop("catches"))
+    return HuntedRun(**row, findings=findings, catches=catches)
+
+
+# --- summing up ---
+
+
+def interval(failures: int, runs: int) -> tuple[float, float]:
+    """Return Wilson's interval (95 %) of a failure rate.
+
+    >>> interval(0, 0)
+    (0.0, 1.0)
+    """
+    if runs == 0:
+        return 0.0, 1.0
+    share, square = failures / runs, Z * Z
+    middle = (share + square / (2 * runs)) / (1 + square / runs)
+    half = Z * math.sqrt(share * (1 - share) / runs + square / (4 * runs * runs))
+    half /= 1 + square / runs
+    return max(middle - half, 0.0), min(middle + half, 1.0)

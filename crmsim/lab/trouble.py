@@ -1,0 +1,320 @@
+"""What goes wrong in a run besides what its scenario tells?
+
+Trouble is a set of deviations, each a frozen value: it can be printed, stored, compared and left
+out. Each says in the words of a scenario what it does (`line`), and how often it touched something
+(`touched`): one that changed nothing is worth knowing. Every deviation is something that can happen
+in a real landscape; none breaks a promise that disks or lines make.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import attrs
+
+from crmsim.kernel.durable import CrashAt, CrashPoint
+from crmsim.kernel.simulation import Simulation
+from crmsim.middleware.flow import Breakage, Context
+from crmsim.network.fabric import ActiveFault
+from crmsim.network.faults import Fault, NthMessage
+from crmsim.qrfc.partner import Poison
+from crmsim.units import Duration, Share
+
+if TYPE_CHECKING:
+    from crmsim.lab.landscape import Landscape
+
+__all__ = [
+    "NO_TROUBLE",
+    "Broken",
+    "ClockOff",
+    "Crashed",
+    "CrashedAt",
+    "Deviation",
+    "Impatience",
+    "OneMessage",
+    "Paused",
+    "Poisoned",
+    "Slowed",
+    "Struck",
+    "Trouble",
+]
+
+
+class Deviation(Protocol):
+    """One thing that goes wrong."""
+
+    @property
+    def family(self) -> str:
+        """Which sort of trouble it is; families are switched on and off together."""
+
+    def plan(self, land: "Landscape") -> None:
+        """Make it happen in a landscape that is built."""
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how often it touched something."""
+
+
+@attrs.frozen
+class Struck:
+    """A fault of the network that begins at a moment and lasts for a while."""
+
+    fault: Fault
+    at_ns: int
+    lasts: Duration
+
+    @property
+    def family(self) -> str:
+        """The name of the fault: partition, outage, hold or slow."""
+        return type(self.fault).__name__.lower()
+
+    def plan(self, land: "Landscape") -> None:
+        """Make it happen."""
+        land.at(self.at_ns, self.fault, for_=self.lasts)
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how many messages it touched."""
+        return _touched(simulation, self.fault)
+
+
+@attrs.frozen
+class OneMessage:
+    """The n-th message of a type is lost, doubled or late."""
+
+    fault: NthMessage
+    family: ClassVar[str] = "message"
+
+    def plan(self, land: "Landscape") -> None:
+        """Make it happen."""
+        land.strike(self.fault)
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how many messages it touched."""
+        return _touched(simulation, self.fault)
+
+
+def _touched(simulation: Simulation, fault: Fault) -> int:
+    found: Iterable[ActiveFault] = simulation.fabric.faults
+    return sum(active.touched for active in found if active.fault == fault)
+
+
+def _count(simulation: Simulation, kind: str, **detail: object) -> int:
+    events = simulation.journal.select(kind)
+    return sum(all(e.detail.get(k) == v for k, v in detail.items()) for e in events)
+
+
+@attrs.frozen
+class Crashed:
+    """A site loses power at a moment, and with `wipe` its disk."""
+
+    site: str
+    at_ns: int
+    down: Duration
+    wipe: bool = False
+
+    @property
+    def family(self) -> str:
+        """Crashes with and without the disk are two families."""
+        return "disk" if self.wipe else "crash"
+
+    def plan(self, land: "Landscape") -> None:
+        """Make it happen."""
+        land.at(self.at_ns, partial(land.crash, self.site, down=self.down, wipe=self.wipe))
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return whether the site was up at that moment, and so crashed."""
+        events = simulation.journal.select("crashed", actor=self.site)
+        return sum(event.time_ns == self.at_ns for event in events)
+
+
+@attrs.frozen
+class CrashedAt:
+    """A site loses power at an awkward point of its work, the first time after a moment.
+
+    In the middle of a commit, the commit is undone as a whole: a torn write that the log of the
+    database repairs.
+    """
+
+    site: str
+    point: CrashPoint
+    after_ns: int
+    down: Duration
+    family: ClassVar[str] = "crash point"
+
+    def plan(self, land: "Landscape") -> None:
+        """Make it happen."""
+        land.simulation.plan_crash(CrashAt(self.site, self.point, self.after_ns, self.down))
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how often the site crashed at that point."""
+        events = simulation.journal.select("crashed", actor=self.site)
+        return sum(e.detail["point"] == self.point.value for e in events)
+
+
+@attrs.frozen
+class Paused:
+    """A site stands still for a while: a laptop that sleeps, a virtual machine that is moved."""
+
+    site: str
+    at_ns: int
+    lasts: Duration
+    family: ClassVar[str] = "pause"
+
+    def plan(self, land: "Landscape") -> None:
+        """Make it happen."""
+        land.at(self.at_ns, partial(land.pause, self.site, lasts=self.lasts))
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return whether the site was up at that moment, and so stood still."""
+        events = simulation.journal.select("paused", actor=self.site)
+        return sum(event.time_ns == self.at_ns for event in events)
+
+
+@attrs.frozen
+class ClockOff:
+    """The clock of a site is wrong from the beginning."""
+
+    site: str
+    ahead: Duration
+    family: ClassVar[str] = "clock"
+
+    def plan(self, land: "Landscape") -> None:
+        """Make it happen."""
+        land.set_clock(self.site, ahead=self.ahead)
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how often somebody did something at that site."""
+        return sum(1 for _ in simulation.journal.select("sent", actor=self.site))
+
+
+@attrs.frozen
+class Slowed:
+    """All work of a server takes several times as long for a while: a backup, a runaway report."""
+
+    site: str
+    factor: float
+    at_ns: int
+    lasts: Duration
+    family: ClassVar[str] = "slow work"
+
+    def plan(self, land: "Landscape") -> None:
+        """Make it happen."""
+        land.at(
+            self.at_ns,
+            partial(land.slow_down, self.site, factor=self.factor, lasts=self.lasts),
+        )
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how many units of work began meanwhile."""
+        events = simulation.journal.select("begun", actor=self.site)
+        return sum(self.at_ns <= e.time_ns < self.at_ns + self.lasts for e in events)
+
+
+@attrs.frozen
+class Impatience:
+    """Somebody starts work anew that a work process has in hand, the first time after a moment."""
+
+    site: str
+    at_ns: int
+    within: Duration
+    family: ClassVar[str] = "operator"
+
+    def plan(self, land: "Landscape") -> None:
+        """Make it happen."""
+        land.at(self.at_ns, partial(land.start_anew, self.site, within=self.within))
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how often a queue was activated in that span."""
+        events = simulation.journal.select("administered", actor=self.site)
+        until_ns = self.at_ns + self.within
+        return sum(
+            self.at_ns <= e.time_ns <= until_ns and e.detail["action"] == "activate" for e in events
+        )
+
+
+@attrs.frozen
+class Poisoned:
+    """The ERP cannot digest an order, until somebody has put something right."""
+
+    reference: str
+    family: ClassVar[str] = "poison"
+
+    @property
+    def poison(self) -> Poison:
+        """What the ERP is given."""
+        return Poison(self.reference)
+
+    def plan(self, land: "Landscape") -> None:
+        """Nothing more: the ERP was built with it."""
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how many queues it stopped."""
+        return _count(simulation, "failed", reason="SYSFAIL")
+
+
+@attrs.frozen
+class Broken:
+    """A program of CRM's flow does not work for a while."""
+
+    context: Context
+    at_ns: int
+    lasts: Duration
+    share: Share = Share(0.5)
+    family: ClassVar[str] = "breakage"
+
+    @property
+    def breakage(self) -> Breakage:
+        """What CRM is given."""
+        return Breakage(self.context, self.at_ns, self.at_ns + self.lasts, self.share)
+
+    def plan(self, land: "Landscape") -> None:
+        """Nothing more: CRM was built with it."""
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how many BDocs failed meanwhile."""
+        until_ns = self.at_ns + self.lasts
+        return sum(
+            self.at_ns <= event.time_ns < until_ns and _failed(event.detail["states"])
+            for event in simulation.journal.select("flowed")
+        )
+
+
+def _failed(states: Any) -> bool:
+    return str(states[-1]) in ("E04", "E05", "E06", "E09")
+
+
+@attrs.frozen
+class Trouble:
+    """Everything that goes wrong in one run, and what is left out of its scenario."""
+
+    deviations: tuple[Any, ...] = ()
+    """Each one a `Deviation`."""
+    without_laptops: frozenset[str] = frozenset()
+    """Laptops that are not built, with their reps."""
+    without_orders: frozenset[str] = frozenset()
+    """References of orders that nobody writes."""
+
+    @property
+    def poisons(self) -> tuple[Poison, ...]:
+        """What the ERP cannot digest."""
+        return tuple(one.poison for one in self.deviations if isinstance(one, Poisoned))
+
+    @property
+    def breakages(self) -> tuple[Breakage, ...]:
+        """Which programs of CRM do not work."""
+        return tuple(one.breakage for one in self.deviations if isinstance(one, Broken))
+
+    def plan(self, land: "Landscape") -> None:
+        """Make all of it happen in a landscape that is built."""
+        for deviation in self.deviations:
+            deviation.plan(land)
+
+    def end(self, land: "Landscape") -> None:
+        """Give up on messages that have not come yet: a run that settles has no new trouble."""
+        aimed = [one.fault for one in self.deviations if isinstance(one, OneMessage)]
+        for active in land.simulation.fabric.faults:
+            if active.fault in aimed and not active.is_over:
+                land.lift(active)
+
+
+NO_TROUBLE = Trouble()
+"""Nothing goes wrong but what the scenario tells."""
