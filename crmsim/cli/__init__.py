@@ -2,7 +2,8 @@
 
 Exit codes: 0 all held; 1 a check or an expectation failed, quiet was not reached, a figure did not
 agree, or the scenario's own code raised; 2 the command line, a setting, a scenario file or an input
-was wrong; 3 the same seed gave two histories; 4 the budget of a hunt ended first; 70 a defect of crmsim; 130 Ctrl-C.
+was wrong; 3 the same seed gave two histories; 4 the budget of a hunt ended before anything was
+judged, or before all was; 70 a defect of crmsim; 130 Ctrl-C.
 """
 
 import os

@@ -382,7 +382,7 @@ class Site:
         before, seat.cause = seat.cause, change.cause
         for kind, subject, detail in change.notes:
             seat.cause = seat.note(kind, subject, detail)
-        sends = [send for send in change.sends if not (send[3] and send[0].line.is_down)]
+        sends = [send for send in change.sends if not (send[3] and send[0].line.turns_away())]
         gives_receipt = bool(change.writes) and any(s[0].target.site is not self for s in sends)
         if gives_receipt:
             self.strike(CrashPoint.AFTER_COMMIT)

@@ -332,6 +332,12 @@ class Line:
         """Whether a fault cuts the line or nobody holds it open."""
         return bool(self._cuts) or not self.is_open
 
+    def turns_away(self) -> bool:
+        """Say whether a sender who looks first does not even try; a fault that cuts counts it."""
+        for active in self._cuts:
+            active.touched += 1
+        return self.is_down
+
     def hold(self, item: object) -> None:
         """Keep a message back until the fault that holds it is lifted."""
         if self.held is None:
