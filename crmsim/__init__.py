@@ -20,6 +20,7 @@ The rooms of the house, from the ground up; imports point only downwards::
     measure                  was it as expected, and how long did it take?
     lab                      what is the story?
     study                    what do many runs say?
+    hunt                     where does it break?
     truths                   is the simulator right?
     testing                  what does a test need?
     report                   how does one see it?

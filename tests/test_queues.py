@@ -635,8 +635,8 @@ def test_a_story_can_lock_look_and_unlock():
         """What happens while a queue is locked?"""
         tea = OrderItem("tea", 3, Decimal("2.50"))
         order = SalesOrder("", "A-1", "1", "customer", (tea,))
-        land.add_crm()
-        land.add_erp(wan(), queue_key=QueueKey.PER_OBJECT_TYPE, ship_days={})
+        land.add_crm(queue_key=QueueKey.PER_OBJECT_TYPE)
+        land.add_erp(wan(), ship_days={})
         land.add_station("station", wan())
         land.add_laptop(
             "laptop",
@@ -651,11 +651,18 @@ def test_a_story_can_lock_look_and_unlock():
             land.monitor("station")
         with pytest.raises(BadValue, match="nobody can 'bless' a queue; write activate, delete"):
             land.administer("erp", "bless", "R3AU_SALESDO0005000000")
-        land.administer("erp", "lock", "R3AU_SALESDO0005000000")  # nothing stands there yet
+        land.administer("erp", "activate", "R3AU_SALESDO")  # nothing stands there
+        land.administer("erp", "lock", "R3AU_SALESDO")  # nor yet, but it is locked
         await land.run(days(2))
+        seen.extend(row.status for row in land.monitor("erp"))
+        land.administer("erp", "activate", "R3AU_SALESDO")
+        land.administer("erp", "unlock", "R3AU_SALESDO")
+        await land.run(days(1))
         seen.append(len(land.monitor("erp")))
 
     result = maintenance.run(seed=1)
     assert result.error is None, result.error
-    assert seen == [0]
-    assert list(result.journal.select("booked")), "an empty queue cannot be locked"
+    assert seen == [QueueStatus.STOP, 0]
+    actions = [str(e.detail["action"]) for e in result.journal.select("administered")]
+    assert actions == ["lock", "activate: refused, the queue is STOP", "unlock"]
+    assert next(result.journal.select("booked")).time_ns > days(2)

@@ -69,11 +69,21 @@ class _States(Judge):
 class _Receivers(Judge):
     """I-18: a BDoc is confirmed by all exactly when every receiver answered yes; while it is sent
     to receivers at least one is open and none has failed; in the state of a receiver's error at
-    least one has failed.
+    least one has failed. What was saved in CRM Online is not confirmed before the CDB has it.
     """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._in_cdb: set[str] = set()
+
+    def on_replicated(self, event: Event) -> None:
+        self._in_cdb.add(str(event.detail["guid"]))
 
     def on_flowed(self, event: Event) -> None:
         states = _texts(event.detail["states"])
+        is_confirmed = states[-1:] == ("F04",) and event.detail["context"] == "MO1"
+        if is_confirmed and event.detail["guid"] not in self._in_cdb:
+            self.blame(f"BDoc {event.subject} is confirmed by all, but not in the CDB", event)
         opened, failed = _texts(event.detail["open"]), _texts(event.detail["failed"])
         self.judged += 1
         wrong = {
@@ -106,7 +116,7 @@ class _End(Judge):
         if not ending.is_quiet:
             return
         for bdoc, (state, guid) in self._at.items():
-            if self._names.get(guid) in ending.set_aside:
+            if {self._names.get(guid, ""), bdoc} & ending.set_aside:
                 continue
             self.judged += 1
             if state[0] not in "FE":

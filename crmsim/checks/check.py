@@ -108,6 +108,8 @@ class Ending:
     set_aside: frozenset[str] = frozenset()
     """Documents and messages that wait for a person or for a laptop that is kept still; final
     states are not judged by them."""
+    end_ns: int = 0
+    """How far the run got; later than the last event when nothing happened any more."""
 
 
 class Judge:

@@ -50,7 +50,8 @@ class Jury:
         """
         simulation = self._simulation
         stores = {name: site.store for name, site in simulation.sites.items()}
-        ending = Ending(simulation.journal, stores, is_quiet, set_aside)
+        end_ns = simulation.statistics().end_ns
+        ending = Ending(simulation.journal, stores, is_quiet, set_aside, end_ns)
         return [(check, _verdict(judge, ending)) for check, judge in self.judges]
 
     @property

@@ -200,7 +200,8 @@ class _Conserve(Judge):
 
 class _Blocked(Judge):
     """I-11: after a dump (SYSFAIL) or a cancellation by the application (ANORETRY), nothing begins
-    in that queue by itself until a person has done something about it.
+    in that queue by itself until a person has done something about it; nor in a queue that was
+    locked, until it is unlocked.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -210,17 +211,30 @@ class _Blocked(Judge):
     def on_failed(self, event: Event) -> None:
         if event.detail.get("reason") in ("SYSFAIL", "ANORETRY"):
             self.judged += 1
-            self._blocked[_queue(event)] = event
+            if self._why(_queue(event)) != "STOP":
+                self._blocked[_queue(event)] = event
 
     def on_administered(self, event: Event) -> None:
-        self._blocked.pop(_queue(event), None)
+        queue, action = _queue(event), str(event.detail["action"])
+        if "refused" in action:
+            return
+        if action == "lock":
+            self.judged += 1
+            self._blocked[queue] = event
+        elif action == "unlock" or self._why(queue) != "STOP":
+            self._blocked.pop(queue, None)
+
+    def _why(self, queue: Queue) -> str:
+        """Return the state that a queue is blocked in; empty when it is not."""
+        stuck = self._blocked.get(queue)
+        return "" if stuck is None else str(stuck.detail.get("reason", "STOP"))
 
     def on_begun(self, event: Event) -> None:
         stuck = self._blocked.get(_queue(event))
         if stuck is not None:
             self.blame(
                 f"{event.subject} began in {_told(_queue(event))}, which was in "
-                f"{stuck.detail['reason']} since event {stuck.number}",
+                f"{self._why(_queue(event))} since event {stuck.number}",
                 event,
             )
 
@@ -275,7 +289,11 @@ class _Isolation(Judge):
         self._running.pop(_queue(event), None)
 
     def on_administered(self, event: Event) -> None:
-        queue = _queue(event)
+        queue, action = _queue(event), str(event.detail["action"])
+        if action == "lock":
+            self._ready_ns.pop(queue, None)
+        if action == "lock" or "refused" in action:
+            return
         if "serial" in event.detail:
             self._take_out(event)
         for free in (queue, *self._linked.get(queue, ())):
@@ -318,6 +336,8 @@ class _Backlog(Judge):
         self._troubles: dict[str, None] = {}
         self._over_ns = 0
         self._stuck: dict[str, None] = {}
+        self._helped_ns: dict[str, int] = {}
+        """Queue -> when somebody did something about it last."""
 
     def on_enqueued(self, event: Event) -> None:
         queue = str(event.detail["queue"])
@@ -330,11 +350,12 @@ class _Backlog(Judge):
     def on_effected(self, event: Event) -> None:
         if self._kind(event) == "erp" and event.subject in self._since_ns:
             self.judged += 1
-            since_ns, _ = self._since_ns.pop(event.subject)
-            self._compare(event.subject, since_ns, event.time_ns, event)
+            since_ns, queue = self._since_ns.pop(event.subject)
+            begin_ns = max(since_ns, self._helped_ns.get(queue, 0))
+            self._compare(event.subject, begin_ns, event.time_ns, event)
 
-    def _compare(self, luw: str, since_ns: int, now_ns: int, event: Event | None = None) -> None:
-        late_ns = now_ns - max(since_ns, self._over_ns)
+    def _compare(self, luw: str, since_ns: int, end_ns: int, event: Event | None = None) -> None:
+        late_ns = end_ns - max(since_ns, self._over_ns)
         if late_ns > BACKLOG_BOUND and not self._troubles:
             since = show_moment(max(since_ns, self._over_ns))
             what = "still waits for" if event is None else "had to wait for"
@@ -348,13 +369,15 @@ class _Backlog(Judge):
         self._over_ns = event.time_ns
 
     def on_crashed(self, event: Event) -> None:
-        self._troubles[event.actor] = None
+        if self.scene.topology.kind(event.actor) in ("crm", "erp"):
+            self._troubles[event.actor] = None
 
     on_paused = on_crashed
 
     def on_restarted(self, event: Event) -> None:
-        self._troubles.pop(event.actor, None)
-        self._over_ns = event.time_ns
+        if self.scene.topology.kind(event.actor) in ("crm", "erp"):
+            self._troubles.pop(event.actor, None)
+            self._over_ns = event.time_ns
 
     on_resumed = on_restarted
 
@@ -363,17 +386,22 @@ class _Backlog(Judge):
             self._stuck[str(event.detail["queue"])] = None
 
     def on_administered(self, event: Event) -> None:
-        self._stuck.pop(str(event.detail["queue"]), None)
-        self._over_ns = event.time_ns
+        queue, action = str(event.detail["queue"]), str(event.detail["action"])
+        if "refused" in action:
+            return
+        if action == "lock":
+            self._stuck[queue] = None
+        else:
+            self._stuck.pop(queue, None)
+            self._helped_ns[queue] = event.time_ns
         if "serial" in event.detail:
             self._since_ns.pop(event.subject, None)
 
     def end(self, ending: Ending) -> None:
-        now_ns = max((event.time_ns for event in ending.journal), default=0)
         for luw, (since_ns, queue) in self._since_ns.items():
             if queue not in self._stuck:
                 self.judged += 1
-                self._compare(luw, since_ns, now_ns)
+                self._compare(luw, max(since_ns, self._helped_ns.get(queue, 0)), ending.end_ns)
 
 
 IN_ORDER = Check("units of work begin in the order of their queue", Mood.ALWAYS, ("I-6",), _InOrder)

@@ -44,6 +44,8 @@ ENDLESS_COUNT = 5_000_000
 class Statistics:
     """How the machine itself fared."""
 
+    end_ns: int
+    """How far virtual time got."""
     actors: int
     actions: int
     """Actions performed by the schedule."""
@@ -69,6 +71,7 @@ class Statistics:
         now_ns = simulation.now_ns
         handled = simulation.clock.action_count - simulation.other_count - simulation.stale_count
         return cls(
+            end_ns=now_ns,
             actors=len(seats),
             actions=simulation.clock.action_count,
             handled_directly=max(handled, 0) if simulation.is_detached else 0,

@@ -5,9 +5,8 @@ stations, laptops and the lines between them; whatever the permitted channels ru
 once, with the reason. Then its story is told: run, sleep, at, start_soon, faults, crashes, settle.
 """
 
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from decimal import Decimal
 from functools import partial
 from types import MappingProxyType
@@ -16,10 +15,10 @@ from typing import Any
 from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.chance import Distribution, Exponential, Lognormal
 from crmsim.errors import BadValue
-from crmsim.kernel.durable import CrashAt, CrashPoint
+from crmsim.kernel.durable import SiteCrashed
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.settle import Quiet, settle
-from crmsim.lab.trouble import NO_TROUBLE, Trouble
+from crmsim.lab.trouble import NO_TROUBLE, Trouble, crashes_everywhere
 from crmsim.measure.expect import Expect
 from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import QueueKey, QueueStatus, RetryPolicy
@@ -45,10 +44,8 @@ from crmsim.units import (
     seconds,
 )
 
-__all__ = ["CRASH_KINDS", "Built", "Landscape"]
+__all__ = ["Built", "Landscape"]
 
-CRASH_KINDS = ("mobile", "station", "crm", "erp")
-"""Kinds of sites that can be made to crash at every named point."""
 VALIDATION_S = Lognormal.of_mean(0.3, 0.6)
 """Validation of a change in CRM: mean 300 ms (assumed)."""
 DISTRIBUTION_S = Lognormal.of_mean(0.05, 0.6)
@@ -59,8 +56,6 @@ REACTION_S = Exponential(7_200.0)
 """Reaction of an operator whom only trouble brings along: two hours on average (assumed)."""
 WRITE: Duration = milliseconds(5)
 """A durable write of a server (assumed)."""
-DOWN_MEAN: Duration = minutes(30)
-"""How long a crashed site stays down on average (assumed)."""
 SESSION_POLICY = RetryPolicy(first=minutes(0.25), factor=1.5, most=minutes(1))
 """When a laptop repeats a request within a session (assumed)."""
 
@@ -132,8 +127,7 @@ class Landscape:
                 upload is mapped, SOA after the CDB is written, SOB after a rejection.
             operator_s: How long it takes until somebody looks at a stuck queue or at the error
                 list, in seconds; None when nobody ever does.
-            last_resort: What that person does when activating a queue did not help: ``delete LUW``
-                or ``park``.
+            last_resort: What that person does when activating did not help; see `add_erp`.
             worklist: In which way that person works off the error list.
             name: The name of the site and its actor.
         """
@@ -350,23 +344,31 @@ class Landscape:
     def publish(self, publication: str, values: Mapping[str, str], *, crm: str = "crm") -> None:
         """Publish records now that every laptop gets: prices, products, customizing.
 
-        While CRM is down, whoever does it tries again every ten minutes.
+        If CRM is down, or loses it in a crash, whoever does it tries again ten minutes later.
 
         Args:
             publication: Under which name.
             values: Key of a record -> its new value.
             crm: The name of CRM Enterprise.
         """
-        if not self.simulation.site(crm).is_up:
-            again = partial(self.publish, publication, values, crm=crm)
-            self.simulation.at(self.now_ns + minutes(10), again)
-            return
-        enterprise = self.simulation.actor(crm)
-        assert isinstance(enterprise, CrmEnterprise)
-        enterprise.publish(publication, values)
+        is_done: list[bool] = []
+        if self.simulation.site(crm).is_up:
+            enterprise = self.simulation.actor(crm)
+            assert isinstance(enterprise, CrmEnterprise)
+            with suppress(SiteCrashed):
+                enterprise.publish(publication, values, lambda: is_done.append(True))
+
+        def look() -> None:
+            if not is_done:
+                self.publish(publication, values, crm=crm)
+
+        self.simulation.at(self.now_ns + minutes(10), look)
 
     def administer(self, site: str, what: str, queue: str) -> None:
-        """Do something by hand about an inbound queue now; nothing if it is empty.
+        """Do something by hand about an inbound queue now.
+
+        A queue can be locked before anything stands in it. What cannot be done to it as it is now
+        is refused, and the history says so.
 
         Args:
             site: Whose queue it is: that of CRM or of the ERP.
@@ -375,11 +377,14 @@ class Landscape:
 
         Raises:
             BadValue: the site has no queues, or nobody can do such a thing.
-            WrongQueueEvent: it cannot be done to a queue in this state.
         """
         if what not in ACTIONS:
             raise BadValue(f"nobody can {what!r} a queue; write {', '.join(ACTIONS)}")
-        self._partner(site).administered(Action(queue, "", what), None)
+        partner = self._partner(site)
+        if self.simulation.site(site).is_up:
+            partner.administered(Action(queue, "", what), None)
+        else:
+            self.simulation.drop(partner, f"{what} {queue}")
 
     def monitor(self, site: str) -> list[QueueRow]:
         """Return what the queue monitors of CRM or the ERP show now.
@@ -449,18 +454,8 @@ class Landscape:
 
         Which laptop, when, and for how long is keyed by kind, point and number of the crash.
         """
-        for kind in CRASH_KINDS:
-            for point in CrashPoint:
-                for number in range(count):
-                    self.simulation.plan_crash(self._crash(kind, point, number, span))
-
-    def _crash(self, kind: str, point: CrashPoint, number: int, span: Duration) -> CrashAt:
-        luck = self.simulation.luck.stream("crash plan", f"{kind} {point.value}")
-        sites = self.simulation.topology.sites(kind)
-        site = sites[luck.below(len(sites), number, 0)]
-        after = self.now_ns + luck.below(max(span, 1), number, 1)
-        down = minutes(1) + int(DOWN_MEAN * -math.log(luck.uniform(number, 2)))
-        return CrashAt(site, point, after, Duration(down))
+        for crash in crashes_everywhere(self.simulation, count, span):
+            self.simulation.plan_crash(crash)
 
     @property
     def value_on_laptops(self) -> Decimal:

@@ -11,8 +11,8 @@ from typing import Any
 
 from crmsim.applications.pricing import exact_sum
 from crmsim.kernel.durable import CrashPoint
-from crmsim.lab.landscape import CRASH_KINDS
 from crmsim.lab.scenario import Result
+from crmsim.lab.trouble import CRASH_KINDS
 from crmsim.measure.latency import quantile
 from crmsim.measure.road import ROAD_KINDS, Part, Road
 from crmsim.sync.session import Phase

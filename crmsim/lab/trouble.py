@@ -6,8 +6,10 @@ out. Each says in the words of a scenario what it does (`line`), and how often i
 in a real landscape; none breaks a promise that disks or lines make.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import attrs
@@ -18,12 +20,13 @@ from crmsim.middleware.flow import Breakage, Context
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, NthMessage
 from crmsim.qrfc.partner import Poison
-from crmsim.units import Duration, Share
+from crmsim.units import Duration, Share, minutes
 
 if TYPE_CHECKING:
     from crmsim.lab.landscape import Landscape
 
 __all__ = [
+    "CRASH_KINDS",
     "NO_TROUBLE",
     "Broken",
     "ClockOff",
@@ -37,6 +40,7 @@ __all__ = [
     "Slowed",
     "Struck",
     "Trouble",
+    "crashes_everywhere",
 ]
 
 
@@ -318,3 +322,23 @@ class Trouble:
 
 NO_TROUBLE = Trouble()
 """Nothing goes wrong but what the scenario tells."""
+
+
+CRASH_KINDS = ("mobile", "station", "crm", "erp")
+"""Kinds of sites that can be made to crash at every named point."""
+DOWN_MEAN: Duration = minutes(30)
+"""How long a crashed site stays down on average (assumed)."""
+
+
+def crashes_everywhere(simulation: Simulation, count: int, span: Duration) -> Iterator[CrashAt]:
+    """Yield `count` crashes of each kind of site at each named point, spread over a span from now.
+
+    Which site, when, and for how long is keyed by kind, point and number of the crash.
+    """
+    for kind, point, number in product(CRASH_KINDS, CrashPoint, range(count)):
+        luck = simulation.luck.stream("crash plan", f"{kind} {point.value}")
+        sites = simulation.topology.sites(kind)
+        site = sites[luck.below(len(sites), number, 0)]
+        after = simulation.now_ns + luck.below(max(span, 1), number, 1)
+        down = minutes(1) + int(DOWN_MEAN * -math.log(luck.uniform(number, 2)))
+        yield CrashAt(site, point, after, Duration(down))

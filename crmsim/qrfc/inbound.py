@@ -18,7 +18,14 @@ import attrs
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
-from crmsim.middleware.queue import Luw, QueueEvent, QueueStatus, RetryPolicy, after_event
+from crmsim.middleware.queue import (
+    Luw,
+    QueueEvent,
+    QueueStatus,
+    RetryPolicy,
+    WrongQueueEvent,
+    after_event,
+)
 from crmsim.qrfc.wire import (
     Action,
     Alert,
@@ -269,10 +276,14 @@ class InboundQueues:
             key = next(iter(self._ready))
             del self._ready[key]
             luw = find_row(self._actor, self.TABLE, *key)
-            if luw is not None:
+            if luw is not None and self._may_begin(key[0], luw):
                 process = next(iter(self._free))
                 del self._free[process]
                 self._begin(process, key[0], luw)
+
+    def _may_begin(self, queue: str, luw: Luw) -> bool:
+        """Say whether a LUW that has lined up may still begin; its queue can be locked since."""
+        return not self._standing(queue).needs_person and self._awaited(luw) is None
 
     def _begin(self, process: str, queue: str, luw: Luw) -> None:
         key = (queue, luw.serial)
@@ -333,7 +344,8 @@ class InboundQueues:
         if status.needs_person:
             count = 1 + int(self._actor.store.get("stuck", luw.luw, 0))
             change.put("stuck", luw.luw, count)
-            change.put("queue status", queue, status)
+            if self._standing(queue) is not QueueStatus.STOP:  # a lock stays until it is lifted
+                change.put("queue status", queue, status)
             change.then(lambda: self._alert(queue))
             return
         key = (queue, luw.serial)
@@ -348,8 +360,10 @@ class InboundQueues:
 
     def put_off_over(self, message: PutOff) -> None:
         """Try a LUW again that the application had put off."""
-        self._put_off.discard((message.queue, message.serial))
-        self._arrived(message.queue)
+        key = message.queue, message.serial
+        if key in self._put_off and self._tries.get(key) == message.attempt:
+            self._put_off.discard(key)
+            self._arrived(message.queue)
 
     def _release(self, process: str, queue: str, luw: Luw) -> None:
         key = (queue, luw.serial)
@@ -375,25 +389,39 @@ class InboundQueues:
             self._actor.send(to, Alert(queue, head.luw, status, count))
 
     def administer(self, action: Action) -> None:
-        """Do what a person asks for; nothing when the unit is no longer there."""
+        """Do what a person asks for; nothing when the unit is no longer there.
+
+        What cannot be done to the queue as it is now is refused, and the history says so.
+        """
         head = head_of(self._actor.store, self.TABLE, action.queue)
-        if head is None or action.luw not in ("", head.luw):
-            return
-        status = self._status_of(action.queue, head)
         event = ACTIONS[action.what]
-        following = after_event(status, event)
+        is_about_queue = event in (QueueEvent.LOCKED, QueueEvent.UNLOCKED)
+        if head is None and not is_about_queue:
+            return
+        name = "" if head is None else head.luw
+        if action.luw not in ("", name):
+            return
+        standing = self._standing(action.queue)
+        status = standing if head is None else self._status_of(action.queue, head)
+        said = {"queue": action.queue, "guid": "" if head is None else head.guid}
+        try:
+            following = after_event(status, event)
+        except WrongQueueEvent:
+            refused = f"{action.what}: refused, the queue is {status.value}"
+            self._actor.note(ADMINISTERED, name, action=refused, **said)
+            return
         with self._actor.commit() as change:
-            if event is QueueEvent.DELETED:
+            if event is QueueEvent.DELETED and head is not None:
                 rows = rows_of(self._actor.store, self.TABLE, action.queue)
                 self._remove(change, action, rows if action.what == "delete queue" else [head])
             else:
-                said = {"queue": action.queue, "action": action.what}
-                change.note(ADMINISTERED, head.luw, guid=head.guid, **said)
+                change.note(ADMINISTERED, name, action=action.what, **said)
             if following.needs_person:
                 change.put("queue status", action.queue, following)
             else:
                 change.delete("queue status", action.queue)
-            change.then(lambda: self._administered(action, status, head.serial))
+            serial = 0 if head is None else head.serial
+            change.then(lambda: self._administered(action, status, serial))
 
     def _remove(self, change: Change, action: Action, gone: Iterable[Luw]) -> None:
         """Take LUWs out of their queues without an effect; they are kept by name."""
@@ -433,6 +461,8 @@ class InboundQueues:
             self._ready.setdefault((action.queue, serial))  # a second process begins it
             self._go_on()
             return
+        if action.what == "activate":
+            self._put_off.discard((action.queue, serial))
         self._arrived(action.queue)
 
     def _status_of(self, queue: str, head: Luw) -> QueueStatus:

@@ -65,9 +65,15 @@ def after_import(
     pending = max(local.pending - 1, 0)
     counted = attrs.evolve(local, pending=pending, upload=min(max(local.upload - 1, 0), pending))
     if isinstance(content, Confirmation):
-        mine = counted.mine if pending else None
-        return attrs.evolve(counted, base=content.document, mine=mine)
+        return _answered(counted, content.document, counted.refusal)
     if content.before is None:
         return None
-    mine = counted.mine if pending else None
-    return attrs.evolve(counted, base=content.before, mine=mine, refusal=content.reason)
+    return _answered(counted, content.before, content.reason)
+
+
+def _answered(local: LocalOrder, base: OrderDocument, refusal: str) -> LocalOrder:
+    """Return the order after an answer; a refusal of what has come through after all is none."""
+    if local.pending:
+        return attrs.evolve(local, base=base, refusal=refusal)
+    is_as_wanted = local.mine is not None and local.mine == base.order
+    return attrs.evolve(local, base=base, mine=None, refusal="" if is_as_wanted else refusal)

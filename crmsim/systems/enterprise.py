@@ -7,7 +7,7 @@ the queues that the laptops fetch. What happens in between: `crmsim.systems.infl
 Sources: CONTRIBUTING.md, S50, S54.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice, takewhile
 from types import MappingProxyType
 
@@ -94,7 +94,14 @@ class CrmEnterprise(QueuePartner):
         super().__init__(erp, service_s, staff, policy, guarantees, poisons, connections)
         self._distribution_s = distribution_s
         monitor, own = BDocMonitor(self), OwnServices(own_services)
-        self._errors = ErrorList(self, self._inbound, monitor, staff.operator, breakages)
+        self._errors = ErrorList(
+            self,
+            self._inbound,
+            monitor,
+            staff.operator,
+            breakages,
+            lambda queue, body: self._outflow.place_again(queue, body),
+        )
         self._outflow = Outflow(
             self,
             laptops,
@@ -181,10 +188,16 @@ class CrmEnterprise(QueuePartner):
 
     # --- the work ---
 
-    def publish(self, publication: str, values: Mapping[str, str]) -> None:
-        """Store records in CRM Online that every laptop gets; the flow does the rest."""
+    def publish(
+        self, publication: str, values: Mapping[str, str], done: Callable[[], None]
+    ) -> None:
+        """Store records in CRM Online that every laptop gets; the flow does the rest.
+
+        `done` is called when they are durable.
+        """
         with self.commit() as change:
             self._outflow.publish(change, publication, values)
+            change.then(done)
 
     def execute(self, change: Change, queue: str, luw: Luw) -> bool:
         """Do the work of a LUW; False when it was put aside, or broke off."""
@@ -205,7 +218,7 @@ class CrmEnterprise(QueuePartner):
         with self.commit() as change:
             row = self._errors.administer(change, message)
             if row is not None and row.context is Context.SO1 and message.what == "set processed":
-                self._outflow.cdb_answered(change, body_of(row.luw))
+                self._outflow.give_up_cdb(change, body_of(row.luw))
 
     def _service_ns(self, luw: Luw) -> int:
         """Passing a document on takes less time than validating it."""

@@ -22,7 +22,7 @@ from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import BDocRecord, Context, OnLock, begin, step
 from crmsim.middleware.queue import Luw
-from crmsim.middleware.status import BDocEvent
+from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.outflow import ERP, CdbRow, Outflow
@@ -37,6 +37,9 @@ from crmsim.systems.recovery import (
 from crmsim.trace.kinds import COMMITTED, CONFIRMED, DISTRIBUTED, PARKED, REJECTED
 
 __all__ = ["Inflow"]
+
+RELEASED = "RELEASED_"
+"""How the queues begin of changes that were parked and go on."""
 
 
 class Inflow:
@@ -82,14 +85,23 @@ class Inflow:
     def take_upload(self, change: Change, bdoc: SyncBDoc) -> None:
         """Begin the flow of a change that a laptop has just handed in."""
         self._monitor.put(change, begin(bdoc.message, bdoc.guid, bdoc.version, Context.SI0))
+        if bdoc.reference:
+            change.put("references", bdoc.guid, bdoc.reference)
 
     def _take_in(self, change: Change, queue: str, luw: Luw) -> bool:
         """SI0: take over a change of a laptop, then validate it."""
+        bdoc: SyncBDoc = body_of(luw)
         if self._errors.breaks(Context.SI0, luw.luw):
-            self._errors.take(change, self._monitor.record(luw.luw), Context.SI0, queue, luw)
+            record = self._monitor.taken_up(luw.luw)
+            self._errors.take(change, record, Context.SI0, queue, luw)
+            self._go_on(change, queue, bdoc.guid)
             return False
-        self._own.call(Context.SI1, change, body_of(luw))
-        return self._validate(change, queue, luw, body_of(luw))
+        if not queue.startswith(RELEASED):  # else it came by already, before it was parked
+            self._own.call(Context.SI1, change, bdoc)
+        is_done = self._validate(change, queue, luw, bdoc)
+        if is_done:
+            self._go_on(change, queue, bdoc.guid)
+        return is_done
 
     def _validate(self, change: Change, queue: str, luw: Luw, bdoc: SyncBDoc) -> bool:
         """MI0: decide on a change of a laptop. Accept, refuse or park it."""
@@ -103,7 +115,7 @@ class Inflow:
             return True
         is_locked = self._must_wait(queue, number, record)
         if is_locked and self._on_lock is OnLock.PARK:
-            self._park(change, queue, luw, number, record)
+            self._park(change, queue, luw, number)
             return False
         order = record.document.order
         reason = (
@@ -141,21 +153,44 @@ class Inflow:
 
     def _must_wait(self, queue: str, number: str, record: OrderRecord) -> bool:
         """Say whether a change has to wait for a distribution, or behind others that do."""
-        if record.distribution is Distribution.TO_BE:
-            return True
         released = _released_queue(number)
-        return queue != released and bool(self._actor.store.get(InboundQueues.TABLE, released))
+        if record.distribution is Distribution.TO_BE or queue == released:
+            return record.distribution is Distribution.TO_BE
+        store = self._actor.store
+        return bool(store.get("parked", number) or store.get(InboundQueues.TABLE, released))
 
-    def _park(self, change: Change, queue: str, luw: Luw, number: str, record: OrderRecord) -> None:
-        flow = step(self._monitor.record(luw.luw), BDocEvent.STEPPED, BDocEvent.BUSY)
-        if record.distribution is Distribution.TO_BE:
-            parked = self._actor.store.get("parked", number, ())
-            change.put("parked", number, (*parked, luw))
-            self._monitor.put(change, flow)
-        else:
-            self._inbound.put_in(change, _released_queue(number), luw)
-            self._monitor.put(change, step(flow, BDocEvent.RETRIED, BDocEvent.ENQUEUED))
+    def _park(self, change: Change, queue: str, luw: Luw, number: str) -> None:
+        """Put a change aside, behind those that wait already; one that had its turn goes first."""
+        flow = step(self._monitor.taken_up(luw.luw), BDocEvent.STEPPED, BDocEvent.BUSY)
+        self._monitor.put(change, flow)
+        parked: tuple[Luw, ...] = change.get("parked", number, ())
+        is_first = queue == _released_queue(number)
+        change.put("parked", number, (luw, *parked) if is_first else (*parked, luw))
         change.note(PARKED, luw.luw, guid=luw.guid, document=number)
+
+    def _release(self, change: Change, number: str) -> None:
+        """Let the first change go on that was parked; the next one follows when it is done."""
+        parked: tuple[Luw, ...] = change.get("parked", number, ())
+        if not parked:
+            return
+        first, *others = parked
+        if others:
+            change.put("parked", number, tuple(others))
+        else:
+            change.delete("parked", number)
+        self._inbound.put_in(change, _released_queue(number), first)
+        flow = self._monitor.record(first.luw)
+        if flow.state is BDocState.LACKS_RESOURCES:  # else a copy of it has gone on already
+            self._monitor.put(change, step(flow, BDocEvent.RETRIED, BDocEvent.ENQUEUED))
+
+    def _go_on(self, change: Change, queue: str, guid: str) -> None:
+        """Release the next parked change, if the one before it has left its document free."""
+        number = change.get("numbers", guid)
+        if number is None or queue != _released_queue(number):
+            return
+        record: OrderRecord = change.get("orders", number)
+        if record.distribution is not Distribution.TO_BE:
+            self._release(change, number)
 
     def _create(self, change: Change, bdoc: SyncBDoc) -> None:
         if bdoc.task is not Task.INSERT:
@@ -176,7 +211,7 @@ class Inflow:
 
     def _confirm(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
         self._monitor.put(
-            change, step(self._monitor.record(bdoc.message), *BEGUN, BDocEvent.VALIDATED)
+            change, step(self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.VALIDATED)
         )
         change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
         self._outflow.tell(change, bdoc.site, Confirmation(bdoc.message, bdoc.guid, document))
@@ -184,13 +219,13 @@ class Inflow:
     def _reject(self, change: Change, bdoc: SyncBDoc, reason: str) -> None:
         """SO2: send the error back, with what the CDB holds, to the sender alone."""
         flow = step(
-            self._monitor.record(bdoc.message), *BEGUN, BDocEvent.REFUSED, BDocEvent.ANSWERED_NO
+            self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.REFUSED, BDocEvent.ANSWERED_NO
         )
         self._monitor.put(change, attrs.evolve(flow, context=Context.SO2))
         change.note(REJECTED, bdoc.message, site=bdoc.site, guid=bdoc.guid, reason=reason)
         row: CdbRow | None = self._actor.store.get("cdb", bdoc.guid)
         before = None if row is None else row.document
-        change.put("refused", bdoc.guid, (bdoc.version, bdoc.reference))
+        change.put("refused", bdoc.guid, bdoc.version)
         rejection = Rejection(bdoc.message, bdoc.guid, reason, before)
         self._outflow.tell(change, bdoc.site, rejection)
         self._own.call(Context.SOB, change, rejection)
@@ -248,11 +283,7 @@ class Inflow:
         change.note(
             DISTRIBUTED, news.number, status=status.name, guid=order.guid, version=news.version
         )
-        for luw in self._actor.store.get("parked", news.number, ()):
-            self._inbound.put_in(change, _released_queue(news.number), luw)
-            flow = self._monitor.record(luw.luw)
-            self._monitor.put(change, step(flow, BDocEvent.RETRIED, BDocEvent.ENQUEUED))
-        change.delete("parked", news.number)
+        self._release(change, news.number)
         fate = Fate.BOOKED if news.is_booked else Fate.REFUSED
         if record.document.fate is Fate.SHIPPED:
             fate = Fate.SHIPPED
@@ -261,4 +292,4 @@ class Inflow:
 
 def _released_queue(number: str) -> str:
     """Return the queue of changes that were parked behind a distribution and go on now."""
-    return f"RELEASED_{number}"
+    return f"{RELEASED}{number}"

@@ -26,6 +26,7 @@ from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import Context, answered, begin, handed_over, repaired, step
 from crmsim.middleware.publication import Publication
 from crmsim.middleware.queue import Luw, QueueKey, queue_name, site_queue
+from crmsim.middleware.status import BDocEvent
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.wire import Guarantees
@@ -133,6 +134,18 @@ class Outflow:
         """Return the queue in which what was saved waits to be passed on."""
         return queue_name("CSA", self._csa_key, document.number, document.order.customer)
 
+    def place_again(self, queue: str, body: object) -> tuple[str, tuple[str, ...]]:
+        """Return where an old BDoc has its place when it is processed again.
+
+        It may write what its document is by now, so it must stand behind the work on that, and
+        behind that of the queue it came through.
+        """
+        if not isinstance(body, MessageBDoc):
+            return queue, ()
+        record: OrderRecord = self._actor.store.get("orders", body.document.number)
+        now = self._csa_queue(record.document)
+        return now, () if now == queue else (queue,)
+
     def publish(self, change: Change, publication: str, values: Mapping[str, str]) -> None:
         """Store records that everybody gets in CRM Online, and begin their way out."""
         store = self._actor.store
@@ -147,12 +160,13 @@ class Outflow:
         change.put("saves", publication, count)
         bdoc = MassBDoc(f"save {count} of {publication}", publication, tuple(records))
         self._monitor.put(change, begin(bdoc.bdoc, bdoc.guid, bdoc.version, Context.MO2))
+        change.put("references", bdoc.guid, f"publication {publication}")
         change.note(PUBLISHED, publication, guid=bdoc.guid, count=len(records))
         self._inbound.put_in(change, f"CSA_{publication}", Luw(bdoc.bdoc, bdoc, bdoc.guid))
 
     def _pass_on(self, change: Change, queue: str, luw: Luw) -> bool:
         """MO1: find the receivers of an mBDoc and hand it to their adapters."""
-        record = self._monitor.record(luw.luw)
+        record = self._monitor.taken_up(luw.luw)
         if self._errors.breaks(Context.MO1, luw.luw):
             self._errors.take(change, record, Context.MO1, queue, luw)
             return False
@@ -194,7 +208,7 @@ class Outflow:
 
     def _pass_on_many(self, change: Change, queue: str, luw: Luw) -> bool:
         """MO2: the same for many records in one message; none of them is for the ERP."""
-        record = self._monitor.record(luw.luw)
+        record = self._monitor.taken_up(luw.luw)
         if self._errors.breaks(Context.MO2, luw.luw):
             self._errors.take(change, record, Context.MO2, queue, luw)
             return False
@@ -213,7 +227,7 @@ class Outflow:
         """
         name = f"{bdoc.bdoc} to the CDB"
         if luw.luw == name:
-            record = self._monitor.record(name)
+            record = self._monitor.taken_up(name)
         else:
             record = begin(name, bdoc.guid, bdoc.version, Context.SO1)
         if self._errors.breaks(Context.SO1, name):
@@ -239,6 +253,9 @@ class Outflow:
 
     def _write_cdb(self, change: Change, bdoc: MessageBDoc) -> None:
         document = bdoc.document
+        held: CdbRow | None = self._actor.store.get("cdb", bdoc.guid)
+        if held is not None and held.save > bdoc.save and self._guarantees.newest_stays:
+            return  # what is newer has come before it
         change.put("cdb", bdoc.guid, CdbRow(document, bdoc.save))
         change.note(
             REPLICATED,
@@ -259,6 +276,11 @@ class Outflow:
         self.cdb_answered(change, body_of(luw))
         return True
 
+    def give_up_cdb(self, change: Change, bdoc: MessageBDoc | MassBDoc) -> None:
+        """Let an mBDoc know that a person has given up its way into the CDB: that ends it too."""
+        record = self._monitor.record(bdoc.bdoc)
+        self._monitor.put(change, step(record, BDocEvent.SET_PROCESSED))
+
     def cdb_answered(self, change: Change, bdoc: MessageBDoc | MassBDoc) -> None:
         """Let an mBDoc know that its way into the CDB is settled after all."""
         self._monitor.put(change, repaired(self._monitor.record(bdoc.bdoc), CDB))
@@ -270,6 +292,8 @@ class Outflow:
         if bdoc is None:
             return  # a second answer to the same version
         change.delete("awaited", key)
+        if self._actor.store.get("bdocs", bdoc) is None:
+            return  # a person has ended it meanwhile
         self._monitor.put(change, answered(self._monitor.record(bdoc), ERP, is_ok=news.is_booked))
 
     def tell(self, change: Change, site: str, content: Content) -> None:

@@ -27,7 +27,7 @@ from crmsim.middleware.flow import (
     step,
 )
 from crmsim.middleware.queue import Luw
-from crmsim.middleware.status import BDocEvent
+from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.trace.kinds import ADMINISTERED, FLOWED
 
@@ -75,6 +75,11 @@ class Reprocess:
     """Where the flow takes it up."""
     body: object
     """What was to be done the first time."""
+
+    @property
+    def reference(self) -> str:
+        """The reference of the order; empty when the body does not say."""
+        return str(getattr(self.body, "reference", ""))
 
 
 def body_of(luw: Luw) -> Any:
@@ -137,6 +142,13 @@ class BDocMonitor:
         record: BDocRecord | None = self._actor.store.get("bdocs", bdoc)
         return begin(bdoc, "", 0, Context.MI0) if record is None else record
 
+    def taken_up(self, bdoc: str) -> BDocRecord:
+        """Return a BDoc that leaves its queue; a copy that comes while it is elsewhere is new."""
+        record = self.record(bdoc)
+        if record.state is BDocState.IN_QUEUE:
+            return record
+        return begin(bdoc, record.guid, record.version, record.context)
+
     def put(self, change: Change, record: BDocRecord) -> None:
         """Keep a BDoc; one that is done for good only counts."""
         code = record.state.value
@@ -168,6 +180,8 @@ class ErrorList:
         monitor: Where their states are kept.
         operator: The name of the actor who works the list off; None when nobody does.
         breakages: Which programs of the flow do not work, and when.
+        place_of: Says in which queue something is processed again, and in which others it must have
+            its place too.
     """
 
     TABLE = "error list"
@@ -179,12 +193,14 @@ class ErrorList:
         monitor: BDocMonitor,
         operator: str | None,
         breakages: tuple[Breakage, ...],
+        place_of: Callable[[str, object], tuple[str, tuple[str, ...]]],
     ) -> None:
         self._actor = actor
         self._inbound = inbound
         self._monitor = monitor
         self._operator = operator
         self._breakages = breakages
+        self._place_of = place_of
 
     def started(self) -> None:
         """Tell the operator of the whole list once more after a crash."""
@@ -228,8 +244,10 @@ class ErrorList:
         record = self._monitor.record(luw.luw)
         if recovery.what == "reprocess":
             self._monitor.put(change, step(record, BDocEvent.REPROCESSED))
-            again = attrs.evolve(luw, body=Reprocess(row.context, body_of(luw)))
-            self._inbound.put_in(change, row.queue, again)
+            body = body_of(luw)
+            again = attrs.evolve(luw, body=Reprocess(row.context, body), also=())
+            queue, also = self._place_of(row.queue, body)
+            self._inbound.put_in(change, queue, again, also)
         else:
             self._monitor.put(change, step(record, BDocEvent.SET_PROCESSED))
             change.put("set processed", luw.luw, luw)

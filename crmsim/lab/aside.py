@@ -1,0 +1,200 @@
+"""What are final states not judged by, and why?
+
+A queue in which nothing happens until a person does something is at rest if nobody is there to do
+it. What stands in it, what waits for it, and every document about which a person has to decide
+first is set aside by name: it is counted and told, but not accused. So is what lies on a laptop
+that is kept still, or waits for it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+
+from crmsim.applications.guards import why_not_transfer
+from crmsim.applications.status import Distribution
+from crmsim.formats.bdoc import MassBDoc, MessageBDoc
+from crmsim.kernel.durable import Store
+from crmsim.kernel.simulation import Simulation
+from crmsim.middleware.queue import Luw, QueueStatus
+from crmsim.qrfc.partner import QueuePartner
+from crmsim.systems.recovery import body_of
+
+__all__ = ["SetAside", "set_aside", "stands_still", "waits_for_people"]
+
+Waiting = tuple[str, str, str]
+"""(GUID of a document, message or LUW, reason)"""
+
+
+@attrs.frozen
+class SetAside:
+    """Something that final states are not judged by."""
+
+    name: str
+    """The reference of a document, or the identity of a message."""
+    reason: str
+    is_document: bool = True
+
+
+def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterator[SetAside]:
+    """Yield what final states are not judged by."""
+    for site in simulation.topology.sites("crm"):
+        for record in simulation.store(site).table("orders").values():
+            order = record.document.order
+            if record.distribution is Distribution.ERROR:
+                yield SetAside(order.reference, "the ERP refused it, and somebody has to decide")
+            elif why_not_transfer(order) is not None:
+                yield SetAside(order.reference, f"{why_not_transfer(order)}")
+    yield from _aside_for_people(simulation)
+    for laptop in dict.fromkeys(keep_still):
+        yield SetAside(laptop, f"{laptop} is kept still", is_document=False)
+        yield from _aside_with(simulation, laptop)
+
+
+def _aside_for_people(simulation: Simulation) -> Iterator[SetAside]:
+    names = _references(simulation)
+    reasons: dict[str, str] = {}
+    for guid, message, reason in (*waits_for_people(simulation), *_refused(simulation)):
+        reasons.setdefault(guid, reason)
+        if message:
+            yield SetAside(message, reason, is_document=False)
+    for guid, reason in reasons.items():
+        if guid in names:
+            yield SetAside(names[guid], reason)
+    for site in simulation.topology.sites("crm"):
+        for luws in simulation.store(site).table("parked").values():
+            for luw in luws:
+                if luw.guid in reasons:
+                    yield SetAside(luw.luw, reasons[luw.guid], is_document=False)
+
+
+def _references(simulation: Simulation) -> dict[str, str]:
+    """Return GUID -> name of everything that a laptop or CRM has ever known."""
+    names: dict[str, str] = {}
+    for site in simulation.topology.sites("crm"):
+        names |= simulation.store(site).table("references")
+    for site in simulation.topology.sites("mobile"):
+        for guid, local in simulation.store(site).table("orders").items():
+            names[guid] = local.document.order.reference
+    return names
+
+
+def waits_for_people(simulation: Simulation) -> list[Waiting]:
+    """Return what waits for a person, or was ended by one without coming through."""
+    found = list(_left_to_people(simulation))
+    for name, queue, reason in stands_still(simulation):
+        luws = simulation.store(name).get("inbound", queue, ())
+        found += [(luw.guid, luw.luw, reason) for luw in luws]
+    return found
+
+
+def _left_to_people(simulation: Simulation) -> Iterator[Waiting]:
+    for name, actor, store in _partners(simulation):
+        for table in ("deleted LUWs", "saved LUWs"):
+            for luw in store.table(table).values():
+                yield luw.guid, luw.luw, f"an operator of {name} took it out of its queue"
+        for luw in store.table("set processed").values():
+            if not _is_made_good(store, luw):
+                yield luw.guid, luw.luw, f"an operator of {name} set its BDoc to processed"
+        for row in store.table("error list").values():
+            if not actor.has_operator:
+                reason = f"its BDoc is in the error list of {name}, and nobody looks after it"
+                yield row.luw.guid, row.luw.luw, reason
+
+
+def _partners(simulation: Simulation) -> Iterator[tuple[str, QueuePartner, Store]]:
+    for name, site in simulation.sites.items():
+        actor = simulation.actor(name) if site.seats else None
+        if isinstance(actor, QueuePartner):
+            yield name, actor, site.store
+
+
+def _is_made_good(store: Store, luw: Luw) -> bool:
+    """Say whether the CDB has got by later work what a BDoc did not bring it."""
+    body = body_of(luw)
+    if isinstance(body, MassBDoc):
+        held, cdb = store.table("masters"), store.table("cdb masters")
+        return all(held[record.key] == cdb.get(record.key) for record in body.records)
+    if isinstance(body, MessageBDoc) and luw.luw != body.bdoc:  # its way into the CDB alone
+        row = store.get("cdb", body.guid)
+        online = store.get("orders", body.document.number)
+        return row is not None and row.document == online.document
+    return False
+
+
+def stands_still(simulation: Simulation) -> Iterator[tuple[str, str, str]]:
+    """Yield the inbound queues in which nothing will happen by itself: site, queue and reason.
+
+    They are locked, or stuck and without an operator; or their head waits for such a queue, or is
+    tried again and again because its document waits for a person.
+    """
+    waiting = {guid for guid, _, _ in _left_to_people(simulation)}
+    partners = list(_partners(simulation))
+    for name, actor, store in partners:
+        for queue, status in store.table("queue status").items():
+            is_left = status is QueueStatus.STOP or not actor.has_operator
+            if status.needs_person and is_left:
+                is_locked = status is QueueStatus.STOP
+                why = "locked" if is_locked else "stuck, and nobody looks after it"
+                yield name, queue, f"its queue in {name} is {why}"
+                waiting |= {luw.guid for luw in store.get("inbound", queue, ())}
+    for name, actor, store in partners:
+        rows = {row.queue: row.status for row in actor.monitor() if row.side == "inbound"}
+        for queue, status in rows.items():
+            head = store.get("inbound", queue).left
+            if status is QueueStatus.WAITSTOP and head.guid in waiting:
+                yield name, queue, f"in {name} it waits for another queue, which is stuck"
+            elif status is QueueStatus.RETRY and head.guid in waiting:
+                yield name, queue, f"in {name} it waits behind what nobody will free"
+
+
+def _refused(simulation: Simulation) -> Iterator[Waiting]:
+    """Yield documents of which a change was refused, until somebody has dealt with that.
+
+    A document that never came to be is gone from its laptop; then only CRM knows.
+    """
+    for site in simulation.topology.sites("mobile"):
+        for guid, local in simulation.store(site).table("orders").items():
+            if local.refusal:
+                told = f"a change was refused ({local.refusal}), and its author has to decide"
+                yield guid, "", told
+    for site in simulation.topology.sites("crm"):
+        store = simulation.store(site)
+        for guid, version in store.table("refused").items():
+            if version > _version_online(store, guid):
+                yield guid, "", f"{site} refused it, and its author has to decide"
+
+
+def _version_online(store: Store, guid: str) -> int:
+    record = store.get("orders", store.get("numbers", guid))
+    return 0 if record is None else int(record.document.order.version)
+
+
+def _aside_with(simulation: Simulation, laptop: str) -> Iterator[SetAside]:
+    """Yield the documents and messages that lie on a laptop or wait for it."""
+    store = simulation.store(laptop)
+    waiting = [
+        (f"news {place} for {laptop}", content)
+        for site in simulation.topology.sites("crm")
+        for place, content in _contents(simulation.store(site).get("site queues", laptop))
+    ]
+    fetched = [
+        (f"news {place} for {laptop}", content) for place, content in store.table("inbox").items()
+    ]
+    unsent = list(store.table("outbox").values())
+    reason = f"{laptop} is kept still and has news of it, or awaits some"
+    names = {guid: local.document.order.reference for guid, local in store.table("orders").items()}
+    guids = [content.guid for _, content in (*waiting, *fetched)]
+    guids += [bdoc.guid for bdoc in unsent]
+    for guid in dict.fromkeys(guids):
+        if guid in names:
+            yield SetAside(names[guid], reason)
+    answers = [getattr(content, "message", None) for _, content in (*waiting, *fetched)]
+    messages = [news for news, _ in (*waiting, *fetched)]
+    messages += [name for name in answers if name is not None] + [b.message for b in unsent]
+    for message in dict.fromkeys(messages):
+        yield SetAside(message, reason, is_document=False)
+
+
+def _contents(lying: object) -> Iterable[tuple[int, object]]:
+    found: Iterable[tuple[int, object]] = getattr(lying, "contents", ())
+    return found
