@@ -139,6 +139,36 @@ def test_a_crash_undoes_exactly_what_was_not_written(changes, hardened):
     assert dict(store.table("t")) == model
 
 
+@given(st.lists(st.integers(0, 30), unique=True), st.data())
+def test_a_deletion_that_is_undone_brings_a_row_back_to_its_place(keys, data):
+    """A laptop that crashes in an import must import the same message first again."""
+
+    def apply(*writes, is_durable: bool) -> None:
+        change = Change(None, None, 0)  # type: ignore[arg-type]
+        for what, *arguments in writes:
+            getattr(change, what)("t", *arguments)
+        store.apply(change)
+        if is_durable:
+            store.harden(change)
+
+    store, order = Store(), list(keys)
+    apply(*(("put", key, key) for key in keys), is_durable=True)
+    for _ in range(data.draw(st.integers(0, 4))):
+        gone = data.draw(st.sampled_from(order)) if order else None
+        if gone is not None:
+            apply(("delete", gone), is_durable=True)
+            order.remove(gone)
+        new = 100 + len(order) + data.draw(st.integers(0, 9)) * 50
+        if new not in order:
+            apply(("put", new, 0), is_durable=True)
+            order.append(new)
+    for key in data.draw(st.lists(st.sampled_from(order), unique=True)) if order else []:
+        apply(("delete", key), is_durable=False)
+    apply(("put", 999, 0), is_durable=False)
+    store.lose_unsafe()
+    assert list(store.table("t")) == order
+
+
 def test_a_table_is_read_only():
     with pytest.raises(TypeError):
         Store().table("t")["x"] = 1

@@ -55,7 +55,8 @@ class Change:
     sends: list[tuple[Any, Any, int | None, bool]] = attrs.Factory(list)
     notes: list[tuple[Any, str, dict[str, object]]] = attrs.Factory(list)
     afterwards: list[Callable[[], None]] = attrs.Factory(list)
-    undo: list[tuple[dict[Any, Any], Any, Any]] = attrs.Factory(list)
+    undo: list[tuple[str, Any, Any]] = attrs.Factory(list)
+    """(table, key, what stood there) of every row that it changed, while it can be undone."""
 
     def put(self, table: str, key: Any, value: Any) -> None:
         """Store a frozen value under a key of a table, in place of what was there."""
@@ -109,6 +110,9 @@ class Store:
     def __init__(self) -> None:
         self._tables: dict[str, dict[Any, Any]] = {}
         self._unsafe: list[Change] = []
+        self._order: dict[str, list[Any]] = {}
+        """Table -> its keys in order of insertion, deleted ones too: a deletion that is undone must
+        bring a row back to its place. Kept from the first deletion on."""
 
     def table(self, name: str) -> Mapping[Any, Any]:
         """Return a read-only view of a table, in order of first insertion."""
@@ -123,10 +127,13 @@ class Store:
         """Make a change visible, remembering how to undo it."""
         for name, key, value in change.writes:
             rows = self._tables.setdefault(name, {})
-            change.undo.append((rows, key, rows.get(key, _ABSENT)))
+            change.undo.append((name, key, rows.get(key, _ABSENT)))
             if value is _ABSENT:
+                self._order.setdefault(name, list(rows))
                 rows.pop(key, None)
             else:
+                if name in self._order and key not in rows:
+                    self._order[name].append(key)
                 rows[key] = value
         self._unsafe.append(change)
 
@@ -135,6 +142,15 @@ class Store:
         first = self._unsafe.pop(0)
         assert first is change, "commits of one site become durable in order"
         change.undo.clear()
+        if not self._unsafe:
+            self._forget_deleted()
+
+    def _forget_deleted(self) -> None:
+        """Let go of the places of deleted rows, once they are most of what is kept."""
+        for name, order in self._order.items():
+            rows = self._tables[name]
+            if len(order) > 2 * len(rows) + 64:
+                order[:] = rows
 
     @property
     def is_writing(self) -> bool:
@@ -144,18 +160,33 @@ class Store:
     def lose_unsafe(self) -> int:
         """Undo every change that is not durable yet; return how many there were."""
         count = len(self._unsafe)
+        touched: dict[str, None] = {}
         while self._unsafe:
-            for rows, key, before in reversed(self._unsafe.pop().undo):
+            for name, key, before in reversed(self._unsafe.pop().undo):
+                touched[name] = None
                 if before is _ABSENT:
-                    rows.pop(key, None)
+                    self._tables[name].pop(key, None)
                 else:
-                    rows[key] = before
+                    self._tables[name][key] = before
+        for name in touched:
+            self._put_in_order(name)
         return count
+
+    def _put_in_order(self, name: str) -> None:
+        """Bring the rows of a table into the order of their insertion again."""
+        if name in self._order:
+            rows = self._tables[name]
+            places = {key: place for place, key in enumerate(self._order[name])}
+            ordered = sorted(rows.items(), key=lambda row: places[row[0]])
+            rows.clear()
+            rows.update(ordered)
+            self._order[name] = list(rows)
 
     def clear(self) -> None:
         """Lose everything: the disk is broken."""
         for rows in self._tables.values():
             rows.clear()
+        self._order.clear()
 
     def snapshot(self) -> tuple[tuple[str, tuple[tuple[Any, Any], ...]], ...]:
         """Return all tables as one frozen value, for comparing states."""
