@@ -29,7 +29,8 @@ from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
 from crmsim.measure.latency import quantile
-from crmsim.middleware.flow import Breakage, Context
+from crmsim.middleware.flow import BROKEN_STATES, Breakage, Context
+from crmsim.middleware.status import BDocState
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.people import Habits, Worklist
@@ -89,7 +90,7 @@ def late_metrics(result: Result) -> dict[str, object]:
             done[action] = done.get(action, 0) + 1
             if event.subject in failed:
                 waits.append(to_seconds(event.time_ns - failed.pop(event.subject)))
-        elif last_state(event) in ("E04", "E05", "E06", "E09"):
+        elif last_state(event) in BROKEN_STATES:
             failed.setdefault(event.subject, event.time_ns)
             done["failed"] = done.get("failed", 0) + 1
     back, lasted = went_back(result)
@@ -108,10 +109,10 @@ def late_metrics(result: Result) -> dict[str, object]:
     }
 
 
-def last_state(event: Event) -> str:
+def last_state(event: Event) -> BDocState:
     states = event.detail["states"]
     assert isinstance(states, tuple)
-    return str(states[-1])
+    return BDocState(states[-1])
 
 
 def went_back(result: Result) -> tuple[list[str], list[float]]:

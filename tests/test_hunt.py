@@ -5,6 +5,7 @@ import json
 import pytest
 
 from crmsim.cli import run_command
+from crmsim.cli.hunting import PROFILES
 from crmsim.errors import BadInput
 from crmsim.hunt.hunting import Hunt, append_run, findings_of, hunt, interval, read_runs, trouble_of
 from crmsim.hunt.profiles import FAMILIES, Facts, Profile, facts_of
@@ -99,6 +100,10 @@ def test_the_command_sums_up_and_ends_with_its_exit_code(tmp_path, capsys):
     assert (told["runs"], told["findings"]) == (3, [])
     assert run_command([*command, "--budget", "1ns"]) == 4
     assert run_command(["hunt", STUCK, "--faults", "plague"]) == 2
+
+
+def test_the_command_offers_every_profile():
+    assert tuple(profile.value for profile in Profile) == PROFILES
 
 
 def test_wilsons_interval_is_that_of_the_textbook():

@@ -85,7 +85,6 @@ class HuntedRun:
 
     seed: int
     events: int
-    wall_s: float
     findings: tuple[Finding, ...]
     catches: tuple[Catch, ...]
 
@@ -145,14 +144,12 @@ class _Runner:
         """Run one seed."""
         luck_seed = seed // SHARE
         trouble = trouble_of(self._hunt.profile, self.facts(luck_seed), seed)
-        began_s = perf_counter()
         result = self._scenario.run_with(self._settings, seed=luck_seed, trouble=trouble)
-        wall_s = perf_counter() - began_s
         catches = tuple(
             Catch(one.family, str(one), one.touched(result.simulation))
             for one in trouble.deviations
         )
-        found = HuntedRun(seed, len(result.journal), wall_s, findings_of(result), catches)
+        found = HuntedRun(seed, len(result.journal), findings_of(result), catches)
         gc.collect()
         return found
 

@@ -23,6 +23,8 @@ __all__ = ["SetAside", "set_aside", "stands_still", "waits_for_people"]
 
 Waiting = tuple[str, str, str]
 """(GUID of a document, message or LUW, reason)"""
+Still = tuple[str, str, str]
+"""(site, queue, reason)"""
 
 
 @attrs.frozen
@@ -53,7 +55,8 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
 def _aside_for_people(simulation: Simulation) -> Iterator[SetAside]:
     names = _references(simulation)
     reasons: dict[str, str] = {}
-    for guid, message, reason in (*waits_for_people(simulation), *_refused(simulation)):
+    people = waits_for_people(simulation, stands_still(simulation))
+    for guid, message, reason in (*people, *_refused(simulation)):
         reasons.setdefault(guid, reason)
         if message:
             yield SetAside(message, reason, is_document=False)
@@ -78,10 +81,15 @@ def _references(simulation: Simulation) -> dict[str, str]:
     return names
 
 
-def waits_for_people(simulation: Simulation) -> list[Waiting]:
-    """Return what waits for a person, or was ended by one without coming through."""
+def waits_for_people(simulation: Simulation, still: Iterable[Still]) -> list[Waiting]:
+    """Return what waits for a person, or was ended by one without coming through.
+
+    Args:
+        simulation: The run.
+        still: What `stands_still` says of it.
+    """
     found = list(_left_to_people(simulation))
-    for name, queue, reason in stands_still(simulation):
+    for name, queue, reason in still:
         luws = simulation.store(name).get("inbound", queue, ())
         found += [(luw.guid, luw.luw, reason) for luw in luws]
     return found
@@ -121,8 +129,8 @@ def _is_made_good(store: Store, luw: Luw) -> bool:
     return False
 
 
-def stands_still(simulation: Simulation) -> Iterator[tuple[str, str, str]]:
-    """Yield the inbound queues in which nothing will happen by itself: site, queue and reason.
+def stands_still(simulation: Simulation) -> Iterator[Still]:
+    """Yield the inbound queues in which nothing will happen by itself.
 
     They are locked, or stuck and without an operator; or their head waits for such a queue, or is
     tried again and again because its document waits for a person.
@@ -131,9 +139,8 @@ def stands_still(simulation: Simulation) -> Iterator[tuple[str, str, str]]:
     partners = list(_partners(simulation))
     for name, actor, store in partners:
         for queue, status in store.table("queue status").items():
-            is_left = status is QueueStatus.STOP or not actor.has_operator
-            if status.needs_person and is_left:
-                is_locked = status is QueueStatus.STOP
+            is_locked = status is QueueStatus.STOP
+            if status.needs_person and (is_locked or not actor.has_operator):
                 why = "locked" if is_locked else "stuck, and nobody looks after it"
                 yield name, queue, f"its queue in {name} is {why}"
                 waiting |= {luw.guid for luw in store.get("inbound", queue, ())}

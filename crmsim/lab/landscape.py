@@ -251,10 +251,6 @@ class Landscape:
         Raises:
             BadValue: the rep has a laptop already, or the line is no dial-up line.
         """
-        if name in self._trouble.without_laptops:
-            return
-        left_out = self._trouble.without_orders
-        diary = tuple(entry for entry in diary if entry.order.reference not in left_out)
         if rep in self._laptops:
             raise BadValue(f"rep {rep!r} works on {self._laptops[rep]!r} already")
         if not link.dial_up:

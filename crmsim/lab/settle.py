@@ -114,8 +114,9 @@ def _not_at_rest(simulation: Simulation, keep_still: Sequence[str]) -> Iterator[
     for active in simulation.fabric.faults:
         if not active.is_over:
             yield f"fault {active.name} is at work"
-    still = {(name, queue) for name, queue, _ in stands_still(simulation)}
-    waiting = {guid for guid, _, _ in waits_for_people(simulation)}
+    stuck = list(stands_still(simulation))
+    still = {(name, queue) for name, queue, _ in stuck}
+    waiting = {guid for guid, _, _ in waits_for_people(simulation, stuck)}
     for name, site in simulation.sites.items():
         if name not in keep_still:
             yield from _queued_at(name, site, still, waiting)

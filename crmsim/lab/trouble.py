@@ -1,9 +1,9 @@
 """What goes wrong in a run besides what its scenario tells?
 
 Trouble is a set of deviations, each a frozen value: it can be printed, stored, compared and left
-out. Each says in the words of a scenario what it does (`line`), and how often it touched something
-(`touched`): one that changed nothing is worth knowing. Every deviation is something that can happen
-in a real landscape; none breaks a promise that disks or lines make.
+out. Each says afterwards how often it touched something: one that changed nothing is worth knowing.
+Every deviation is something that can happen in a real landscape; none breaks a promise that disks
+or lines make.
 """
 
 import math
@@ -16,10 +16,12 @@ import attrs
 
 from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.kernel.simulation import Simulation
-from crmsim.middleware.flow import Breakage, Context
+from crmsim.middleware.flow import BROKEN_STATES, Breakage, Context
+from crmsim.middleware.status import BDocState
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, NthMessage
 from crmsim.qrfc.partner import Poison
+from crmsim.trace.journal import Event
 from crmsim.units import Duration, Share, minutes
 
 if TYPE_CHECKING:
@@ -101,9 +103,13 @@ def _touched(simulation: Simulation, fault: Fault) -> int:
     return sum(active.touched for active in found if active.fault == fault)
 
 
-def _count(simulation: Simulation, kind: str, **detail: object) -> int:
-    events = simulation.journal.select(kind)
-    return sum(all(e.detail.get(k) == v for k, v in detail.items()) for e in events)
+def _events(
+    simulation: Simulation, kind: str, first_ns: int, last_ns: int, actor: str | None = None
+) -> Iterator[Event]:
+    """Yield the events of a kind between two moments, both included."""
+    for event in simulation.journal.select(kind, actor=actor):
+        if first_ns <= event.time_ns <= last_ns:
+            yield event
 
 
 @attrs.frozen
@@ -126,8 +132,7 @@ class Crashed:
 
     def touched(self, simulation: Simulation) -> int:
         """Return whether the site was up at that moment, and so crashed."""
-        events = simulation.journal.select("crashed", actor=self.site)
-        return sum(event.time_ns == self.at_ns for event in events)
+        return sum(1 for _ in _events(simulation, "crashed", self.at_ns, self.at_ns, self.site))
 
 
 @attrs.frozen
@@ -169,8 +174,7 @@ class Paused:
 
     def touched(self, simulation: Simulation) -> int:
         """Return whether the site was up at that moment, and so stood still."""
-        events = simulation.journal.select("paused", actor=self.site)
-        return sum(event.time_ns == self.at_ns for event in events)
+        return sum(1 for _ in _events(simulation, "paused", self.at_ns, self.at_ns, self.site))
 
 
 @attrs.frozen
@@ -209,8 +213,8 @@ class Slowed:
 
     def touched(self, simulation: Simulation) -> int:
         """Return how many units of work began meanwhile."""
-        events = simulation.journal.select("begun", actor=self.site)
-        return sum(self.at_ns <= e.time_ns < self.at_ns + self.lasts for e in events)
+        last_ns = self.at_ns + self.lasts - 1
+        return sum(1 for _ in _events(simulation, "begun", self.at_ns, last_ns, self.site))
 
 
 @attrs.frozen
@@ -228,11 +232,9 @@ class Impatience:
 
     def touched(self, simulation: Simulation) -> int:
         """Return how often a queue was activated in that span."""
-        events = simulation.journal.select("administered", actor=self.site)
-        until_ns = self.at_ns + self.within
-        return sum(
-            self.at_ns <= e.time_ns <= until_ns and e.detail["action"] == "activate" for e in events
-        )
+        last_ns = self.at_ns + self.within
+        events = _events(simulation, "administered", self.at_ns, last_ns, self.site)
+        return sum(event.detail["action"] == "activate" for event in events)
 
 
 @attrs.frozen
@@ -252,7 +254,8 @@ class Poisoned:
 
     def touched(self, simulation: Simulation) -> int:
         """Return how many queues it stopped."""
-        return _count(simulation, "failed", reason="SYSFAIL")
+        events = simulation.journal.select("failed")
+        return sum(event.detail["reason"] == "SYSFAIL" for event in events)
 
 
 @attrs.frozen
@@ -275,27 +278,21 @@ class Broken:
 
     def touched(self, simulation: Simulation) -> int:
         """Return how many BDocs failed meanwhile."""
-        until_ns = self.at_ns + self.lasts
-        return sum(
-            self.at_ns <= event.time_ns < until_ns and _failed(event.detail["states"])
-            for event in simulation.journal.select("flowed")
-        )
+        last_ns = self.at_ns + self.lasts - 1
+        events = _events(simulation, "flowed", self.at_ns, last_ns)
+        return sum(_failed(event.detail["states"]) for event in events)
 
 
 def _failed(states: Any) -> bool:
-    return str(states[-1]) in ("E04", "E05", "E06", "E09")
+    return BDocState(states[-1]) in BROKEN_STATES
 
 
 @attrs.frozen
 class Trouble:
-    """Everything that goes wrong in one run, and what is left out of its scenario."""
+    """Everything that goes wrong in one run."""
 
     deviations: tuple[Any, ...] = ()
     """Each one a `Deviation`."""
-    without_laptops: frozenset[str] = frozenset()
-    """Laptops that are not built, with their reps."""
-    without_orders: frozenset[str] = frozenset()
-    """References of orders that nobody writes."""
 
     @property
     def poisons(self) -> tuple[Poison, ...]:

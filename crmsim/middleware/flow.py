@@ -17,6 +17,7 @@ from crmsim.middleware.status import BDocEvent, BDocState, after
 from crmsim.units import Share
 
 __all__ = [
+    "BROKEN_STATES",
     "OWN_CONTEXTS",
     "SERVICES",
     "BDocRecord",
@@ -81,6 +82,10 @@ FAILURES = {
     Context.SO1: BDocEvent.UPDATE_BROKE,
 }
 """What happens to a BDoc when the program of a context breaks off: it ends in an error state."""
+
+
+BROKEN_STATES = tuple(after(BDocState.BEFORE_UPDATE, event) for event in FAILURES.values())
+"""The states that a BDoc ends in when a program breaks off."""
 
 
 def failure_of(context: Context) -> BDocEvent:

@@ -117,6 +117,8 @@ _FAILURES = {
     Outcome.BUSY: QueueEvent.APP_BUSY,
     Outcome.CANCELLED: QueueEvent.APP_CANCEL,
 }
+_NO_LUW = Luw("", None)
+"""What stands at the head of an empty queue."""
 Key = tuple[str, int]
 """(queue, serial of the row)"""
 
@@ -393,35 +395,31 @@ class InboundQueues:
 
         What cannot be done to the queue as it is now is refused, and the history says so.
         """
-        head = head_of(self._actor.store, self.TABLE, action.queue)
+        head = head_of(self._actor.store, self.TABLE, action.queue) or _NO_LUW
         event = ACTIONS[action.what]
         is_about_queue = event in (QueueEvent.LOCKED, QueueEvent.UNLOCKED)
-        if head is None and not is_about_queue:
+        is_missing = head is _NO_LUW and not is_about_queue
+        if is_missing or action.luw not in ("", head.luw):
             return
-        name = "" if head is None else head.luw
-        if action.luw not in ("", name):
-            return
-        standing = self._standing(action.queue)
-        status = standing if head is None else self._status_of(action.queue, head)
-        said = {"queue": action.queue, "guid": "" if head is None else head.guid}
+        status = self._status_of(action.queue, head)
+        said = {"queue": action.queue, "guid": head.guid}
         try:
             following = after_event(status, event)
         except WrongQueueEvent:
             refused = f"{action.what}: refused, the queue is {status.value}"
-            self._actor.note(ADMINISTERED, name, action=refused, **said)
+            self._actor.note(ADMINISTERED, head.luw, action=refused, **said)
             return
         with self._actor.commit() as change:
-            if event is QueueEvent.DELETED and head is not None:
+            if event is QueueEvent.DELETED:
                 rows = rows_of(self._actor.store, self.TABLE, action.queue)
                 self._remove(change, action, rows if action.what == "delete queue" else [head])
             else:
-                change.note(ADMINISTERED, name, action=action.what, **said)
+                change.note(ADMINISTERED, head.luw, action=action.what, **said)
             if following.needs_person:
                 change.put("queue status", action.queue, following)
             else:
                 change.delete("queue status", action.queue)
-            serial = 0 if head is None else head.serial
-            change.then(lambda: self._administered(action, status, serial))
+            change.then(lambda: self._administered(action, status, head.serial))
 
     def _remove(self, change: Change, action: Action, gone: Iterable[Luw]) -> None:
         """Take LUWs out of their queues without an effect; they are kept by name."""
@@ -446,11 +444,7 @@ class InboundQueues:
         standing = self._standing(queue)
         if luw is rows.left and not after_event(standing, QueueEvent.DELETED).needs_person:
             change.delete("queue status", queue)
-        left: Rows = rows.popleft() if luw is rows.left else rows.remove(luw)
-        if left:
-            change.put(self.TABLE, queue, left)
-        else:
-            change.delete(self.TABLE, queue)
+        take_row_out(change, self.TABLE, queue, luw.serial)
         said = {"queue": queue, "serial": luw.serial, "guid": luw.guid, "action": what}
         change.note(ADMINISTERED, name, **said)
         change.then(lambda: self._arrived(queue))

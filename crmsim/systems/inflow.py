@@ -91,9 +91,8 @@ class Inflow:
     def _take_in(self, change: Change, queue: str, luw: Luw) -> bool:
         """SI0: take over a change of a laptop, then validate it."""
         bdoc: SyncBDoc = body_of(luw)
-        if self._errors.breaks(Context.SI0, luw.luw):
-            record = self._monitor.taken_up(luw.luw)
-            self._errors.take(change, record, Context.SI0, queue, luw)
+        record = self._monitor.taken_up(luw.luw)
+        if self._errors.broke(change, record, Context.SI0, queue, luw):
             self._go_on(change, queue, bdoc.guid)
             return False
         if not queue.startswith(RELEASED):  # else it came by already, before it was parked
@@ -253,8 +252,7 @@ class Inflow:
         news: BapiResult | BapiDelivery = body_of(luw)
         record: OrderRecord = self._actor.store.get("orders", news.number)
         mbdoc = self._news_record(luw, record)
-        if self._errors.breaks(Context.MI0, luw.luw):
-            self._errors.take(change, mbdoc, Context.MI0, queue, luw)
+        if self._errors.broke(change, mbdoc, Context.MI0, queue, luw):
             return False
         self._monitor.put(change, step(mbdoc, *BEGUN, BDocEvent.VALIDATED))
         if isinstance(news, BapiDelivery):

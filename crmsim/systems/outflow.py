@@ -106,7 +106,7 @@ class Outflow:
         self._own = own
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
             Context.MO1: self._pass_on,
-            Context.MO2: self._pass_on_many,
+            Context.MO2: self._pass_on,
             Context.SO1: self._replicate_again,
         }
         """Context -> the work of a LUW that the flow takes up there; False when it broke off."""
@@ -121,14 +121,12 @@ class Outflow:
         before = None if known is None else known.document
         name = f"save {count} of order {document.number}"
         bdoc = MessageBDoc(name, document, before, origin, count)
-        self._monitor.put(change, begin(bdoc.bdoc, bdoc.guid, document.order.version, Context.MO1))
+        self._monitor.put(change, begin(bdoc.bdoc, bdoc.guid, bdoc.version, Context.MO1))
         luw = Luw(bdoc.bdoc, bdoc, bdoc.guid)
         queue = self._csa_queue(document)
         was = queue if before is None else self._csa_queue(before)
-        also = (
-            () if was == queue else (was,)
-        )  # it moved to another customer: behind the work of both
-        self._inbound.put_in(change, queue, luw, also)
+        # An order that moved to another customer stands behind the work of both.
+        self._inbound.put_in(change, queue, luw, () if was == queue else (was,))
 
     def _csa_queue(self, document: OrderDocument) -> str:
         """Return the queue in which what was saved waits to be passed on."""
@@ -165,12 +163,12 @@ class Outflow:
         self._inbound.put_in(change, f"CSA_{publication}", Luw(bdoc.bdoc, bdoc, bdoc.guid))
 
     def _pass_on(self, change: Change, queue: str, luw: Luw) -> bool:
-        """MO1: find the receivers of an mBDoc and hand it to their adapters."""
-        record = self._monitor.taken_up(luw.luw)
-        if self._errors.breaks(Context.MO1, luw.luw):
-            self._errors.take(change, record, Context.MO1, queue, luw)
-            return False
+        """MO1, MO2: find the receivers of one document, or of many records, and hand them over."""
         bdoc = self._newest(luw)
+        context = Context.MO2 if isinstance(bdoc, MassBDoc) else Context.MO1
+        record = self._monitor.taken_up(luw.luw)
+        if self._errors.broke(change, record, context, queue, luw):
+            return False
         receivers = (ERP, CDB) if self._transfer(change, bdoc) else (CDB,)
         is_stored = self._replicate(change, queue, luw, bdoc)
         sent = handed_over(step(record, *BEGUN), receivers)
@@ -192,11 +190,13 @@ class Outflow:
         save = int(self._actor.store.get("saves", bdoc.document.number))
         return attrs.evolve(bdoc, document=record.document, save=save)
 
-    def _transfer(self, change: Change, bdoc: MessageBDoc) -> bool:
+    def _transfer(self, change: Change, bdoc: MessageBDoc | MassBDoc) -> bool:
         """The ERP adapter, outbound: put an order into a queue to the ERP; False when it may not.
 
-        What comes from the ERP never goes back to it.
+        What comes from the ERP never goes back to it, and no publication goes there.
         """
+        if isinstance(bdoc, MassBDoc):
+            return False
         order, number = bdoc.document.order, bdoc.document.number
         if bdoc.origin == ERP or why_not_transfer(order) is not None:
             return False
@@ -204,17 +204,6 @@ class Outflow:
         queue = queue_name("R3AU", self._queue_key, number, order.customer)
         self._outbound.enqueue(change, queue, luw)
         change.put("awaited", (number, order.version), bdoc.bdoc)
-        return True
-
-    def _pass_on_many(self, change: Change, queue: str, luw: Luw) -> bool:
-        """MO2: the same for many records in one message; none of them is for the ERP."""
-        record = self._monitor.taken_up(luw.luw)
-        if self._errors.breaks(Context.MO2, luw.luw):
-            self._errors.take(change, record, Context.MO2, queue, luw)
-            return False
-        is_stored = self._replicate(change, queue, luw, self._newest(luw))
-        sent = handed_over(step(record, *BEGUN), (CDB,))
-        self._monitor.put(change, answered(sent, CDB, is_ok=is_stored))
         return True
 
     def _replicate(
@@ -230,8 +219,8 @@ class Outflow:
             record = self._monitor.taken_up(name)
         else:
             record = begin(name, bdoc.guid, bdoc.version, Context.SO1)
-        if self._errors.breaks(Context.SO1, name):
-            self._errors.take(change, record, Context.SO1, queue, Luw(name, bdoc, bdoc.guid))
+        sbdoc = Luw(name, bdoc, bdoc.guid)
+        if self._errors.broke(change, record, Context.SO1, queue, sbdoc):
             return False
         self._monitor.put(change, handed_over(step(record, *BEGUN), ()))
         if isinstance(bdoc, MassBDoc):

@@ -207,16 +207,13 @@ class ErrorList:
         for row in list(self._actor.store.table(self.TABLE).values()):
             self._alert(row)
 
-    def breaks(self, context: Context, bdoc: str) -> bool:
-        """Say whether a program of the flow fails on a BDoc now."""
-        luck = self._actor.luck("breakage")
-        u = luck.uniform(word_of(bdoc))
-        return any(one.hits(context, self._actor.now_ns, u) for one in self._breakages)
-
-    def take(
+    def broke(
         self, change: Change, record: BDocRecord, context: Context, queue: str, luw: Luw
-    ) -> None:
-        """Put a BDoc on the list: its program failed."""
+    ) -> bool:
+        """Say whether a program of the flow fails on a BDoc now; then it is put on the list."""
+        u = self._actor.luck("breakage").uniform(word_of(luw.luw))
+        if not any(one.hits(context, self._actor.now_ns, u) for one in self._breakages):
+            return False
         failed = attrs.evolve(step(record, *BEGUN, failure_of(context)), context=context)
         self._monitor.put(change, failed)
         count = 1 + int(self._actor.store.get("error counts", luw.luw, 0))
@@ -224,6 +221,7 @@ class ErrorList:
         change.put("error counts", luw.luw, count)
         change.put(self.TABLE, luw.luw, row)
         change.then(lambda: self._alert(row))
+        return True
 
     def _alert(self, row: ErrorRow) -> None:
         if self._operator is not None:
