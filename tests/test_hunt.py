@@ -7,7 +7,8 @@ import pytest
 from crmsim.cli import run_command
 from crmsim.cli.hunting import PROFILES
 from crmsim.errors import BadInput
-from crmsim.hunt.hunting import Hunt, append_run, findings_of, hunt, interval, read_runs, trouble_of
+from crmsim.hunt.finding import findings_of
+from crmsim.hunt.hunting import Hunt, append_run, hunt, interval, read_runs, trouble_of
 from crmsim.hunt.profiles import FAMILIES, Facts, Profile, facts_of
 from crmsim.lab.runs import load_scenario
 from crmsim.lab.trouble import Trouble

@@ -5,7 +5,7 @@ import os
 import shlex
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,12 @@ from crmsim.cli.output import (
 from crmsim.errors import BadInput
 from crmsim.units import parse_duration, to_seconds
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crmsim.hunt.corpus import Found, Replayed
+    from crmsim.hunt.hunting import Hunt, HuntedRun
+
 __all__ = ["hunt"]
 
 PROFILES = ("calm", "flaky_mobile", "bad_office", "disaster", "swarm")
@@ -42,6 +48,19 @@ PROFILES = ("calm", "flaky_mobile", "bad_office", "disaster", "swarm")
     help="How much of which trouble (default: swarm, a random half in each run).",
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes (default: all).")
+@click.option(
+    "--shrink",
+    "cut_count",
+    type=click.IntRange(min=0),
+    default=5,
+    help="How many different findings are cut down to the least that shows them (default: 5).",
+)
+@click.option(
+    "--corpus",
+    metavar="DIR",
+    default="corpus",
+    help="Cases that were found: run first; new ones are added (default: corpus).",
+)
 @set_option
 @settings_option
 @click.option("--resume", metavar="FILE", help="Write runs here, and go on with those in it.")
@@ -53,6 +72,8 @@ def hunt(
     budget: str | None,
     faults: str,
     jobs: int | None,
+    cut_count: int,
+    corpus: str,
     pairs: tuple[str, ...],
     settings_file: str | None,
     resume: str | None,
@@ -62,13 +83,15 @@ def hunt(
 
     Trouble is drawn for each seed: lines that break, sites that crash or stand still, clocks that
     are wrong, people who make mistakes. All checks are on, and in the end all has to come to rest.
+
+    What does not hold is cut down to the least that still shows it, and written into the corpus as
+    a scenario file that runs by itself.
     """
-    from crmsim.hunt.hunting import Hunt, append_run, read_runs
-    from crmsim.hunt.hunting import hunt as run_hunt
+    from crmsim.hunt.hunting import Hunt, cut_all_down, different, read_runs
     from crmsim.hunt.profiles import Profile
     from crmsim.lab.runs import load_scenario
     from crmsim.lab.settings import read_settings
-    from crmsim.report.hunting import hunt_as_json, show_finding, show_hunt
+    from crmsim.report.hunting import hunt_as_json, show_found, show_hunt
 
     budget_s = math.inf if budget is None else to_seconds(parse_duration(budget))
     values = read_pairs(pairs, settings_file)
@@ -80,23 +103,72 @@ def hunt(
     runs = [] if file is None else read_runs(file, what)
     seeds = _seeds(first_seed, count, budget, {run.seed for run in runs})
     out = console(stderr=json_file == "-")
+    processes = jobs or os.cpu_count() or 1
+    folder = Path(corpus)
+    replayed = _replay(out, folder)
     began_s = perf_counter()
+    _run(out, what, runs, seeds, file, processes, budget_s)
+    runs.sort(key=lambda run: run.seed)
+    wall_s = perf_counter() - began_s
+    show_hunt(out, runs, wall_s)
+    found: list[Found] = []
+    wanted = different(runs)
+    with progress(min(len(wanted), cut_count), "findings cut down") as step:
+        for one in cut_all_down(what, wanted, cut_count):
+            show_found(out, one, _stored(folder, one))
+            found.append(one)
+            step()
+    files = {one.name: str(folder / f"{one.name}.py") for one in found if one.script}
+    write(json_file, hunt_as_json(runs, wall_s, wanted, found, files, replayed))
+    if any(run.findings for run in runs) or any(case.findings for case in replayed):
+        return FAILED
+    is_short = not runs or (count is not None and len(runs) < count)
+    return BUDGET_ENDED if is_short else HELD
+
+
+def _replay(out: "Console", folder: Path) -> "list[Replayed]":
+    """Run the cases of the corpus; tell which of them still fail."""
+    from crmsim.hunt.corpus import replay_corpus
+
+    replayed = list(replay_corpus(folder))
+    for case in replayed:
+        for finding in case.findings[:1]:
+            text = f"{case.path} still fails: {finding.check}: {finding.text}"
+            out.print(text, soft_wrap=True, markup=False)
+    if replayed:
+        failed = sum(bool(case.findings) for case in replayed)
+        out.print(f"{len(replayed):,} cases of the corpus, {failed:,} still fail", markup=False)
+    return replayed
+
+
+def _run(
+    out: "Console",
+    what: "Hunt",
+    runs: "list[HuntedRun]",
+    seeds: list[int],
+    file: Path | None,
+    processes: int,
+    budget_s: float,
+) -> None:
+    """Run the seeds; write each run down, and tell of what does not hold at once."""
+    from crmsim.hunt.hunting import append_run
+    from crmsim.hunt.hunting import hunt as run_hunt
+    from crmsim.report.hunting import show_finding
+
     with progress(len(seeds), "runs") as step:
-        for run in run_hunt(what, seeds, jobs=jobs or os.cpu_count() or 1, budget_s=budget_s):
+        for run in run_hunt(what, seeds, jobs=processes, budget_s=budget_s):
             runs.append(run)
             step()
             if file is not None:
                 append_run(file, what, run)
             if run.findings:
-                show_finding(out, run, _command(what, values, run.seed))
-    runs.sort(key=lambda run: run.seed)
-    wall_s = perf_counter() - began_s
-    show_hunt(out, runs, wall_s)
-    write(json_file, hunt_as_json(runs, wall_s))
-    if any(run.findings for run in runs):
-        return FAILED
-    is_short = not runs or (count is not None and len(runs) < count)
-    return BUDGET_ENDED if is_short else HELD
+                show_finding(out, run, _command(what, run.seed))
+
+
+def _stored(folder: Path, found: "Found") -> Path | None:
+    from crmsim.hunt.corpus import store
+
+    return store(folder, found) if found.script else None
 
 
 def _seeds(first: int, count: int | None, budget: str | None, done: set[int]) -> list[int]:
@@ -108,8 +180,9 @@ def _seeds(first: int, count: int | None, budget: str | None, done: set[int]) ->
     return [seed for seed in range(first, first + count) if seed not in done]
 
 
-def _command(what: Any, values: dict[str, Any], seed: int) -> str:
+def _command(what: Any, seed: int) -> str:
     """Return the command that repeats one hunted run."""
-    settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+    pairs = what.settings.items()
+    settings = [word for name, value in pairs for word in ("--set", f"{name}={value}")]
     words = ["crmsim", "hunt", what.scenario, "--faults", what.profile.value, *settings]
     return shlex.join([*words, "--first-seed", str(seed), "--seeds", "1"])

@@ -63,14 +63,12 @@ def run(
         if save is not None:
             raise BadInput("--save goes with one seed; use --seed")
         return _run_many(scenario_name, seeds, jobs, values, level, json_file, strict)
-    return _run_one(
-        scenario_name, 1 if seed is None else seed, values, level, save, json_file, strict
-    )
+    return _run_one(scenario_name, seed, values, level, save, json_file, strict)
 
 
 def _run_one(
     scenario_name: str,
-    seed: int,
+    seed: int | None,
     values: dict[str, Any],
     level: Level,
     save: str | None,
@@ -83,6 +81,7 @@ def _run_one(
 
     scenario = load_scenario(scenario_name)
     settings = read_settings(scenario.settings, values, "settings")
+    seed = scenario.seed if seed is None else seed
     with busy(f"running {scenario.name}, seed {seed}"):
         began = perf_counter()
         log_draws = save is not None

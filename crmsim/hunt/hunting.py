@@ -11,7 +11,7 @@ later.
 import gc
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from time import perf_counter
@@ -20,31 +20,28 @@ from typing import Any
 import attrs
 
 from crmsim.chance import Luck
-from crmsim.checks.check import Outcome
 from crmsim.errors import BadInput
+from crmsim.hunt.corpus import Found, cut_down
+from crmsim.hunt.finding import Finding, findings_of
 from crmsim.hunt.profiles import Facts, Profile, draw, facts_of
 from crmsim.lab.runs import load_scenario
-from crmsim.lab.scenario import Result, Scenario, told
+from crmsim.lab.scenario import Scenario, told
 from crmsim.lab.settings import read_settings
 from crmsim.lab.trouble import Trouble
 
 __all__ = [
     "Catch",
-    "Finding",
     "Hunt",
     "HuntedRun",
     "append_run",
-    "findings_of",
+    "cut_all_down",
+    "different",
     "hunt",
     "interval",
     "read_runs",
     "trouble_of",
 ]
 
-QUIET = "all comes to rest"
-"""The name of the finding that quiet was not reached."""
-ENDED_EARLY = "the run comes to its end"
-"""The name of the finding that something raised."""
 SHARE = 8
 """How many neighbouring seeds share the luck of the scenario, and the calm run."""
 Z = 1.96
@@ -60,14 +57,6 @@ class Hunt:
     settings: dict[str, Any]
     """Settings as texts."""
     profile: Profile = Profile.SWARM
-
-
-@attrs.frozen
-class Finding:
-    """Something that did not hold in a run."""
-
-    check: str
-    text: str
 
 
 @attrs.frozen
@@ -98,23 +87,6 @@ def trouble_of(profile: Profile, facts: Facts, seed: int) -> Trouble:
     """Return the trouble that a seed means."""
     luck = Luck(seed)
     return draw(profile, facts, lambda purpose: luck.stream("hunt", purpose))
-
-
-def findings_of(result: Result) -> tuple[Finding, ...]:
-    """Return what did not hold; expectations of the scenario are not asked.
-
-    They say what is to be expected without trouble.
-    """
-    found = [
-        Finding(check.name, verdict.evidence[0].text)
-        for check, verdict in result.verdicts
-        if verdict.outcome is Outcome.VIOLATED
-    ]
-    if result.error is not None:
-        found.append(Finding(ENDED_EARLY, told(result.error)))
-    elif result.quiet is not None and not result.quiet.is_quiet:
-        found.append(Finding(QUIET, "; ".join(result.quiet.still_moving[:3])))
-    return tuple(found)
 
 
 class _Runner:
@@ -152,6 +124,12 @@ class _Runner:
         found = HuntedRun(seed, len(result.journal), findings_of(result), catches)
         gc.collect()
         return found
+
+    def cut_down(self, seed: int, finding: Finding) -> Found:
+        """Cut a finding of a seed down."""
+        luck_seed = seed // SHARE
+        trouble = trouble_of(self._hunt.profile, self.facts(luck_seed), seed)
+        return cut_down(self._scenario, self._settings, luck_seed, trouble, seed, finding)
 
 
 _RUNNER: list[_Runner] = []
@@ -202,6 +180,36 @@ def hunt(
             done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
+
+
+def different(runs: Iterable[HuntedRun]) -> list[tuple[int, Finding]]:
+    """Return (seed, finding) for each different finding, from the run with the least trouble."""
+    least: dict[tuple[str, str], tuple[int, int, Finding]] = {}
+    for run in runs:
+        for finding in run.findings:
+            key = finding.check, finding.kind
+            row = len(run.catches), run.seed, finding
+            if key not in least or row[:2] < least[key][:2]:
+                least[key] = row
+    return [(seed, finding) for _, seed, finding in least.values()]
+
+
+def cut_all_down(what: Hunt, wanted: Sequence[tuple[int, Finding]], most: int) -> Iterator[Found]:
+    """Cut findings down, but those that the case of an earlier one shows too.
+
+    Args:
+        what: In which hunt they were found.
+        wanted: (seed, finding).
+        most: How many are cut down at most.
+    """
+    runner = _Runner(what)
+    shown: list[Finding] = []
+    for seed, finding in wanted:
+        if most and not any(finding.is_like(other) for other in shown):
+            found = runner.cut_down(seed, finding)
+            shown += found.also
+            most -= 1
+            yield found
 
 
 # --- written down, to go on later ---

@@ -15,7 +15,7 @@ from typing import Any
 from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.chance import Distribution, Exponential, Lognormal
 from crmsim.errors import BadValue
-from crmsim.kernel.durable import SiteCrashed
+from crmsim.kernel.durable import CrashAt, CrashPoint, SiteCrashed
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.settle import Quiet, settle
 from crmsim.lab.trouble import NO_TROUBLE, Trouble, crashes_everywhere
@@ -70,16 +70,15 @@ class Landscape:
     def __init__(
         self,
         simulation: Simulation,
-        guarantees: Guarantees | None = None,
+        trouble: Trouble = NO_TROUBLE,
         *,
         only_build: bool = False,
-        trouble: Trouble = NO_TROUBLE,
     ) -> None:
         self.simulation = simulation
         self._only_build = only_build
         self._trouble = trouble
         self._has_begun = False
-        self.guarantees = Guarantees() if guarantees is None else guarantees
+        self.guarantees = Guarantees()
         self.quiet: Quiet | None = None
         """What `settle` found; None when it was never asked for."""
         self.expect = Expect(simulation)
@@ -311,6 +310,7 @@ class Landscape:
         do: "Fault | Flap | Callable[..., object]",
         *arguments: Any,
         for_: Duration | str | None = None,
+        **named: Any,
     ) -> None:
         """Plan something for a moment: a plain call, or a fault with ``for_=`` how long.
 
@@ -318,7 +318,7 @@ class Landscape:
             BadValue: the moment is over, or a fault is planned without an end.
         """
         if callable(do):
-            self.simulation.at(_moment(moment), do, *arguments)
+            self.simulation.at(_moment(moment), partial(do, *arguments, **named))
             return
         if for_ is None:
             raise BadValue(f"{do} needs an end: at({moment!r}, ..., for_='45min')")
@@ -348,17 +348,18 @@ class Landscape:
             crm: The name of CRM Enterprise.
         """
         is_done: list[bool] = []
-        if self.simulation.site(crm).is_up:
-            enterprise = self.simulation.actor(crm)
-            assert isinstance(enterprise, CrmEnterprise)
-            with suppress(SiteCrashed):
-                enterprise.publish(publication, values, lambda: is_done.append(True))
 
-        def look() -> None:
-            if not is_done:
-                self.publish(publication, values, crm=crm)
+        def publish() -> None:
+            if is_done:
+                return
+            if self.simulation.site(crm).is_up:
+                enterprise = self.simulation.actor(crm)
+                assert isinstance(enterprise, CrmEnterprise)
+                with suppress(SiteCrashed):
+                    enterprise.publish(publication, values, lambda: is_done.append(True))
+            self.simulation.at(self.now_ns + minutes(10), publish)
 
-        self.simulation.at(self.now_ns + minutes(10), look)
+        publish()
 
     def administer(self, site: str, what: str, queue: str) -> None:
         """Do something by hand about an inbound queue now.
@@ -376,6 +377,9 @@ class Landscape:
         """
         if what not in ACTIONS:
             raise BadValue(f"nobody can {what!r} a queue; write {', '.join(ACTIONS)}")
+        self._do_by_hand(site, what, queue)
+
+    def _do_by_hand(self, site: str, what: str, queue: str) -> None:
         partner = self._partner(site)
         if self.simulation.site(site).is_up:
             partner.administered(Action(queue, "", what), None)
@@ -426,22 +430,32 @@ class Landscape:
 
         If none is, that person looks again every second, until `within` is over.
         """
-        for row in self.monitor(site):
-            if row.side == "inbound" and row.status is QueueStatus.RUNNING:
-                self.administer(site, "activate", row.queue)
-                return
-        if within > 0:
-            later = Duration(within - seconds(1))
-            self.at(self.now_ns + seconds(1), partial(self.start_anew, site, within=later))
+        end_ns = self.now_ns + within
 
-    def crash(self, site: str, *, down: Duration, wipe: bool = False) -> None:
-        """Crash a site now; it restarts by itself.
+        def look() -> None:
+            for row in self.monitor(site):
+                if row.side == "inbound" and row.status is QueueStatus.RUNNING:
+                    self._do_by_hand(site, "activate", row.queue)
+                    return
+            if self.now_ns < end_ns:
+                self.simulation.at(self.now_ns + seconds(1), look)
+
+        look()
+
+    def crash(
+        self, site: str, *, down: Duration, wipe: bool = False, point: CrashPoint | None = None
+    ) -> None:
+        """Crash a site, now or the next time that it comes to a point; it restarts by itself.
 
         Args:
             site: Which one.
             down: How long until it restarts.
             wipe: It loses its disk too.
+            point: The point of its work at which it crashes (not with `wipe`); None for now.
         """
+        if point is not None:
+            self.simulation.plan_crash(CrashAt(site, point, self.now_ns, down))
+            return
         self.simulation.site(site).crash(wipe=wipe)
         self.simulation.at(self.now_ns + down, self.simulation.site(site).restart)
 

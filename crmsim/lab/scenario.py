@@ -160,6 +160,8 @@ class Scenario:
     story: Story
     checks: tuple[Check, ...]
     metrics: Metrics | None = None
+    seed: int = 1
+    """The seed of a run for which none is given."""
 
     @property
     def file(self) -> Path | None:
@@ -188,7 +190,7 @@ class Scenario:
     def run(
         self,
         *,
-        seed: int = 1,
+        seed: int | None = None,
         level: Level = Level.BUSINESS,
         strategy: Strategy | None = None,
         **settings: Any,
@@ -196,7 +198,7 @@ class Scenario:
         """Run it: a plain call in a script, a notebook cell or a test.
 
         Args:
-            seed: The seed of the run.
+            seed: The seed of the run; None for that of the scenario.
             level: What the journal keeps.
             strategy: Who chooses among pending actions; None for the timed order.
             settings: Settings by name; a text is read as on the command line (`loss="10%"`).
@@ -205,6 +207,7 @@ class Scenario:
             BadInput: a setting does not exist or makes no sense.
             ModelError: the landscape makes no sense.
         """
+        seed = self.seed if seed is None else seed
         return self.run_with(self.ready(settings), seed=seed, level=level, strategy=strategy)
 
     def ready(self, settings: Mapping[str, Any]) -> Any:
@@ -226,7 +229,7 @@ class Scenario:
             ModelError: the landscape makes no sense.
         """
         simulation = Simulation(Topology(CRM_CHANNELS), seed=seed, level=Level.OFF)
-        land = Landscape(simulation, only_build=True)
+        land = Landscape(simulation, NO_TROUBLE, only_build=True)
 
         async def up_to_the_first_verb(_: Simulation) -> None:
             try:
@@ -247,11 +250,13 @@ class Scenario:
         strategy: Strategy | None = None,
         log_draws: bool = False,
         trouble: Trouble = NO_TROUBLE,
+        make_land: Callable[[Simulation, Trouble], Landscape] = Landscape,
     ) -> Result:
         """Run it with a ready-made settings object; see `run`.
 
         With `log_draws`, the journal keeps what every random draw was for. `trouble` comes on top
-        of what the story tells; then the run settles at its end, if the story did not.
+        of what the story tells; then the run settles at its end, if the story did not. `make_land`
+        makes the landscape that the story is told to, for somebody who wants to listen.
         """
         simulation = Simulation(
             Topology(CRM_CHANNELS),
@@ -262,7 +267,7 @@ class Scenario:
             log_draws=log_draws,
         )
         jury = Jury(simulation, self.checks)
-        land = Landscape(simulation, trouble=trouble)
+        land = make_land(simulation, trouble)
         story = _and_settle(self.story) if trouble.deviations else self.story
         error = _tell(simulation, story, land, settings)
         return self._result(simulation, land, settings, jury, error)
@@ -330,7 +335,11 @@ def _tell(
 
 
 def scenario(
-    settings: type, *, checks: tuple[Check, ...] = (), metrics: Metrics | None = None
+    settings: type,
+    *,
+    checks: tuple[Check, ...] = (),
+    metrics: Metrics | None = None,
+    seed: int = 1,
 ) -> Callable[[Story], Scenario]:
     """Make an async function the story of a scenario.
 
@@ -338,6 +347,7 @@ def scenario(
         settings: A frozen attrs class with a default for every field.
         checks: What is judged.
         metrics: What is measured.
+        seed: The seed of a run for which none is given; 1, unless the story is about one seed.
 
     Raises:
         BadValue: a field has no default, or the function is not async.
@@ -353,6 +363,7 @@ def scenario(
             raise BadValue(f"{story.__name__} must be an async function: async def ...")
         module = inspect.getmodule(story)
         doc = story.__doc__ or (module.__doc__ if module else "") or ""
-        return Scenario(story.__name__, inspect.cleandoc(doc), settings, story, checks, metrics)
+        doc = inspect.cleandoc(doc)
+        return Scenario(story.__name__, doc, settings, story, checks, metrics, seed)
 
     return decorate

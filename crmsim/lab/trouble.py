@@ -7,10 +7,10 @@ or lines make.
 """
 
 import math
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = [
     "CRASH_KINDS",
     "NO_TROUBLE",
+    "Administered",
     "Broken",
+    "Call",
     "ClockOff",
     "Crashed",
     "CrashedAt",
@@ -39,6 +41,7 @@ __all__ = [
     "OneMessage",
     "Paused",
     "Poisoned",
+    "Published",
     "Slowed",
     "Struck",
     "Trouble",
@@ -46,22 +49,43 @@ __all__ = [
 ]
 
 
-class Deviation(Protocol):
+@attrs.frozen
+class Call:
+    """One use of a verb of the landscape, now or planned for a moment."""
+
+    verb: str
+    arguments: tuple[Any, ...] = ()
+    named: Mapping[str, Any] = MappingProxyType({})
+    at_ns: int | None = None
+    """When; None for at once."""
+
+    def make(self, land: "Landscape") -> None:
+        """Use the verb."""
+        verb = getattr(land, self.verb)
+        if self.at_ns is None:
+            verb(*self.arguments, **self.named)
+        else:
+            land.at(self.at_ns, verb, *self.arguments, **self.named)
+
+
+class Deviation:
     """One thing that goes wrong."""
 
-    @property
-    def family(self) -> str:
-        """Which sort of trouble it is; families are switched on and off together."""
+    family: ClassVar[str]
+    """Which sort of trouble it is; families are switched on and off together."""
 
-    def plan(self, land: "Landscape") -> None:
-        """Make it happen in a landscape that is built."""
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen in a landscape that is built; nothing, if it was built with it."""
+        return ()
 
     def touched(self, simulation: Simulation) -> int:
         """Return how often it touched something."""
+        raise NotImplementedError
 
 
 @attrs.frozen
-class Struck:
+class Struck(Deviation):
     """A fault of the network that begins at a moment and lasts for a while."""
 
     fault: Fault
@@ -69,13 +93,14 @@ class Struck:
     lasts: Duration
 
     @property
-    def family(self) -> str:
+    def family(self) -> str:  # type: ignore[override]
         """The name of the fault: partition, outage, hold or slow."""
         return type(self.fault).__name__.lower()
 
-    def plan(self, land: "Landscape") -> None:
-        """Make it happen."""
-        land.at(self.at_ns, self.fault, for_=self.lasts)
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        return (Call("at", (self.at_ns, self.fault), {"for_": self.lasts}),)
 
     def touched(self, simulation: Simulation) -> int:
         """Return how many messages it touched."""
@@ -83,15 +108,18 @@ class Struck:
 
 
 @attrs.frozen
-class OneMessage:
+class OneMessage(Deviation):
     """The n-th message of a type is lost, doubled or late."""
 
     fault: NthMessage
+    at_ns: int | None = None
+    """From when on messages are counted; None for from the beginning."""
     family: ClassVar[str] = "message"
 
-    def plan(self, land: "Landscape") -> None:
-        """Make it happen."""
-        land.strike(self.fault)
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        return (Call("strike", (self.fault,), at_ns=self.at_ns),)
 
     def touched(self, simulation: Simulation) -> int:
         """Return how many messages it touched."""
@@ -113,7 +141,7 @@ def _events(
 
 
 @attrs.frozen
-class Crashed:
+class Crashed(Deviation):
     """A site loses power at a moment, and with `wipe` its disk."""
 
     site: str
@@ -122,13 +150,15 @@ class Crashed:
     wipe: bool = False
 
     @property
-    def family(self) -> str:
+    def family(self) -> str:  # type: ignore[override]
         """Crashes with and without the disk are two families."""
         return "disk" if self.wipe else "crash"
 
-    def plan(self, land: "Landscape") -> None:
-        """Make it happen."""
-        land.at(self.at_ns, partial(land.crash, self.site, down=self.down, wipe=self.wipe))
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        disk = {"wipe": True} if self.wipe else {}
+        return (Call("crash", (self.site,), {"down": self.down, **disk}, self.at_ns),)
 
     def touched(self, simulation: Simulation) -> int:
         """Return whether the site was up at that moment, and so crashed."""
@@ -136,7 +166,7 @@ class Crashed:
 
 
 @attrs.frozen
-class CrashedAt:
+class CrashedAt(Deviation):
     """A site loses power at an awkward point of its work, the first time after a moment.
 
     In the middle of a commit, the commit is undone as a whole: a torn write that the log of the
@@ -149,9 +179,11 @@ class CrashedAt:
     down: Duration
     family: ClassVar[str] = "crash point"
 
-    def plan(self, land: "Landscape") -> None:
-        """Make it happen."""
-        land.simulation.plan_crash(CrashAt(self.site, self.point, self.after_ns, self.down))
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        named = {"down": self.down, "point": self.point}
+        return (Call("crash", (self.site,), named, self.after_ns),)
 
     def touched(self, simulation: Simulation) -> int:
         """Return how often the site crashed at that point."""
@@ -160,7 +192,7 @@ class CrashedAt:
 
 
 @attrs.frozen
-class Paused:
+class Paused(Deviation):
     """A site stands still for a while: a laptop that sleeps, a virtual machine that is moved."""
 
     site: str
@@ -168,9 +200,10 @@ class Paused:
     lasts: Duration
     family: ClassVar[str] = "pause"
 
-    def plan(self, land: "Landscape") -> None:
-        """Make it happen."""
-        land.at(self.at_ns, partial(land.pause, self.site, lasts=self.lasts))
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        return (Call("pause", (self.site,), {"lasts": self.lasts}, self.at_ns),)
 
     def touched(self, simulation: Simulation) -> int:
         """Return whether the site was up at that moment, and so stood still."""
@@ -178,16 +211,18 @@ class Paused:
 
 
 @attrs.frozen
-class ClockOff:
-    """The clock of a site is wrong from the beginning."""
+class ClockOff(Deviation):
+    """The clock of a site is wrong, from a moment on or from the beginning."""
 
     site: str
     ahead: Duration
+    at_ns: int | None = None
     family: ClassVar[str] = "clock"
 
-    def plan(self, land: "Landscape") -> None:
-        """Make it happen."""
-        land.set_clock(self.site, ahead=self.ahead)
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        return (Call("set_clock", (self.site,), {"ahead": self.ahead}, self.at_ns),)
 
     def touched(self, simulation: Simulation) -> int:
         """Return how often somebody did something at that site."""
@@ -195,7 +230,7 @@ class ClockOff:
 
 
 @attrs.frozen
-class Slowed:
+class Slowed(Deviation):
     """All work of a server takes several times as long for a while: a backup, a runaway report."""
 
     site: str
@@ -204,12 +239,11 @@ class Slowed:
     lasts: Duration
     family: ClassVar[str] = "slow work"
 
-    def plan(self, land: "Landscape") -> None:
-        """Make it happen."""
-        land.at(
-            self.at_ns,
-            partial(land.slow_down, self.site, factor=self.factor, lasts=self.lasts),
-        )
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        named = {"factor": self.factor, "lasts": self.lasts}
+        return (Call("slow_down", (self.site,), named, self.at_ns),)
 
     def touched(self, simulation: Simulation) -> int:
         """Return how many units of work began meanwhile."""
@@ -218,7 +252,7 @@ class Slowed:
 
 
 @attrs.frozen
-class Impatience:
+class Impatience(Deviation):
     """Somebody starts work anew that a work process has in hand, the first time after a moment."""
 
     site: str
@@ -226,9 +260,10 @@ class Impatience:
     within: Duration
     family: ClassVar[str] = "operator"
 
-    def plan(self, land: "Landscape") -> None:
-        """Make it happen."""
-        land.at(self.at_ns, partial(land.start_anew, self.site, within=self.within))
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        return (Call("start_anew", (self.site,), {"within": self.within}, self.at_ns),)
 
     def touched(self, simulation: Simulation) -> int:
         """Return how often a queue was activated in that span."""
@@ -238,19 +273,17 @@ class Impatience:
 
 
 @attrs.frozen
-class Poisoned:
+class Poisoned(Deviation):
     """The ERP cannot digest an order, until somebody has put something right."""
 
     reference: str
+    mended_by: str = "activate"
     family: ClassVar[str] = "poison"
 
     @property
     def poison(self) -> Poison:
         """What the ERP is given."""
-        return Poison(self.reference)
-
-    def plan(self, land: "Landscape") -> None:
-        """Nothing more: the ERP was built with it."""
+        return Poison(self.reference, self.mended_by)
 
     def touched(self, simulation: Simulation) -> int:
         """Return how many queues it stopped."""
@@ -259,7 +292,7 @@ class Poisoned:
 
 
 @attrs.frozen
-class Broken:
+class Broken(Deviation):
     """A program of CRM's flow does not work for a while."""
 
     context: Context
@@ -273,9 +306,6 @@ class Broken:
         """What CRM is given."""
         return Breakage(self.context, self.at_ns, self.at_ns + self.lasts, self.share)
 
-    def plan(self, land: "Landscape") -> None:
-        """Nothing more: CRM was built with it."""
-
     def touched(self, simulation: Simulation) -> int:
         """Return how many BDocs failed meanwhile."""
         last_ns = self.at_ns + self.lasts - 1
@@ -288,11 +318,50 @@ def _failed(states: Any) -> bool:
 
 
 @attrs.frozen
+class Published(Deviation):
+    """CRM publishes records to every laptop; no trouble by itself, but more that can go wrong."""
+
+    publication: str
+    values: Mapping[str, str] = attrs.field(eq=lambda values: tuple(values.items()))
+    at_ns: int
+    family: ClassVar[str] = "publication"
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        return (Call("publish", (self.publication, self.values), at_ns=self.at_ns),)
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how many records were published."""
+        return len(self.values)
+
+
+@attrs.frozen
+class Administered(Deviation):
+    """Somebody does something by hand about a queue."""
+
+    site: str
+    what: str
+    queue: str
+    at_ns: int
+    family: ClassVar[str] = "by hand"
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        return (Call("administer", (self.site, self.what, self.queue), at_ns=self.at_ns),)
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how often something was done by hand at that moment."""
+        events = _events(simulation, "administered", self.at_ns, self.at_ns, self.site)
+        return sum(event.detail["action"] == self.what for event in events)
+
+
+@attrs.frozen
 class Trouble:
     """Everything that goes wrong in one run."""
 
-    deviations: tuple[Any, ...] = ()
-    """Each one a `Deviation`."""
+    deviations: tuple[Deviation, ...] = ()
 
     @property
     def poisons(self) -> tuple[Poison, ...]:
@@ -307,7 +376,8 @@ class Trouble:
     def plan(self, land: "Landscape") -> None:
         """Make all of it happen in a landscape that is built."""
         for deviation in self.deviations:
-            deviation.plan(land)
+            for call in deviation.calls:
+                call.make(land)
 
     def end(self, land: "Landscape") -> None:
         """Give up on messages that have not come yet: a run that settles has no new trouble."""

@@ -1,13 +1,19 @@
 """How is a hunt told?"""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
+from crmsim.hunt.corpus import Found, Replayed
+from crmsim.hunt.finding import Finding
 from crmsim.hunt.hunting import HuntedRun, interval
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["hunt_as_json", "show_finding", "show_hunt"]
+__all__ = ["hunt_as_json", "show_finding", "show_found", "show_hunt"]
 
 
 def show_finding(console: "Console", run: HuntedRun, command: str) -> None:
@@ -75,22 +81,111 @@ def _rate(cell: object) -> str:
     return f"  {share:>5.1%} [{cell['low']:>5.1%}, {cell['high']:>5.1%}]"
 
 
-def hunt_as_json(runs: list[HuntedRun], wall_s: float) -> dict[str, object]:
-    """Return a hunt as plain values for `--json`; field names are a contract."""
+def show_found(console: "Console", found: Found, path: Path | None) -> None:
+    """Tell what a finding was cut down to."""
+    console.print(f"\n{found.check}: {found.text}", soft_wrap=True, markup=False)
+    if found.why_not:
+        console.print(f"  not cut down: {found.why_not}", soft_wrap=True, markup=False)
+        return
+    size = f"laptops: {found.clients}, orders: {found.orders}"
+    console.print(f"  cut down in {found.runs} runs to {size}, and", markup=False)
+    for deviation in found.deviations:
+        console.print(f"  - {deviation}", soft_wrap=True, markup=False)
+    is_shown = "without any one of these, all is well" if found.is_minimal else "not yet minimal"
+    console.print(f"  ({is_shown if found.deviations else 'no trouble at all'})", markup=False)
+    for line in found.tale:
+        console.print(f"    {line}", soft_wrap=True, markup=False)
+    if path is not None:
+        console.print(f"  crmsim run {path}", soft_wrap=True, markup=False)
+
+
+def _finding_as_json(
+    runs: Sequence[HuntedRun],
+    seed: int,
+    finding: Finding,
+    found: Found | None,
+    files: Mapping[str, str],
+) -> dict[str, object]:
+    like = [run.seed for run in runs if any(one.is_like(finding) for one in run.findings)]
+    catches = next(len(run.catches) for run in runs if run.seed == seed)
+    row: dict[str, object] = {
+        "check": finding.check,
+        "text": finding.text,
+        "seed": seed,
+        "seeds": like,
+        "deviations": catches,
+        "clients": None,
+        "orders": None,
+        "minimal": False,
+        "candidates": 0,
+        "script": None,
+        "why_not": "not asked for",
+    }
+    if found is not None:
+        row["why_not"] = found.why_not or None
+    if found is not None and not found.why_not:
+        row |= {
+            "text": found.text,
+            "deviations": len(found.deviations),
+            "clients": found.clients,
+            "orders": found.orders,
+            "minimal": found.is_minimal,
+            "candidates": found.runs,
+            "script": files.get(found.name),
+        }
+    return row
+
+
+def _shown_by(finding: Finding, seed: int, cut: Sequence[Found]) -> Found | None:
+    """Return the small case that shows a finding, or why there is none."""
+    return next(
+        (
+            found
+            for found in cut
+            if any(finding.is_like(other) for other in found.also)
+            or (found.seed, found.check) == (seed, finding.check)
+        ),
+        None,
+    )
+
+
+def hunt_as_json(
+    runs: list[HuntedRun],
+    wall_s: float,
+    different: Sequence[tuple[int, Finding]],
+    cut: Sequence[Found],
+    files: Mapping[str, str],
+    replayed: Sequence[Replayed],
+) -> dict[str, object]:
+    """Return a hunt as plain values for `--json`; field names are a contract.
+
+    Args:
+        runs: The runs.
+        wall_s: How long they took.
+        different: (seed, finding) of each different finding.
+        cut: What the first of them were cut down to.
+        files: Name of a case -> its script.
+        replayed: The cases of the corpus.
+    """
     return {
         "runs": len(runs),
         "events": sum(run.events for run in runs),
         "wall_s": wall_s,
         "findings": [
-            {
-                "seed": run.seed,
-                "check": finding.check,
-                "text": finding.text,
-                "deviations": len(run.catches),
-            }
-            for run in runs
-            for finding in run.findings
+            _finding_as_json(runs, seed, finding, _shown_by(finding, seed, cut), files)
+            for seed, finding in different
         ],
+        "corpus": [
+            {
+                "file": str(case.path),
+                "held": not case.findings,
+                "findings": [attrs.asdict(finding) for finding in case.findings],
+            }
+            for case in replayed
+        ],
+        "strategies": {
+            "timed": {"runs": len(runs), "failed": sum(bool(run.findings) for run in runs)}
+        },
         "faults": {str(row["family"]): row for row in families(runs)},
         "idle": [
             {"seed": run.seed, "what": catch.what}

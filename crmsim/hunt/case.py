@@ -1,0 +1,264 @@
+"""What exactly is a run, so that it can be cut down?
+
+A scenario is a program; a case is the list of what that program did: how the landscape was built,
+what happened in it and when, and where it came to its end. A listener takes it down while the story
+is told without trouble. What was drawn by chance while the story was told is a plain value in the
+case, so laptops, orders and happenings can be left out one by one, and nobody else's luck changes.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+
+from crmsim.checks.check import Check
+from crmsim.errors import BadInput
+from crmsim.kernel.simulation import Simulation
+from crmsim.lab.landscape import Landscape
+from crmsim.lab.scenario import Result, Scenario, told
+from crmsim.lab.settle import Quiet
+from crmsim.lab.trouble import (
+    NO_TROUBLE,
+    Administered,
+    Broken,
+    Call,
+    ClockOff,
+    Crashed,
+    CrashedAt,
+    Deviation,
+    Impatience,
+    OneMessage,
+    Paused,
+    Poisoned,
+    Published,
+    Slowed,
+    Struck,
+    Trouble,
+    crashes_everywhere,
+)
+from crmsim.network.fabric import ActiveFault
+from crmsim.network.faults import Fault, Flap, NthMessage
+from crmsim.qrfc.wire import Guarantees
+from crmsim.trace.kinds import Level
+from crmsim.units import Duration, days, parse_duration, parse_moment
+
+__all__ = ["Case", "Fixed", "take_down"]
+
+BUILDING = ("add_crm", "add_erp", "add_station", "add_laptop")
+"""The verbs that build a landscape."""
+BUDGET: Duration = days(60)
+"""How long a story that never settled gets to come to rest."""
+
+
+@attrs.frozen
+class Fixed:
+    """Settings of a story in which nothing can be changed."""
+
+
+@attrs.frozen
+class Case:
+    """One run, told as values."""
+
+    scenario: str
+    """Where it comes from."""
+    seed: int
+    checks: tuple[Check, ...]
+    guarantees: Guarantees
+    built: tuple[Call, ...]
+    """How the landscape is built; every argument has its name."""
+    trouble: Trouble
+    """What happens in it: by the scenario's own plan, and on top of it."""
+    end_ns: int
+    """When the story is over and all is to come to rest."""
+    budget: Duration
+    keep_still: tuple[str, ...] = ()
+
+    @property
+    def laptops(self) -> tuple[str, ...]:
+        """The names of the laptops."""
+        return tuple(call.named["name"] for call in self.built if call.verb == "add_laptop")
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """The references of the orders that are written."""
+        diaries = [call.named["diary"] for call in self.built if call.verb == "add_laptop"]
+        return tuple(dict.fromkeys(entry.order.reference for diary in diaries for entry in diary))
+
+    async def tell(self, land: Landscape, settings: Any) -> None:
+        """Tell the story."""
+        land.guarantees = self.guarantees
+        for call in self.built:
+            call.make(land)
+        await land.run_until(self.end_ns)
+        await land.settle(self.budget, keep_still=self.keep_still)
+
+    def run(self, level: Level = Level.BUSINESS) -> Result:
+        """Run it."""
+        story = Scenario("case", "", Fixed, self.tell, self.checks)
+        return story.run_with(Fixed(), seed=self.seed, level=level, trouble=self.trouble)
+
+
+class _Listener(Landscape):
+    """A landscape that takes down how it is built and what its story does."""
+
+    def __init__(self, simulation: Simulation, trouble: Trouble) -> None:
+        super().__init__(simulation, trouble)
+        self.built: list[Call] = []
+        self.deviations: list[Deviation] = []
+        self.ended: tuple[int, Duration, tuple[str, ...]] | None = None
+        self._open: dict[int, tuple[Fault, int]] = {}
+        """Faults that nobody has lifted yet, by the identity of what `strike` returned."""
+
+    # --- building ---
+
+    def note_built(self, verb: str, named: dict[str, Any]) -> None:
+        """Take down a building verb; what goes wrong by plan is a happening of its own."""
+        if named.get("operator_s") is not None:  # else nobody would look after it
+            if verb == "add_erp":
+                poisons = named.pop("poisons", ())
+                self.deviations += [Poisoned(one.reference, one.mended_by) for one in poisons]
+            if verb == "add_crm":
+                for one in named.pop("breakages", ()):
+                    lasts = Duration(one.ends_ns - one.begins_ns)
+                    self.deviations.append(Broken(one.context, one.begins_ns, lasts, one.share))
+        self.built.append(Call(verb, named=named))
+
+    # --- the story ---
+
+    def at(
+        self,
+        moment: int | str,
+        do: Fault | Flap | Callable[..., object],
+        *arguments: Any,
+        for_: Duration | str | None = None,
+        **named: Any,
+    ) -> None:
+        super().at(moment, do, *arguments, for_=for_, **named)
+        if isinstance(do, Fault | Flap):
+            at_ns = parse_moment(moment) if isinstance(moment, str) else moment
+            span_ns = parse_duration(for_) if isinstance(for_, str) else for_
+            assert span_ns is not None
+            spells = do.spells(at_ns, span_ns) if isinstance(do, Flap) else [(at_ns, span_ns)]
+            fault = do.fault if isinstance(do, Flap) else do
+            self._took(*(Struck(fault, begin_ns, Duration(span)) for begin_ns, span in spells))
+
+    @contextmanager
+    def fault(self, fault: Fault) -> Iterator[ActiveFault]:
+        active = self.strike(fault)
+        try:
+            yield active
+        finally:
+            self.lift(active)
+
+    def strike(self, fault: Fault) -> ActiveFault:
+        active = super().strike(fault)
+        if isinstance(fault, NthMessage):
+            self._took(OneMessage(fault, self.now_ns or None))
+        else:
+            self._open[id(active)] = fault, self.now_ns
+        return active
+
+    def lift(self, active: ActiveFault) -> None:
+        super().lift(active)
+        self._over(id(active))
+
+    def _over(self, key: int) -> None:
+        if key in self._open:
+            fault, at_ns = self._open.pop(key)
+            self._took(Struck(fault, at_ns, Duration(max(self.now_ns - at_ns, 1))))
+
+    def publish(self, publication: str, values: Any, *, crm: str = "crm") -> None:
+        super().publish(publication, values, crm=crm)
+        self._took(Published(publication, dict(values), self.now_ns))
+
+    def administer(self, site: str, what: str, queue: str) -> None:
+        super().administer(site, what, queue)
+        self._took(Administered(site, what, queue, self.now_ns))
+
+    def pause(self, site: str, *, lasts: Duration) -> None:
+        super().pause(site, lasts=lasts)
+        self._took(Paused(site, self.now_ns, lasts))
+
+    def set_clock(self, site: str, *, ahead: Duration) -> None:
+        super().set_clock(site, ahead=ahead)
+        self._took(ClockOff(site, ahead, self.now_ns or None))
+
+    def slow_down(self, site: str, *, factor: float, lasts: Duration) -> None:
+        super().slow_down(site, factor=factor, lasts=lasts)
+        self._took(Slowed(site, factor, self.now_ns, lasts))
+
+    def start_anew(self, site: str, *, within: Duration) -> None:
+        super().start_anew(site, within=within)
+        self._took(Impatience(site, self.now_ns, within))
+
+    def crash(self, site: str, *, down: Duration, wipe: bool = False, point: Any = None) -> None:
+        super().crash(site, down=down, wipe=wipe, point=point)
+        if point is None:
+            self._took(Crashed(site, self.now_ns, down, wipe))
+        else:
+            self._took(CrashedAt(site, point, self.now_ns, down))
+
+    def plan_crashes(self, count: int, span: Duration) -> None:
+        super().plan_crashes(count, span)
+        for one in crashes_everywhere(self.simulation, count, span):
+            self._took(CrashedAt(one.site, one.point, one.after, one.down))
+
+    async def settle(self, budget: Duration = BUDGET, *, keep_still: Sequence[str] = ()) -> Quiet:
+        for key in list(self._open):
+            self._over(key)
+        self.ended = self.now_ns, budget, tuple(keep_still)
+        return await super().settle(budget, keep_still=keep_still)
+
+    def _took(self, *deviations: Deviation) -> None:
+        self.deviations += deviations
+
+
+def _listening(verb: str) -> Callable[..., None]:
+    plain = getattr(Landscape, verb)
+    signature = inspect.signature(plain)
+
+    def listened(self: _Listener, *arguments: Any, **named: Any) -> None:
+        bound = signature.bind(self, *arguments, **named).arguments
+        self.note_built(verb, {name: value for name, value in bound.items() if name != "self"})
+        plain(self, *arguments, **named)
+
+    return listened
+
+
+for _verb in BUILDING:
+    setattr(_Listener, _verb, _listening(_verb))
+
+
+def take_down(scenario: Scenario, settings: Any, seed: int, trouble: Trouble = NO_TROUBLE) -> Case:
+    """Tell a scenario without trouble and take down what it does; then add the trouble.
+
+    A story that looks at the landscape and decides by what it sees is taken down as it decided
+    without trouble.
+
+    Raises:
+        BadInput: the story ends early even without trouble.
+    """
+    lands: list[_Listener] = []
+
+    def listen(simulation: Simulation, trouble: Trouble) -> _Listener:
+        lands.append(_Listener(simulation, trouble))
+        return lands[-1]
+
+    calm = scenario.run_with(settings, seed=seed, make_land=listen)
+    if calm.error is not None:
+        raise BadInput(f"{scenario.name}: ends early even without trouble: {told(calm.error)}")
+    [land] = lands
+    end_ns, budget, keep_still = land.ended or (land.now_ns, BUDGET, ())
+    return Case(
+        scenario.name,
+        seed,
+        scenario.checks,
+        land.guarantees,
+        tuple(land.built),
+        Trouble((*land.deviations, *trouble.deviations)),
+        end_ns,
+        budget,
+        keep_still,
+    )

@@ -1,0 +1,146 @@
+"""Where are small cases kept, so that what was found once is looked for ever after?
+
+A corpus is a folder of scenario files, one for each thing that a hunt found and cut down. Each
+holds its own test too: it fails as long as the defect is there.
+"""
+
+import hashlib
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from crmsim.errors import BadInput
+from crmsim.hunt.case import take_down
+from crmsim.hunt.finding import Finding, all_findings_of, findings_of
+from crmsim.hunt.script import write_script
+from crmsim.hunt.shrinking import Shrunk, shrink
+from crmsim.hunt.tale import tell_case
+from crmsim.lab.runs import load_scenario
+from crmsim.lab.scenario import Scenario
+from crmsim.lab.trouble import Trouble
+
+__all__ = ["Found", "Replayed", "cut_down", "replay_corpus", "store"]
+
+
+@attrs.frozen
+class Found:
+    """A finding, cut down; plain values."""
+
+    seed: int
+    """The run of the hunt that it was found in."""
+    check: str
+    text: str
+    deviations: tuple[str, ...] = ()
+    """What is left of the trouble; without any one of it, all is well."""
+    clients: int = 0
+    orders: int = 0
+    runs: int = 0
+    """How many candidates were run."""
+    is_minimal: bool = False
+    also: tuple[Finding, ...] = ()
+    """Everything that goes wrong in the small case."""
+    tale: tuple[str, ...] = ()
+    """How it happens, a line for each step."""
+    name: str = ""
+    """Of the file that shows it."""
+    script: str = ""
+    """The text of a scenario file that shows it; empty when there is none."""
+    why_not: str = ""
+    """Why it was not cut down, if it was not."""
+
+
+def cut_down(
+    scenario: Scenario,
+    settings: object,
+    luck_seed: int,
+    trouble: Trouble,
+    seed: int,
+    finding: Finding,
+) -> Found:
+    """Cut a finding of a run down, and write it as a scenario file."""
+    plain = Found(seed, finding.check, finding.text)
+    try:
+        small = shrink(take_down(scenario, settings, luck_seed, trouble), finding)
+        if small is None:
+            why = "as a list of what happened it does not fail: the story decides by what it sees"
+            return attrs.evolve(plain, why_not=why)
+        return _told(plain, small)
+    except BadInput as error:
+        return attrs.evolve(plain, why_not=str(error))
+
+
+def _told(plain: Found, small: Shrunk) -> Found:
+    case = small.case
+    tale = tell_case(case, small.finding)
+    slug = re.sub(r"\W+", "_", small.finding.check.lower()).strip("_")
+    digest = hashlib.sha256(repr(case).encode()).hexdigest()[:6]
+    found = attrs.evolve(
+        plain,
+        text=small.finding.text,
+        deviations=tuple(without.what for without in small.without),
+        clients=len(case.laptops),
+        orders=len(case.orders),
+        runs=small.runs,
+        is_minimal=small.is_minimal,
+        tale=tuple(tale),
+        also=all_findings_of(case.run()),
+        name=f"{case.scenario}_{slug}_{digest}",
+    )
+    script = write_script(case, f"found_{digest}", _doc(case.scenario, found))
+    return attrs.evolve(found, script=script)
+
+
+def _doc(scenario: str, found: Found) -> str:
+    needed = found.deviations or ("nothing: it fails without any trouble",)
+    title = "Without any one of these it does not happen:" if found.is_minimal else "It needs:"
+    what = textwrap.fill(found.text, 96)
+    return "\n".join(
+        [
+            f"Found by hunting in {scenario}: {found.check}",
+            "",
+            what,
+            "",
+            title,
+            *(
+                line
+                for told in needed
+                for line in textwrap.wrap(
+                    told, 96, initial_indent="- ", subsequent_indent="  ", break_long_words=False
+                )
+            ),
+            "",
+            "How it happens:",
+            "",
+            *(f"    {line}"[:100].rstrip() for line in found.tale),
+        ]
+    )
+
+
+def store(folder: Path, found: Found) -> Path:
+    """Write a case into a corpus; return the file. One that is there already stays as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{found.name}.py"
+    if not path.exists():
+        path.write_text(found.script, encoding="utf-8")
+    return path
+
+
+@attrs.frozen
+class Replayed:
+    """What became of a case of the corpus."""
+
+    path: Path
+    findings: tuple[Finding, ...]
+
+
+def replay_corpus(folder: Path) -> Iterator[Replayed]:
+    """Run every case of a corpus; a folder that is not there holds none.
+
+    Raises:
+        BadInput: a file is no scenario.
+    """
+    for path in sorted(folder.glob("*.py")):
+        yield Replayed(path, findings_of(load_scenario(str(path)).run()))
