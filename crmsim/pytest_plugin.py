@@ -9,6 +9,8 @@ It is loaded by itself where crmsim is installed:
   ``--crmsim-seeds 1-500`` overrides the marker for a long night;
 - ``golden``: compares a history with a file beside the test; ``--rewrite-golden`` writes it anew
   and says what moved;
+- the corpus: cases that a hunt found and cut down (a folder ``corpus`` beside the configuration, or
+  where ``crmsim_corpus`` says) are collected and run first;
 - a test that fails says with which seed, at which event, and how to repeat it.
 
 Tests need neither pytest-trio nor pytest-xdist, and work with both.
@@ -64,14 +66,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rewrite-golden", action="store_true", help="write golden files anew; say what moved"
     )
 
+    parser.addini("crmsim_corpus", "folder of cases that a hunt found; run first", default="corpus")
+
+
+def _corpus(config: pytest.Config) -> Path:
+    return config.rootpath / str(config.getini("crmsim_corpus"))
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Declare the marker; look into the corpus too when nobody names what is to be tested."""
+    corpus = _corpus(config)
+    if config.args_source is config.ArgsSource.TESTPATHS and corpus.is_dir():
+        config.args.insert(0, str(corpus))
     config.addinivalue_line(
         "markers",
         'seeds("1-20") or seeds(1, 2, 3): run the test once with every seed (fixtures: seed, '
         "simulation, plain_simulation, run_scenario)",
     )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Collect the cases of the corpus, whatever their names; a name on the command line decides."""
+    is_case = file_path.suffix == ".py" and file_path.parent == _corpus(parent.config)
+    if not is_case or parent.session.isinitpath(file_path):
+        return None  # pytest collects what it is given by name
+    module: pytest.Module = pytest.Module.from_parent(parent, path=file_path)
+    return module
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run what was found once before anything else."""
+    corpus = _corpus(config)
+    items.sort(key=lambda item: item.path.parent != corpus)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

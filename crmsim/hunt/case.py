@@ -108,8 +108,8 @@ class _Listener(Landscape):
         self.built: list[Call] = []
         self.deviations: list[Deviation] = []
         self.ended: tuple[int, Duration, tuple[str, ...]] | None = None
-        self._open: dict[int, tuple[Fault, int]] = {}
-        """Faults that nobody has lifted yet, by the identity of what `strike` returned."""
+        self._open: list[tuple[ActiveFault, int]] = []
+        """Faults that nobody has lifted yet, and when they began."""
 
     # --- building ---
 
@@ -157,17 +157,19 @@ class _Listener(Landscape):
         if isinstance(fault, NthMessage):
             self._took(OneMessage(fault, self.now_ns or None))
         else:
-            self._open[id(active)] = fault, self.now_ns
+            self._open.append((active, self.now_ns))
         return active
 
     def lift(self, active: ActiveFault) -> None:
         super().lift(active)
-        self._over(id(active))
+        self._over(lambda one: one is active)
 
-    def _over(self, key: int) -> None:
-        if key in self._open:
-            fault, at_ns = self._open.pop(key)
-            self._took(Struck(fault, at_ns, Duration(max(self.now_ns - at_ns, 1))))
+    def _over(self, is_it: Callable[[ActiveFault], bool]) -> None:
+        """Take down how long faults lasted that end now."""
+        for active, at_ns in self._open:
+            if is_it(active):
+                self._took(Struck(active.fault, at_ns, Duration(max(self.now_ns - at_ns, 1))))
+        self._open = [row for row in self._open if not is_it(row[0])]
 
     def publish(self, publication: str, values: Any, *, crm: str = "crm") -> None:
         super().publish(publication, values, crm=crm)
@@ -206,8 +208,7 @@ class _Listener(Landscape):
             self._took(CrashedAt(one.site, one.point, one.after, one.down))
 
     async def settle(self, budget: Duration = BUDGET, *, keep_still: Sequence[str] = ()) -> Quiet:
-        for key in list(self._open):
-            self._over(key)
+        self._over(lambda one: True)
         self.ended = self.now_ns, budget, tuple(keep_still)
         return await super().settle(budget, keep_still=keep_still)
 

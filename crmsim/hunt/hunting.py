@@ -25,7 +25,7 @@ from crmsim.hunt.corpus import Found, cut_down
 from crmsim.hunt.finding import Finding, findings_of
 from crmsim.hunt.profiles import Facts, Profile, draw, facts_of
 from crmsim.lab.runs import load_scenario
-from crmsim.lab.scenario import Scenario, told
+from crmsim.lab.scenario import told
 from crmsim.lab.settings import read_settings
 from crmsim.lab.trouble import Trouble
 
@@ -94,9 +94,11 @@ class _Runner:
 
     def __init__(self, hunt: Hunt) -> None:
         self._hunt = hunt
-        self._scenario: Scenario = load_scenario(hunt.scenario)
+        self._scenario = attrs.evolve(load_scenario(hunt.scenario), metrics=None)
         self._settings = read_settings(self._scenario.settings, hunt.settings, "settings")
         self._facts: dict[int, Facts] = {}
+        gc.collect()
+        gc.freeze()  # what is there before the first run need not be looked through again
 
     def facts(self, luck_seed: int) -> Facts:
         """Return what a calm run tells.
@@ -105,6 +107,7 @@ class _Runner:
             BadInput: it ends early.
         """
         if luck_seed not in self._facts:
+            gc.collect()  # each run leaves its world in cycles
             calm = self._scenario.run_with(self._settings, seed=luck_seed)
             if calm.error is not None:
                 name, why = self._hunt.scenario, told(calm.error)
@@ -121,9 +124,7 @@ class _Runner:
             Catch(one.family, str(one), one.touched(result.simulation))
             for one in trouble.deviations
         )
-        found = HuntedRun(seed, len(result.journal), findings_of(result), catches)
-        gc.collect()
-        return found
+        return HuntedRun(seed, len(result.journal), findings_of(result), catches)
 
     def cut_down(self, seed: int, finding: Finding) -> Found:
         """Cut a finding of a seed down."""

@@ -9,8 +9,10 @@ without looking anything up. For actors that know each other's message types it 
 `Address[CreateOrder | CancelOrder]`, and mypy rejects a wrong message before the run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from operator import attrgetter
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, dataclass_transform, overload
 
 import attrs
@@ -156,26 +158,43 @@ def _subject(self: Any) -> str:
     return "/".join([str(getattr(self, name)) for name in type(self).__about__])
 
 
-def size_of(thing: object) -> int:
+def size_of(thing: Any) -> int:
     """Return the bytes that a value takes on a line.
 
     The rule: a header for a message, 8 bytes for a number, the UTF-8 length of a text, the sum of
     the parts of a tuple or a record. A message class may define `size_bytes` itself.
     """
-    own = HEADER_BYTES if is_message(type(thing)) else 0
-    if thing is None or isinstance(thing, bool):
-        return own + 1
-    if isinstance(thing, int | float | Decimal):
-        return own + 8
-    if isinstance(thing, str):
-        return own + len(thing.encode())
-    if isinstance(thing, bytes):
-        return own + len(thing)
-    if isinstance(thing, tuple | list):
-        return own + sum(size_of(part) for part in thing)
-    if attrs.has(type(thing)):
-        return own + sum(size_of(getattr(thing, name)) for name in field_names(type(thing)))
-    return own + 8
+    sizer = _SIZERS.get(type(thing))
+    if sizer is None:
+        sizer = _SIZERS[type(thing)] = _sizer(type(thing))
+    return sizer(thing)
+
+
+_SIZERS: dict[type, Callable[[Any], int]] = {}
+"""Class -> what measures its values."""
+
+
+def _sizer(kind: type) -> Callable[[Any], int]:
+    """Return what measures the values of a class; it runs for every part of every message."""
+    own = HEADER_BYTES if is_message(kind) else 0
+    if issubclass(kind, NoneType | bool):
+        return lambda _: own + 1
+    if issubclass(kind, int | float | Decimal):
+        return lambda _: own + 8
+    if issubclass(kind, str):
+        return lambda text: own + (len(text) if text.isascii() else len(text.encode()))
+    if issubclass(kind, bytes):
+        return lambda data: own + len(data)
+    if issubclass(kind, tuple | list):
+        return lambda parts: own + sum(map(size_of, parts))
+    if attrs.has(kind):
+        return _sizer_of_fields(own, field_names(kind))
+    return lambda _: own + 8
+
+
+def _sizer_of_fields(own: int, names: Sequence[str]) -> Callable[[Any], int]:
+    parts = attrgetter(*names) if len(names) > 1 else lambda thing: (getattr(thing, *names),)
+    return (lambda thing: own + sum(map(size_of, parts(thing)))) if names else lambda _: own
 
 
 def refuse(thing: object, sender: str, target: str) -> BadMessage:
