@@ -213,3 +213,45 @@ def test_the_plugin_costs_nothing_until_it_is_used():
         "assert not {'trio', 'networkx', 'crmsim.kernel', 'hypothesis'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+CASE = """
+def test_found_123abc() -> None:
+    assert False, "the old defect is back"
+"""
+
+
+@pytest.mark.parametrize("paths", ["", "testpaths"], ids=["no paths", "testpaths"])
+def test_the_corpus_is_collected_and_run_first(project, paths):
+    if paths:
+        settings = project / "pyproject.toml"
+        settings.write_text(
+            settings.read_text().replace(
+                "[tool.pytest.ini_options]",
+                '[tool.pytest.ini_options]\ntestpaths = ["test_plain.py"]',
+            )
+        )
+    corpus = project / "corpus"
+    corpus.mkdir()
+    (corpus / "bakery_bread_is_never_doubled_123abc.py").write_text(CASE)
+    code, out = run(project, "-x", "--tb=line")
+    assert code == 1
+    assert "the old defect is back" in out
+    assert "1 failed" in out
+    assert "passed" not in out, "it runs before everything else"
+
+
+def test_a_corpus_elsewhere_is_found_and_one_named_test_is_run_alone(project):
+    settings = project / "pyproject.toml"
+    text = settings.read_text()
+    settings.write_text(
+        text.replace(
+            "[tool.pytest.ini_options]", '[tool.pytest.ini_options]\ncrmsim_corpus = "old"'
+        )
+    )
+    (project / "old").mkdir()
+    (project / "old" / "case_123abc.py").write_text(CASE)
+    assert run(project, "old/case_123abc.py")[0] == 1
+    code, out = run(project, "test_plain.py", "-k", "test_own_assertion")
+    assert code == 1
+    assert "the old defect" not in out

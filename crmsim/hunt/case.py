@@ -14,10 +14,9 @@ from typing import Any
 import attrs
 
 from crmsim.checks.check import Check
-from crmsim.errors import BadInput
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.landscape import Landscape
-from crmsim.lab.scenario import Result, Scenario, told
+from crmsim.lab.scenario import Result, Scenario
 from crmsim.lab.settle import Quiet
 from crmsim.lab.trouble import (
     NO_TROUBLE,
@@ -236,10 +235,7 @@ def take_down(scenario: Scenario, settings: Any, seed: int, trouble: Trouble = N
     """Tell a scenario without trouble and take down what it does; then add the trouble.
 
     A story that looks at the landscape and decides by what it sees is taken down as it decided
-    without trouble.
-
-    Raises:
-        BadInput: the story ends early even without trouble.
+    without trouble. If it ends early even then, it is taken down as far as it got.
     """
     lands: list[_Listener] = []
 
@@ -247,9 +243,7 @@ def take_down(scenario: Scenario, settings: Any, seed: int, trouble: Trouble = N
         lands.append(_Listener(simulation, trouble))
         return lands[-1]
 
-    calm = scenario.run_with(settings, seed=seed, make_land=listen)
-    if calm.error is not None:
-        raise BadInput(f"{scenario.name}: ends early even without trouble: {told(calm.error)}")
+    scenario.run_with(settings, seed=seed, make_land=listen)
     [land] = lands
     end_ns, budget, keep_still = land.ended or (land.now_ns, BUDGET, ())
     return Case(

@@ -20,7 +20,7 @@ from typing import Any
 import attrs
 
 from crmsim.chance import Luck
-from crmsim.errors import BadInput
+from crmsim.errors import BadInput, StoryError
 from crmsim.hunt.corpus import Found, cut_down
 from crmsim.hunt.finding import Finding, findings_of
 from crmsim.hunt.profiles import Facts, Profile, draw, facts_of
@@ -101,15 +101,15 @@ class _Runner:
         gc.freeze()  # what is there before the first run need not be looked through again
 
     def facts(self, luck_seed: int) -> Facts:
-        """Return what a calm run tells.
+        """Return what a calm run tells, as far as it gets.
 
         Raises:
-            BadInput: it ends early.
+            BadInput: the story itself raises; what an actor raises is a finding.
         """
         if luck_seed not in self._facts:
             gc.collect()  # each run leaves its world in cycles
             calm = self._scenario.run_with(self._settings, seed=luck_seed)
-            if calm.error is not None:
+            if calm.error is not None and not isinstance(calm.error, StoryError):
                 name, why = self._hunt.scenario, told(calm.error)
                 raise BadInput(f"{name}: ends early even without trouble (seed {luck_seed}): {why}")
             self._facts = {luck_seed: facts_of(calm)}
@@ -157,7 +157,7 @@ def hunt(
         budget_s: Real seconds after which no further run is begun.
 
     Raises:
-        BadInput: the scenario ends early even without trouble.
+        BadInput: the story raises even without trouble.
     """
     began_s = perf_counter()
     if jobs == 1:

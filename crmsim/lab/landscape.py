@@ -23,7 +23,7 @@ from crmsim.measure.expect import Expect
 from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import QueueKey, QueueStatus, RetryPolicy
 from crmsim.network.fabric import ActiveFault
-from crmsim.network.faults import Fault, Flap
+from crmsim.network.faults import Fault, Flap, NthMessage
 from crmsim.network.link import Link
 from crmsim.qrfc.inbound import ACTIONS, WorkProcess, work_process_names
 from crmsim.qrfc.partner import Poison, QueuePartner, QueueRow, Staff
@@ -155,9 +155,7 @@ class Landscape:
                 connections,
             ),
         )
-        self._seat_staff(name, staff)
-        if operator_s is not None:
-            self._seat_operator(name, operator_s, last_resort, worklist)
+        self._seat_staff(name, staff, operator_s, last_resort, worklist)
 
     def add_erp(
         self,
@@ -205,27 +203,27 @@ class Landscape:
             name,
             lambda: Erp(crm, plan, service_s, staff, policy, self.guarantees, queue_key, poisons),
         )
-        self._seat_staff(name, staff)
-        if operator_s is not None:
-            self._seat_operator(name, operator_s, last_resort, Worklist.OLDEST_FIRST)
+        self._seat_staff(name, staff, operator_s, last_resort, Worklist.OLDEST_FIRST)
 
-    def _seat_staff(self, site: str, staff: Staff) -> None:
+    def _seat_staff(
+        self,
+        site: str,
+        staff: Staff,
+        reaction_s: Distribution | None,
+        last_resort: str,
+        worklist: Worklist,
+    ) -> None:
         for name in staff.work_processes:
             self.simulation.seat(site, WorkProcess, name)
+        if staff.operator is not None and reaction_s is not None:
+            self.simulation.seat(
+                site, lambda: Operator(site, reaction_s, last_resort, worklist), staff.operator
+            )
 
     @staticmethod
     def _needed(operator_s: Distribution | None, *, is_needed: bool) -> Distribution | None:
         """Return the operator's reaction; trouble that needs a person brings one along."""
         return REACTION_S if operator_s is None and is_needed else operator_s
-
-    def _seat_operator(
-        self, site: str, reaction_s: Distribution, last_resort: str, worklist: Worklist
-    ) -> None:
-        self.simulation.seat(
-            site,
-            lambda: Operator(site, reaction_s, last_resort, worklist),
-            f"{site}-operator",
-        )
 
     def add_station(self, name: str, link: Link, *, crm: str = "crm") -> None:
         """Add a communication station and its line to CRM."""
@@ -480,6 +478,8 @@ class Landscape:
     async def settle(self, budget: Duration = days(60), *, keep_still: Sequence[str] = ()) -> Quiet:
         """Run until all is quiet, or until the budget of virtual time is used up.
 
+        What was aimed at a message that has not come yet is given up.
+
         Args:
             budget: How much virtual time there is; not reaching quiet in it is a finding.
             keep_still: Laptops that neither work nor call from now on; fewer than half of them.
@@ -488,7 +488,9 @@ class Landscape:
             BadValue: something else than a minority of the laptops is to be kept still.
         """
         self._begin()
-        self._trouble.end(self)
+        for active in self.simulation.fabric.faults:
+            if isinstance(active.fault, NthMessage) and not active.is_over:
+                self.simulation.lift(active)
         self.quiet = await settle(self.simulation, budget, keep_still)
         return self.quiet
 

@@ -379,13 +379,6 @@ class Trouble:
             for call in deviation.calls:
                 call.make(land)
 
-    def end(self, land: "Landscape") -> None:
-        """Give up on messages that have not come yet: a run that settles has no new trouble."""
-        aimed = [one.fault for one in self.deviations if isinstance(one, OneMessage)]
-        for active in land.simulation.fabric.faults:
-            if active.fault in aimed and not active.is_over:
-                land.lift(active)
-
 
 NO_TROUBLE = Trouble()
 """Nothing goes wrong but what the scenario tells."""
