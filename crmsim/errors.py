@@ -40,6 +40,7 @@ __all__ = [
     "BadValue",
     "CrmsimError",
     "Deadlock",
+    "EscapedSimulation",
     "Finding",
     "ForbiddenLink",
     "Happened",
@@ -128,6 +129,10 @@ class Deadlock(StoryError):
 
 class Livelock(StoryError):
     """Virtual time stands still while more and more happens at one instant."""
+
+
+class EscapedSimulation(StoryError):
+    """Code inside the simulated world asked the real one: its clock, luck, network or threads."""
 
 
 class Finding(CrmsimError, AssertionError):

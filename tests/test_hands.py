@@ -7,7 +7,7 @@ import attrs
 import pytest
 from attrs import frozen
 
-from crmsim import ALL_CHECKS, Result, judge, load_scenario, scenario
+from crmsim import ALL_CHECKS, Landscape, Result, judge, load_scenario, scenario
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.chance import Constant
 from crmsim.checks import bdocs, queues
@@ -358,3 +358,22 @@ def test_without_memory_the_order_book_still_comes_to_its_end(seed):
     result = load_scenario("scenarios/order_book.py").run(seed=seed, dedup="off")
     assert result.error is None or isinstance(result.error, AssertionError), result.error
     assert not result.held
+
+
+def test_of_several_things_that_slow_a_server_down_the_worst_one_counts(plain_simulation):
+    land = Landscape(plain_simulation)
+    land.add_crm()
+    land.add_erp(wan())
+    seen = []
+
+    async def story(_: object) -> None:
+        erp = plain_simulation.actor("erp")
+        land.slow_down("erp", factor=3.0, lasts=minutes(3))
+        land.slow_down("erp", factor=30.0, lasts=minutes(2))
+        land.slow_down("erp", factor=3.0, lasts=minutes(1))
+        for _ in range(5):
+            seen.append(erp.slowness)
+            await land.run(minutes(1))
+
+    plain_simulation.tell(story)
+    assert seen == [30.0, 30.0, 3.0, 1.0, 1.0]

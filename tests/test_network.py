@@ -239,6 +239,10 @@ def test_a_slow_line_takes_longer():
     made = fabric(*BOTH)
     active = made.strike(Slow("a", "b", factor=3))
     assert made.lines["a", "b"].carry(0, Letter(), 0) == (30_000_000,)
+    worse = made.strike(Slow("a", "b", factor=5))
+    assert made.lines["a", "b"].carry(0, Letter(), 0) == (50_000_000,), "the worst one counts"
+    made.lift(worse)
+    assert made.lines["a", "b"].carry(0, Letter(), 0) == (30_000_000,)
     made.lift(active)
     assert made.lines["a", "b"].carry(0, Letter(), 0) == (10_000_000,)
 

@@ -14,6 +14,7 @@ import click
 from crmsim import __version__
 from crmsim.cli.comparing import diff, replay
 from crmsim.cli.hunting import hunt
+from crmsim.cli.linting import lint_files
 from crmsim.cli.looking import checks, describe, list_scenarios, topology
 from crmsim.cli.output import BAD_INPUT, DEFECT, FAILED, HELD, INTERRUPTED
 from crmsim.cli.running import run
@@ -61,5 +62,8 @@ def commands() -> None:
     """
 
 
-for _command in (run, hunt, describe, list_scenarios, checks, topology, replay, diff, validate):
+for _command in (
+    *(run, hunt, describe, list_scenarios, checks, topology, replay, diff, validate),
+    lint_files,
+):
     commands.add_command(_command)

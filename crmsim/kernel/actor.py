@@ -131,8 +131,11 @@ class Actor:
 
     @property
     def slowness(self) -> float:
-        """How many times as long as usual work takes at this site now."""
-        return float(self._seat.site.slowness)
+        """How many times as long as usual work takes at this site now.
+
+        Of several things that slow it down, the worst one counts.
+        """
+        return float(max(self._seat.site.slowed, default=1.0))
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
-from crmsim.errors import BadValue
+from crmsim.errors import BadValue, EscapedSimulation
 from crmsim.kernel.message import Inside
 from crmsim.trace.kinds import CRASHED, PAUSED, RESTARTED, RESUMED
 from crmsim.units import Duration
@@ -245,8 +245,8 @@ class Site:
         """How long a commit takes."""
         self.clock_offset_ns = 0
         """How much the clock of this site is ahead of virtual time; behind when negative."""
-        self.slowness = 1.0
-        """How many times as long as usual work takes here."""
+        self.slowed: list[float] = []
+        """For each thing that slows work down here: how many times as long it then takes."""
         self.crash_count = 0
         self._written_ns = 0
         """When the write that was begun last will be done."""
@@ -311,7 +311,9 @@ class Site:
 
     def supervise(self, error: BaseException) -> bool:
         """Crash and restart because of an error in an actor; False when nobody asked for that."""
-        if self.restart_after_ns is None or not isinstance(error, Exception):
+        if self.restart_after_ns is None or isinstance(error, EscapedSimulation):
+            return False  # nobody is helped by a restart of code that is wrong
+        if not isinstance(error, Exception):
             return False
         self.crash(f"{type(error).__name__}: {error}")
         schedule = self.simulation.schedule

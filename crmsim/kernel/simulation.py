@@ -25,6 +25,7 @@ from crmsim.errors import (
 )
 from crmsim.kernel.actor import Actor, span_ns
 from crmsim.kernel.clock import VirtualClock, collector_off
+from crmsim.kernel.fence import fence
 from crmsim.kernel.driving import Steps, Turns, run_in_thread
 from crmsim.kernel.durable import CrashAt, Site, Store
 from crmsim.kernel.schedule import Action, Schedule, Strategy
@@ -255,7 +256,7 @@ class Simulation:
         self.was_run = True
         trio.lowlevel.add_instrument(self.watch)
         try:
-            with collector_off():
+            with collector_off(), fence():
                 async with self._world():
                     yield self
         except BaseExceptionGroup as group:

@@ -415,13 +415,9 @@ class Landscape:
         """
         if factor < 1:
             raise BadValue(f"factor is {factor}; slow work takes 1 or more times as long")
-        place = self.simulation.site(site)
-        place.slowness *= factor
-
-        def recover() -> None:
-            place.slowness /= factor
-
-        self.simulation.at(self.now_ns + lasts, recover)
+        slowed = self.simulation.site(site).slowed
+        slowed.append(factor)
+        self.simulation.at(self.now_ns + lasts, slowed.remove, factor)
 
     def start_anew(self, site: str, *, within: Duration) -> None:
         """Let an impatient person activate the first queue of a site in which work is being done.

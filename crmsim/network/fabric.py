@@ -243,10 +243,11 @@ class Line:
         return self._burst_index % 2 == 0
 
     def _slowness(self) -> float:
+        """Return how many times as long messages take: of several faults the worst one counts."""
         factor = 1.0
         for active in self._slow:
             assert isinstance(active.fault, Slow)
-            factor *= active.fault.factor
+            factor = max(factor, active.fault.factor)
             active.touched += 1
         return factor
 
