@@ -17,6 +17,7 @@ The whole tree::
             ActorFailed
             Deadlock
             Livelock
+            EscapedSimulation
         Finding
         InternalError
             NotRepeatable

@@ -8,7 +8,7 @@ import pytest
 import crmsim
 
 HOUSE = Path(crmsim.__file__).parent
-GROUND = {"errors", "units", "chance"}
+GROUND = {"errors", "units", "chance", "fence"}
 BELOW: dict[str, set[str]] = {
     "trace": GROUND,
     "network": GROUND | {"trace"},

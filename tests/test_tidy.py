@@ -14,9 +14,11 @@ HOUSE = Path(crmsim.__file__).parent
 CLOCKS = {"cli", "study", "hunt", "kernel/clock.py", "pytest_plugin.py"}
 """Where the wall clock may be read."""
 
+CLOCK = r"\btime\.(time|monotonic|sleep)\b|datetime\.now|\bperf_counter\b"
+LUCK = r"\brandom\.\w+\(|numpy\.random|np\.random|uuid4|os\.urandom|\bsecrets\."
 BANNED = {
-    r"\btime\.(time|monotonic|sleep)\b|datetime\.now|\bperf_counter\b": "self.now_ns",
-    r"\brandom\.\w+\(|numpy\.random|np\.random|uuid4|os\.urandom|\bsecrets\.": "chance.Stream",
+    CLOCK: "self.now_ns",
+    LUCK: "chance.Stream",
     r"\bhash\(": "chance.word_of",
     r"\bid\(": "a key of its own",
     r"\bprint\(": "the journal, or report/",
@@ -24,6 +26,8 @@ BANNED = {
     r"\bFIXME\b|\bXXX\b|\bTODO\b": "finish it",
 }
 ALLOWED = {
+    CLOCK: {"fence.py", "hunt/lint.py"},  # they name what they refuse
+    LUCK: {"fence.py", "hunt/lint.py"},
     r"\bhash\(": {"kernel/message.py"},  # asks whether a message is hashable; drops the answer
     r"\bprint\(": {"report", "cli"},
 }

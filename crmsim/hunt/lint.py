@@ -15,7 +15,7 @@ from pathlib import Path
 import attrs
 
 from crmsim.errors import BadInput
-from crmsim.kernel.fence import CLOCK, ESCAPES, LUCK, NETWORK, THREAD, Escape
+from crmsim.fence import CLOCK, ESCAPES, LUCK, NETWORK, THREAD, Escape
 
 __all__ = ["MORE", "MODULES", "SETS", "Remark", "lint"]
 

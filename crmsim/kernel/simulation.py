@@ -25,7 +25,7 @@ from crmsim.errors import (
 )
 from crmsim.kernel.actor import Actor, span_ns
 from crmsim.kernel.clock import VirtualClock, collector_off
-from crmsim.kernel.fence import fence
+from crmsim.fence import fence
 from crmsim.kernel.driving import Steps, Turns, run_in_thread
 from crmsim.kernel.durable import CrashAt, Site, Store
 from crmsim.kernel.schedule import Action, Schedule, Strategy

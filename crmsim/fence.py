@@ -26,8 +26,8 @@ from crmsim.errors import EscapedSimulation
 
 __all__ = ["CLOCK", "ESCAPES", "LUCK", "NETWORK", "SLEEP", "THREAD", "Escape", "fence"]
 
-KERNEL = str(Path(__file__).parent)
-HOUSE = str(Path(__file__).parent.parent)
+HOUSE = str(Path(__file__).parent)
+KERNEL = str(Path(__file__).parent / "kernel")
 PACKAGES = sysconfig.get_path("purelib"), sysconfig.get_path("platlib")
 STANDARD = sysconfig.get_path("stdlib")
 
