@@ -21,9 +21,9 @@ import trio
 
 from crmsim.cli import run_command
 from crmsim.errors import ActorFailed, BadInput, EscapedSimulation
+from crmsim.fence import ESCAPES, LUCK, fence
 from crmsim.hunt.lint import MODULES, MORE, lint
 from crmsim.kernel.actor import Actor, handles
-from crmsim.fence import ESCAPES, LUCK, fence
 from crmsim.kernel.message import message
 from crmsim.kernel.simulation import Simulation
 from crmsim.units import seconds
