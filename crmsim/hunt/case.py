@@ -7,7 +7,7 @@ case, so laptops, orders and happenings can be left out one by one, and nobody e
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,7 +43,7 @@ from crmsim.qrfc.wire import Guarantees
 from crmsim.trace.kinds import Level
 from crmsim.units import Duration, days, parse_duration, parse_moment
 
-__all__ = ["Case", "Fixed", "take_down"]
+__all__ = ["Case", "Fixed", "as_it_is", "take_down"]
 
 BUILDING = ("add_crm", "add_erp", "add_station", "add_laptop")
 """The verbs that build a landscape."""
@@ -73,6 +73,8 @@ class Case:
     """When the story is over and all is to come to rest."""
     budget: Duration
     keep_still: tuple[str, ...] = ()
+    story: Callable[[Landscape], Awaitable[None]] | None = attrs.field(default=None, repr=False)
+    """The story itself, where it cannot be told as a list; then only the trouble is a list."""
 
     @property
     def laptops(self) -> tuple[str, ...]:
@@ -87,6 +89,9 @@ class Case:
 
     async def tell(self, land: Landscape, settings: Any) -> None:
         """Tell the story."""
+        if self.story is not None:
+            await self.story(land)
+            return
         land.guarantees = self.guarantees
         for call in self.built:
             call.make(land)
@@ -256,4 +261,19 @@ def take_down(scenario: Scenario, settings: Any, seed: int, trouble: Trouble = N
         end_ns,
         budget,
         keep_still,
+    )
+
+
+def as_it_is(scenario: Scenario, settings: Any, seed: int, trouble: Trouble) -> Case:
+    """Return a case that tells the story of a scenario anew; only the trouble can be left out."""
+    return Case(
+        scenario.name,
+        seed,
+        scenario.checks,
+        Guarantees(),
+        (),
+        trouble,
+        0,
+        BUDGET,
+        story=lambda land: scenario.story(land, settings),
     )

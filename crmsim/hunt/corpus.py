@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 
 from crmsim.errors import BadInput
-from crmsim.hunt.case import take_down
+from crmsim.hunt.case import Case, as_it_is, take_down
 from crmsim.hunt.finding import Finding, all_findings_of, findings_of
 from crmsim.hunt.script import write_script
 from crmsim.hunt.shrinking import Shrunk, shrink
@@ -23,6 +23,10 @@ from crmsim.lab.scenario import Scenario
 from crmsim.lab.trouble import Trouble
 
 __all__ = ["Found", "Replayed", "cut_down", "replay_corpus", "store"]
+
+ONLY_TROUBLE = (
+    "the story decides by what it sees, or has actors of its own; only its trouble can be left out"
+)
 
 
 @attrs.frozen
@@ -49,7 +53,7 @@ class Found:
     script: str = ""
     """The text of a scenario file that shows it; empty when there is none."""
     why_not: str = ""
-    """Why it was not cut down, if it was not."""
+    """Why there is no script, if there is none."""
 
 
 def cut_down(
@@ -62,14 +66,16 @@ def cut_down(
 ) -> Found:
     """Cut a finding of a run down, and write it as a scenario file."""
     plain = Found(seed, finding.check, finding.text)
+    small = shrink(take_down(scenario, settings, luck_seed, trouble), finding)
+    if small is None:
+        small = shrink(as_it_is(scenario, settings, luck_seed, trouble), finding)
+        found = plain if small is None else _told(plain, small)
+        return attrs.evolve(found, why_not=ONLY_TROUBLE)
+    found = _told(plain, small)
     try:
-        small = shrink(take_down(scenario, settings, luck_seed, trouble), finding)
-        if small is None:
-            why = "as a list of what happened it does not fail: the story decides by what it sees"
-            return attrs.evolve(plain, why_not=why)
-        return _told(plain, small)
+        return attrs.evolve(found, script=_script(small.case, found))
     except BadInput as error:
-        return attrs.evolve(plain, why_not=str(error))
+        return attrs.evolve(found, why_not=str(error))
 
 
 def _told(plain: Found, small: Shrunk) -> Found:
@@ -77,7 +83,7 @@ def _told(plain: Found, small: Shrunk) -> Found:
     tale = tell_case(case, small.finding)
     slug = re.sub(r"\W+", "_", small.finding.check.lower()).strip("_")
     digest = hashlib.sha256(repr(case).encode()).hexdigest()[:6]
-    found = attrs.evolve(
+    return attrs.evolve(
         plain,
         text=small.finding.text,
         deviations=tuple(without.what for without in small.without),
@@ -89,8 +95,11 @@ def _told(plain: Found, small: Shrunk) -> Found:
         also=all_findings_of(case.run()),
         name=f"{case.scenario}_{slug}_{digest}",
     )
-    script = write_script(case, f"found_{digest}", _doc(case.scenario, found))
-    return attrs.evolve(found, script=script)
+
+
+def _script(case: Case, found: Found) -> str:
+    name = f"found_{found.name.rpartition('_')[2]}"
+    return write_script(case, name, _doc(case.scenario, found))
 
 
 def _doc(scenario: str, found: Found) -> str:

@@ -24,6 +24,7 @@ from crmsim.errors import BadInput, StoryError
 from crmsim.hunt.corpus import Found, cut_down
 from crmsim.hunt.finding import Finding, findings_of
 from crmsim.hunt.profiles import Facts, Profile, draw, facts_of
+from crmsim.hunt.script import in_code
 from crmsim.lab.runs import load_scenario
 from crmsim.lab.scenario import told
 from crmsim.lab.settings import read_settings
@@ -121,7 +122,7 @@ class _Runner:
         trouble = trouble_of(self._hunt.profile, self.facts(luck_seed), seed)
         result = self._scenario.run_with(self._settings, seed=luck_seed, trouble=trouble)
         catches = tuple(
-            Catch(one.family, str(one), one.touched(result.simulation))
+            Catch(one.family, in_code(one), one.touched(result.simulation))
             for one in trouble.deviations
         )
         return HuntedRun(seed, len(result.journal), findings_of(result), catches)

@@ -17,7 +17,7 @@ import attrs
 from crmsim.errors import BadInput
 from crmsim.fence import CLOCK, ESCAPES, LUCK, NETWORK, THREAD, Escape
 
-__all__ = ["MORE", "MODULES", "SETS", "Remark", "lint"]
+__all__ = ["MODULES", "MORE", "SETS", "Remark", "lint"]
 
 MORE: dict[str, Escape] = {
     **dict.fromkeys(

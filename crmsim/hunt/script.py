@@ -21,7 +21,7 @@ from crmsim.checks.check import Check
 from crmsim.errors import BadInput
 from crmsim.hunt.case import Case
 from crmsim.lab.landscape import REACTION_S, Landscape
-from crmsim.lab.trouble import Call
+from crmsim.lab.trouble import Broken, Call, Deviation, Poisoned
 from crmsim.middleware.flow import Breakage
 from crmsim.network.link import Link
 from crmsim.network.profiles import PROFILES
@@ -29,7 +29,7 @@ from crmsim.qrfc.partner import Poison
 from crmsim.qrfc.wire import Guarantees
 from crmsim.units import SECOND_NS, Duration, show_moment
 
-__all__ = ["write_script"]
+__all__ = ["in_code", "write_script"]
 
 WIDTH = 100
 SPANS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
@@ -251,6 +251,16 @@ def _differs(value: Any, field: "attrs.Attribute[Any]") -> bool:
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         default = default.factory()
     return bool(getattr(value, field.name) != default)
+
+
+def in_code(one: Deviation) -> str:
+    """Return a deviation as a line of code, for people to read."""
+    writer = _Writer()
+    if isinstance(one, Poisoned):
+        return _line(writer.value(one.poison))
+    if isinstance(one, Broken):
+        return _line(writer.value(one.breakage))
+    return "; ".join(_line(writer.call(call)) for call in one.calls)
 
 
 def _built(case: Case) -> list[Call]:

@@ -18,6 +18,7 @@ import attrs
 from crmsim.errors import ModelError
 from crmsim.hunt.case import Case
 from crmsim.hunt.finding import ENDED_EARLY, QUIET, Finding, all_findings_of
+from crmsim.hunt.script import in_code
 from crmsim.hunt.weaker import (
     Step,
     at_default,
@@ -278,7 +279,7 @@ def deviations_of(case: Case) -> list[tuple[str, Case]]:
     deviations = case.trouble.deviations
     for place, one in enumerate(deviations):
         rest = (*deviations[:place], *deviations[place + 1 :])
-        found.append((str(one), with_deviations(case, rest)))
+        found.append((in_code(one), with_deviations(case, rest)))
     return [*found, *calm_steps(case)]
 
 

@@ -19,6 +19,8 @@ BEFORE = ("crashed", "restarted", "paused", "resumed", "struck", "lifted", "admi
 """Kinds of events that are told wherever they occur: they may have long consequences."""
 DURING = ("lost", "duplicated", "held", "broken", "rejected", "failed")
 """Kinds of events that are told from the first cause on."""
+STEPS = ("saved", "committed", "booked", "shipped", "replicated", "confirmed", "imported", "parked")
+"""Kinds of events that are the steps of an order."""
 UNTOLD = {"guid", "serial", "attempt"}
 """Details that say nothing to a reader."""
 LEFT_OUT = {"delivered", "flowed", "begun", "ended", "cleared", "distributed", "fired", "handed"}
@@ -32,6 +34,8 @@ def tell_case(case: Case, finding: Finding) -> list[str]:
     result = case.run(Level.MESSAGES)
     bad = _bad_events(result, finding)
     numbers = {cause.number for number in bad for cause in result.journal.causes(number)}
+    if not bad:  # only the final state shows it
+        numbers = _events_of_orders(result, finding)
     until = max(bad, default=len(result.journal))
     first = min(numbers, default=1)
     numbers |= {event.number for event in result.journal.select(*BEFORE) if event.number <= until}
@@ -59,6 +63,15 @@ def _bad_events(result: Result, finding: Finding) -> set[int]:
                 cited = {int(number) for number in EVENT.findall(evidence.text)}
                 return {number for number in (evidence.event, *cited) if number}
     return set()
+
+
+def _events_of_orders(result: Result, finding: Finding) -> set[int]:
+    """Return what became of the orders that a finding names."""
+    named = set(finding.text.replace(":", " ").split())
+    saved = [event for event in result.journal.select("saved") if event.subject in named]
+    guids = {event.detail["guid"] for event in saved}
+    about = result.journal.select(*STEPS)
+    return {event.number for event in about if event.detail.get("guid") in guids}
 
 
 def _told(event: Event) -> str:

@@ -23,9 +23,9 @@ from crmsim.errors import (
     Livelock,
     UnknownSite,
 )
+from crmsim.fence import fence
 from crmsim.kernel.actor import Actor, span_ns
 from crmsim.kernel.clock import VirtualClock, collector_off
-from crmsim.fence import fence
 from crmsim.kernel.driving import Steps, Turns, run_in_thread
 from crmsim.kernel.durable import CrashAt, Site, Store
 from crmsim.kernel.schedule import Action, Schedule, Strategy

@@ -85,7 +85,8 @@ def show_found(console: "Console", found: Found, path: Path | None) -> None:
     """Tell what a finding was cut down to."""
     console.print(f"\n{found.check}: {found.text}", soft_wrap=True, markup=False)
     if found.why_not:
-        console.print(f"  not cut down: {found.why_not}", soft_wrap=True, markup=False)
+        console.print(f"  no script: {found.why_not}", soft_wrap=True, markup=False)
+    if not found.runs:
         return
     size = f"laptops: {found.clients}, orders: {found.orders}"
     console.print(f"  cut down in {found.runs} runs to {size}, and", markup=False)
@@ -123,7 +124,7 @@ def _finding_as_json(
     }
     if found is not None:
         row["why_not"] = found.why_not or None
-    if found is not None and not found.why_not:
+    if found is not None and found.runs:
         row |= {
             "text": found.text,
             "deviations": len(found.deviations),

@@ -1,12 +1,12 @@
-"""Prints the benchmarks: `python -m tests.benchmarks [kernel|scale] [--json FILE]`."""
+"""Prints the benchmarks: `python -m tests.benchmarks [kernel|scale|hunting] [--json FILE]`."""
 
 import argparse
 import json
 from pathlib import Path
 
-from tests.benchmarks import kernel, scale
+from tests.benchmarks import hunting, kernel, scale
 
-GROUPS = {"kernel": kernel.measure, "scale": scale.measure}
+GROUPS = {"kernel": kernel.measure, "scale": scale.measure, "hunting": hunting.measure}
 
 
 def main() -> None:
