@@ -20,7 +20,8 @@ from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.checks.check import Check
 from crmsim.errors import BadInput
 from crmsim.hunt.case import Case
-from crmsim.lab.landscape import REACTION_S, Landscape
+from crmsim.lab.building import REACTION_S
+from crmsim.lab.landscape import Landscape
 from crmsim.lab.trouble import Broken, Call, Deviation, Poisoned
 from crmsim.middleware.flow import Breakage
 from crmsim.network.link import Link

@@ -1,0 +1,232 @@
+"""How is a landscape built?
+
+One CRM Enterprise, one ERP, stations, laptops and the lines between them; whatever the permitted
+channels rule out is refused at once, with the reason.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from crmsim.chance import Distribution, Exponential, Lognormal
+from crmsim.errors import BadValue
+from crmsim.kernel.simulation import Simulation
+from crmsim.lab.trouble import NO_TROUBLE, Trouble
+from crmsim.middleware.flow import Breakage, Context, OnLock
+from crmsim.middleware.queue import QueueKey, RetryPolicy
+from crmsim.network.link import Link
+from crmsim.qrfc.inbound import WorkProcess, work_process_names
+from crmsim.qrfc.partner import Poison, Staff
+from crmsim.qrfc.wire import Guarantees
+from crmsim.systems.enterprise import CrmEnterprise
+from crmsim.systems.erp import Erp
+from crmsim.systems.mobile import MobileClient
+from crmsim.systems.people import DiaryEntry, Habits, Operator, Worklist
+from crmsim.systems.recovery import OwnService, OwnServices
+from crmsim.systems.station import Station
+from crmsim.units import Duration, milliseconds, minutes
+
+__all__ = ["REACTION_S", "Building"]
+
+VALIDATION_S = Lognormal.of_mean(0.3, 0.6)
+"""Validation of a change in CRM: mean 300 ms (assumed)."""
+DISTRIBUTION_S = Lognormal.of_mean(0.05, 0.6)
+"""Passing a saved document on to its receivers: mean 50 ms (assumed)."""
+BOOKING_S = Lognormal.of_mean(0.8, 0.6)
+"""Booking of an order in the ERP: mean 800 ms (assumed)."""
+REACTION_S = Exponential(7_200.0)
+"""Reaction of an operator whom only trouble brings along: two hours on average (assumed)."""
+WRITE: Duration = milliseconds(5)
+"""A durable write of a server (assumed)."""
+SESSION_POLICY = RetryPolicy(first=minutes(0.25), factor=1.5, most=minutes(1))
+"""When a laptop repeats a request within a session (assumed)."""
+
+
+class Building:
+    """The systems of one run, as they are put up."""
+
+    def __init__(self, simulation: Simulation, trouble: Trouble = NO_TROUBLE) -> None:
+        self.simulation = simulation
+        self.guarantees = Guarantees()
+        self._trouble = trouble
+        self._laptops: dict[str, str] = {}
+        self._stations: dict[str, list[str]] = {}
+
+    def add_crm(
+        self,
+        *,
+        erp: str = "erp",
+        work_processes: int = 2,
+        service_s: Distribution = VALIDATION_S,
+        distribution_s: Distribution = DISTRIBUTION_S,
+        policy: RetryPolicy = RetryPolicy(),
+        queue_key: QueueKey = QueueKey.PER_DOCUMENT,
+        csa_key: QueueKey = QueueKey.PER_PARENT,
+        connections: int | None = None,
+        poisons: tuple[Poison, ...] = (),
+        breakages: tuple[Breakage, ...] = (),
+        on_lock: OnLock = OnLock.PARK,
+        own_services: Mapping[Context, OwnService] = MappingProxyType({}),
+        operator_s: Distribution | None = None,
+        last_resort: str = "delete LUW",
+        worklist: Worklist = Worklist.OLDEST_FIRST,
+        name: str = "crm",
+    ) -> None:
+        """Add CRM Enterprise.
+
+        Args:
+            erp: The name that the ERP will have.
+            work_processes: How many changes are validated at the same time.
+            service_s: How long a validation takes, in seconds.
+            distribution_s: How long it takes to pass a saved document on, in seconds.
+            policy: When a transfer to the ERP is tried again.
+            queue_key: What shares a queue to the ERP.
+            csa_key: What shares a queue inside CRM, on the way from a save to its receivers.
+            connections: How many orders are on their way to the ERP at once; None for any number.
+            poisons: Units of work that it cannot digest.
+            breakages: Which programs of the flow do not work, and when.
+            on_lock: What becomes of a change of a document that is being distributed to the ERP.
+            own_services: Calls of one's own, as part of the commit, by context: SI1 before an
+                upload is mapped, SOA after the CDB is written, SOB after a rejection.
+            operator_s: How long it takes until somebody looks at a stuck queue or at the error
+                list, in seconds; None when nobody ever does.
+            last_resort: What that person does when activating did not help; see `add_erp`.
+            worklist: In which way that person works off the error list.
+            name: The name of the site and its actor.
+        """
+        OwnServices(own_services)  # refused here, with the line of the scenario
+        breakages += self._trouble.breakages
+        operator_s = self._needed(operator_s, is_needed=bool(self._trouble.breakages))
+        self.simulation.add_site(name, "crm").write_ns = WRITE
+        operator = None if operator_s is None else f"{name}-operator"
+        staff = Staff(work_process_names(name, work_processes), operator)
+        self.simulation.seat(
+            name,
+            lambda: CrmEnterprise(
+                erp,
+                self._laptops,
+                service_s,
+                distribution_s,
+                staff,
+                policy,
+                self.guarantees,
+                queue_key,
+                poisons,
+                breakages,
+                on_lock,
+                own_services,
+                csa_key,
+                connections,
+            ),
+        )
+        self._seat_staff(name, staff, operator_s, last_resort, worklist)
+
+    def add_erp(
+        self,
+        link: Link,
+        *,
+        crm: str = "crm",
+        ship_days: dict[str, int] | None = None,
+        work_processes: int = 2,
+        service_s: Distribution = BOOKING_S,
+        policy: RetryPolicy = RetryPolicy(),
+        queue_key: QueueKey = QueueKey.PER_DOCUMENT,
+        poisons: tuple[Poison, ...] = (),
+        operator_s: Distribution | None = None,
+        last_resort: str = "delete LUW",
+        name: str = "erp",
+    ) -> None:
+        """Add the one ERP and its line to CRM.
+
+        Args:
+            link: Both directions of the line between CRM and ERP.
+            crm: The name of CRM Enterprise.
+            ship_days: The warehouse's plan: reference of an order -> day of the run.
+            work_processes: How many orders are booked at the same time.
+            service_s: How long booking takes, in seconds.
+            policy: When a report to CRM is tried again.
+            queue_key: What shares a queue to CRM.
+            poisons: Units of work that it cannot digest.
+            operator_s: How long it takes until somebody looks at a stuck queue, in seconds; None
+                when nobody ever does.
+            last_resort: What that person does when activating did not help: ``delete LUW`` or
+                ``park``.
+            name: The name of the site and its actor.
+
+        Raises:
+            ForbiddenLink: there is an ERP already.
+        """
+        plan = {} if ship_days is None else ship_days
+        poisons += self._trouble.poisons
+        operator_s = self._needed(operator_s, is_needed=bool(self._trouble.poisons))
+        self.simulation.add_site(name, "erp").write_ns = WRITE
+        self.simulation.connect(crm, name, link)
+        operator = None if operator_s is None else f"{name}-operator"
+        staff = Staff(work_process_names(name, work_processes), operator)
+        self.simulation.seat(
+            name,
+            lambda: Erp(crm, plan, service_s, staff, policy, self.guarantees, queue_key, poisons),
+        )
+        self._seat_staff(name, staff, operator_s, last_resort, Worklist.OLDEST_FIRST)
+
+    def _seat_staff(
+        self,
+        site: str,
+        staff: Staff,
+        reaction_s: Distribution | None,
+        last_resort: str,
+        worklist: Worklist,
+    ) -> None:
+        for name in staff.work_processes:
+            self.simulation.seat(site, WorkProcess, name)
+        if staff.operator is not None and reaction_s is not None:
+            self.simulation.seat(
+                site, lambda: Operator(site, reaction_s, last_resort, worklist), staff.operator
+            )
+
+    @staticmethod
+    def _needed(operator_s: Distribution | None, *, is_needed: bool) -> Distribution | None:
+        """Return the operator's reaction; trouble that needs a person brings one along."""
+        return REACTION_S if operator_s is None and is_needed else operator_s
+
+    def add_station(self, name: str, link: Link, *, crm: str = "crm") -> None:
+        """Add a communication station and its line to CRM."""
+        self.simulation.add_site(name, "station").write_ns = WRITE
+        self.simulation.connect(name, crm, link)
+        users = self._stations.setdefault(name, [])
+        self.simulation.seat(name, lambda: Station(crm, users))
+
+    def add_laptop(
+        self,
+        name: str,
+        link: Link,
+        *,
+        rep: str,
+        diary: tuple[DiaryEntry, ...],
+        habits: Habits,
+        station: str,
+        policy: RetryPolicy = SESSION_POLICY,
+    ) -> None:
+        """Add a laptop and its line to a station.
+
+        Raises:
+            BadValue: the rep has a laptop already, or the line is no dial-up line.
+        """
+        if rep in self._laptops:
+            raise BadValue(f"rep {rep!r} works on {self._laptops[rep]!r} already")
+        if not link.dial_up:
+            raise BadValue(f"{name!r} calls its station; its line needs dial_up=True")
+        self.simulation.add_site(name, "mobile").write_ns = WRITE
+        self.simulation.connect(name, station, link)
+        self._laptops[rep] = name
+        self._stations[station].append(name)
+        self.simulation.seat(
+            name, lambda: MobileClient(station, diary, habits, policy, self.guarantees)
+        )
+
+    def check(self) -> None:
+        """Judge the finished landscape.
+
+        Raises:
+            ForbiddenLink: a system is missing, or a site has no line that it cannot do without.
+        """
+        self.simulation.topology.check()
