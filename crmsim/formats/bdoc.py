@@ -13,13 +13,16 @@ from typing import Any
 import attrs
 
 from crmsim.business.document import OrderDocument
-from crmsim.business.master import MasterRecord
+from crmsim.business.master import MasterRecord, Record
 from crmsim.business.sales import OrderItem, SalesOrder
 
 __all__ = [
     "BulkPackage",
     "MassBDoc",
     "MessageBDoc",
+    "RecordBDoc",
+    "Removal",
+    "Replica",
     "Segment",
     "SyncBDoc",
     "Task",
@@ -140,14 +143,70 @@ class SyncBDoc:
 
 @attrs.frozen
 class Update:
-    """What CRM tells a laptop about a document of the laptop's rep (an sBDoc)."""
+    """What CRM tells a laptop about an order that belongs on it (an sBDoc)."""
 
     document: OrderDocument
+    save: int
+    """The how-manieth save of the order in CRM Online this is."""
+    task: Task = Task.UPDATE
+    """INSERT when the laptop has nothing of it yet."""
 
     @property
     def guid(self) -> str:
         """The document it is about."""
         return self.document.order.guid
+
+
+@attrs.frozen
+class Replica:
+    """What CRM tells a laptop about a customer, a contact, an activity (an sBDoc)."""
+
+    record: Record
+    task: Task = Task.UPDATE
+
+    @property
+    def guid(self) -> str:
+        """What it is about."""
+        return self.record.identity
+
+
+@attrs.frozen
+class Removal:
+    """CRM tells a laptop that something does not belong on it any more (an sBDoc)."""
+
+    object: str
+    key: str
+
+    @property
+    def guid(self) -> str:
+        """What it is about: an order by its GUID, anything else by its name."""
+        return self.key if self.object == "order" else f"{self.object} {self.key}"
+
+
+@attrs.frozen
+class RecordBDoc:
+    """A record that was saved in CRM Online, on its way to all who need it (an mBDoc)."""
+
+    bdoc: str
+    record: Record
+    before: Record | None
+    """What CRM Online held before; None when it is new."""
+    origin: str
+
+    @property
+    def guid(self) -> str:
+        """What it is about."""
+        return self.record.identity
+
+    @property
+    def version(self) -> int:
+        """The version of the record."""
+        return self.record.version
+
+    @property
+    def reference(self) -> str:
+        """What people call it."""
+        return self.record.identity
 
 
 @attrs.frozen

@@ -131,6 +131,27 @@ SPREAD = _kind(
     "The CDB stored records of a publication; they lie ready for every laptop: first and last "
     "position. (CDB_COMMIT)",
 )
+SUBSCRIBED = _kind(
+    "subscribed",
+    Level.BUSINESS,
+    "A subscription was created, changed or deleted: action, what it is about, its sites.",
+)
+REALIGNED = _kind(
+    "realigned",
+    Level.BUSINESS,
+    "The sites of an object were computed anew: object, entering and leaving sites. (REALIGN)",
+)
+WORKED = _kind(
+    "worked",
+    Level.METRICS,
+    "The demon has worked off jobs of a queue of replication and realignment: how many, and how "
+    "many messages it put into queues of laptops.",
+)
+MISSED = _kind(
+    "missed",
+    Level.METRICS,
+    "A rep wanted to change a document that is not on the laptop any more: version.",
+)
 PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
 REJECTED = _kind("rejected", Level.BUSINESS, "CRM answered no to a message of a laptop: reason.")

@@ -1,0 +1,201 @@
+"""Who gets what?
+
+The CRM server knows *sites* (laptops), kinds of *replication objects*, and *subscriptions*: a
+subscription says for which values of certain fields, the criteria, which sites want an object. From
+these follow the sites that an object belongs to. Four kinds of objects differ in how:
+
+- bulk: every site gets everything;
+- intelligent: the sites whose criteria match; kept in a *lookup table*, and computed anew
+  (*realigned*) when a criterion or a subscription changes;
+- simple intelligent: the same, but computed for each message and kept nowhere, so what is sent once
+  is never taken back;
+- dependent: the sites that have the parent, kept and realigned with it.
+
+Nothing here waits or sends; `crmsim.systems.replication` does. Sources: CONTRIBUTING.md, S44 to S48.
+"""
+
+import enum
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+
+import attrs
+
+from crmsim.errors import BadValue
+
+__all__ = [
+    "BY_CUSTOMER",
+    "ORDERS_BY_REP",
+    "Framework",
+    "Job",
+    "Key",
+    "Kind",
+    "Model",
+    "Pattern",
+    "ReplicationObject",
+    "RrQueue",
+    "Subscription",
+    "matches",
+    "pattern_of",
+    "patterns",
+    "united",
+]
+
+Key = tuple[str, str]
+"""(name of the replication object, key of the instance)."""
+Pattern = tuple[tuple[str, str], ...]
+"""(criterion, value) in the order of the criteria; a criterion left out takes any value."""
+
+
+class Kind(enum.Enum):
+    """How the sites of an object are found."""
+
+    BULK = "bulk"
+    INTELLIGENT = "intelligent"
+    SIMPLE = "simple intelligent"
+    DEPENDENT = "dependent"
+
+
+@attrs.frozen
+class ReplicationObject:
+    """A kind of thing that is replicated."""
+
+    name: str
+    kind: Kind
+    criteria: tuple[str, ...] = ()
+    """Fields that subscriptions may name; for intelligent objects."""
+    parent: str = ""
+    """What it depends on; for dependent objects."""
+
+    def __attrs_post_init__(self) -> None:
+        by_criteria = self.kind in (Kind.INTELLIGENT, Kind.SIMPLE)
+        if by_criteria is not bool(self.criteria):
+            raise BadValue(f"{self.name!r} is {self.kind.value}: criteria are for intelligent ones")
+        if (self.kind is Kind.DEPENDENT) is not bool(self.parent):
+            raise BadValue(f"{self.name!r} is {self.kind.value}: a parent is for dependent ones")
+
+
+@attrs.frozen
+class Model:
+    """All kinds of things that a landscape replicates, parents before what depends on them."""
+
+    objects: tuple[ReplicationObject, ...]
+
+    def __attrs_post_init__(self) -> None:
+        seen: dict[str, None] = {}
+        for one in self.objects:
+            if one.name in seen:
+                raise BadValue(f"{one.name!r} is there twice")
+            if one.parent and one.parent not in seen:
+                raise BadValue(f"{one.name!r} depends on {one.parent!r}, which must stand before it")
+            seen[one.name] = None
+
+    def of(self, name: str) -> ReplicationObject:
+        """Return a kind of thing.
+
+        Raises:
+            BadValue: the landscape replicates no such thing.
+        """
+        for one in self.objects:
+            if one.name == name:
+                return one
+        names = ", ".join(one.name for one in self.objects)
+        raise BadValue(f"{name!r} is not replicated; these are: {names}")
+
+
+ORDERS_BY_REP = Model((ReplicationObject("order", Kind.INTELLIGENT, ("rep",)),))
+"""Each laptop gets the orders of its rep."""
+BY_CUSTOMER = Model(
+    (
+        ReplicationObject("customer", Kind.INTELLIGENT, ("rep", "region")),
+        ReplicationObject("contact", Kind.DEPENDENT, parent="customer"),
+        ReplicationObject("activity", Kind.DEPENDENT, parent="customer"),
+        ReplicationObject("order", Kind.DEPENDENT, parent="customer"),
+    )
+)
+"""Each laptop gets the customers that its subscriptions name, and all that depends on them."""
+
+
+@attrs.frozen
+class Subscription:
+    """Which sites want the instances of an object whose criteria have these values."""
+
+    name: str
+    about: str
+    """The name of the replication object."""
+    pattern: Pattern
+    sites: tuple[str, ...]
+
+
+def pattern_of(about: ReplicationObject, values: Mapping[str, str]) -> Pattern:
+    """Return values of criteria in the order of the criteria.
+
+    Raises:
+        BadValue: the object has no such criterion.
+    """
+    for name in values:
+        if name not in about.criteria:
+            known = ", ".join(about.criteria) or "none"
+            raise BadValue(f"{about.name!r} has no criterion {name!r}; it has: {known}")
+    return tuple((name, values[name]) for name in about.criteria if name in values)
+
+
+def patterns(about: ReplicationObject, fields: Mapping[str, str]) -> Iterator[Pattern]:
+    """Yield every pattern that an instance matches: so many whatever the number of sites.
+
+    >>> customer = ReplicationObject("customer", Kind.INTELLIGENT, ("rep", "region"))
+    >>> len(list(patterns(customer, {"rep": "1", "region": "N"})))
+    4
+    """
+    pairs = [(name, fields.get(name, "")) for name in about.criteria]
+    for count in range(len(pairs) + 1):
+        yield from itertools.combinations(pairs, count)
+
+
+def matches(pattern: Pattern, fields: Mapping[str, str]) -> bool:
+    """Say whether an instance has the values that a pattern names."""
+    return all(fields.get(name, "") == value for name, value in pattern)
+
+
+def united(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the sites of several groups, each once, in order of their names."""
+    filled = [group for group in groups if group]
+    if len(filled) == 1:
+        return filled[0]
+    return tuple(sorted({site for group in filled for site in group}))
+
+
+class RrQueue(enum.Enum):
+    """A queue of replication and realignment, in the order in which the demon looks at them."""
+
+    SUBCHECK = "SUBCHECK"
+    """A subscription was changed: find what it is about."""
+    REALIGN = "REALIGN"
+    """A criterion of an instance was changed: compute its sites anew."""
+    DEPENDENCY = "DEPENDENCY"
+    """The sites of a parent have changed: take what depends on it along."""
+    EXTRACT = "EXTRACT"
+    """A site has become one of the sites of an instance: send it all of it."""
+    AC_EXTRACT = "AC_EXTRACT"
+    """Somebody wants a site to be sent everything again."""
+
+
+class Framework(enum.Enum):
+    """How the demon works."""
+
+    OLD = "one by one"
+    """One message after the other; what depends on a parent is done together with it."""
+    NEW = "blocks"
+    """Many at once; what depends on a parent is done later, as one block."""
+
+
+@attrs.frozen
+class Job:
+    """Work for the demon."""
+
+    number: int
+    keys: tuple[Key, ...] = ()
+    sites: tuple[str, ...] = ()
+    """DEPENDENCY: which sites leave the parent. EXTRACT: which sites get it."""
+    patterns: tuple[tuple[str, Pattern], ...] = ()
+    """SUBCHECK: (replication object, pattern) of what may have come or gone."""
+    since_ns: int = 0
