@@ -20,6 +20,9 @@ BELOW: dict[str, set[str]] = {
     "sync": GROUND | {"business", "applications", "formats"},
 }
 BELOW["qrfc"] = GROUND | {"trace", "network", "kernel", "middleware"}
+BELOW["replication"] = GROUND | {
+    *("trace", "network", "kernel", "business", "applications", "formats", "middleware")
+}
 BELOW["systems"] = GROUND | set(BELOW)
 BELOW["checks"] = BELOW["systems"] | {"systems"}
 BELOW["measure"] = BELOW["checks"] | {"checks"}

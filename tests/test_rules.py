@@ -156,7 +156,7 @@ def test_a_save_stays_on_top_of_what_arrives():
     assert (local.pending, local.upload, local.document.number) == (2, 0, "$1")
     local = after_receipt(local)
     assert local.upload == 1
-    local = after_import(local, Update(DOCUMENT))
+    local = after_import(local, Update(DOCUMENT, 1))
     assert local.document.order.version == 2, "the rep's own change stays on top"
     assert local.document.number == "0005000001"
     local = after_import(local, Confirmation("m1", "G1", DOCUMENT))
@@ -184,7 +184,7 @@ def test_a_rejected_update_goes_back_to_the_before_image():
 
 
 def test_news_about_an_unknown_order_make_it_known():
-    assert after_import(None, Update(DOCUMENT)).document == DOCUMENT
+    assert after_import(None, Update(DOCUMENT, 1)).document == DOCUMENT
 
 
 answers = st.lists(st.sampled_from(["save", "receipt", "confirm", "reject", "news"]), max_size=20)
@@ -205,5 +205,5 @@ def test_uploads_are_never_more_than_pending_saves(steps):
         elif step == "reject":
             local = after_import(local, Rejection("m", "G1", "no", DOCUMENT))
         else:
-            local = after_import(local, Update(DOCUMENT))
+            local = after_import(local, Update(DOCUMENT, 1))
         assert 0 <= local.upload <= local.pending

@@ -1,4 +1,4 @@
-"""What do people need to know, whatever they work on? Prices and products, customers and contacts."""
+"""What do people need to know, whatever they work on? Prices, products, customers, contacts."""
 
 import attrs
 

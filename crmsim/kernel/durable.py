@@ -12,6 +12,7 @@ everything that is not in its store is gone: memory, timers, mailboxes, question
 
 import enum
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -57,6 +58,10 @@ class Change:
     afterwards: list[Callable[[], None]] = attrs.Factory(list)
     undo: list[tuple[str, Any, Any]] = attrs.Factory(list)
     """(table, key, what stood there) of every row that it changed, while it can be undone."""
+    _newest: dict[tuple[str, Any], Any] = attrs.Factory(dict)
+    """(table, key) -> what was written last, as far as somebody has asked."""
+    _indexed: int = 0
+    """How many writes are in there."""
 
     def put(self, table: str, key: Any, value: Any) -> None:
         """Store a frozen value under a key of a table, in place of what was there."""
@@ -68,10 +73,14 @@ class Change:
 
     def get(self, table: str, key: Any, default: Any = None) -> Any:
         """Return what will stand under a key once this change is made, or `default`."""
-        for name, changed, value in reversed(self.writes):
-            if (name, changed) == (table, key):
-                return default if value is _ABSENT else value
-        return self._site.store.get(table, key, default)
+        newest = self._newest
+        for name, changed, value in islice(self.writes, self._indexed, None):
+            newest[name, changed] = value
+        self._indexed = len(self.writes)
+        if (table, key) not in newest:
+            return self._site.store.get(table, key, default)
+        value = newest[table, key]
+        return default if value is _ABSENT else value
 
     def send(
         self, to: Any, message: Any, *, attempt: int | None = None, if_open: bool = False
@@ -122,6 +131,10 @@ class Store:
         """Return the value under a key, or `default`."""
         rows = self._tables.get(table)
         return default if rows is None else rows.get(key, default)
+
+    def load(self, table: str, rows: Mapping[Any, Any]) -> None:
+        """Put rows in place that were there before the run began."""
+        self._tables.setdefault(table, {}).update(rows)
 
     def apply(self, change: Change) -> None:
         """Make a change visible, remembering how to undo it."""

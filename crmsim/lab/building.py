@@ -4,19 +4,31 @@ One CRM Enterprise, one ERP, stations, laptops and the lines between them; whate
 channels rule out is refused at once, with the reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from crmsim.business.master import Record
 from crmsim.chance import Distribution, Exponential, Lognormal
 from crmsim.errors import BadValue
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.trouble import NO_TROUBLE, Trouble
 from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import QueueKey, RetryPolicy
+from crmsim.middleware.replication import (
+    ORDERS_BY_REP,
+    Framework,
+    Kind,
+    Model,
+    Subscription,
+    pattern_of,
+    united,
+)
 from crmsim.network.link import Link
 from crmsim.qrfc.inbound import WorkProcess, work_process_names
 from crmsim.qrfc.partner import Poison, Staff
 from crmsim.qrfc.wire import Guarantees
+from crmsim.replication.demon import QueueDemon
+from crmsim.replication.receivers import facts_of_record, wanting
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
 from crmsim.systems.mobile import MobileClient
@@ -50,6 +62,76 @@ class Building:
         self._trouble = trouble
         self._laptops: dict[str, str] = {}
         self._stations: dict[str, list[str]] = {}
+        self._model = ORDERS_BY_REP
+        self._framework = Framework.NEW
+
+    def replicate(self, model: Model, framework: Framework = Framework.NEW) -> None:
+        """Say what the landscape replicates, and how; to be said before the systems are added.
+
+        Without it, each laptop gets the orders of its rep.
+
+        Args:
+            model: What is replicated, and how the sites of it are found.
+            framework: How the demon works through what is to be realigned.
+        """
+        self._model, self._framework = model, framework
+
+    def add_subscription(
+        self, name: str, about: str, sites: Sequence[str], *, crm: str = "crm", **values: str
+    ) -> None:
+        """Let sites get what matches some values; it has been so since before the run began.
+
+        Args:
+            name: What the subscription is called.
+            about: The name of the replication object.
+            sites: Names of laptops.
+            crm: The name of CRM Enterprise, which must have been added before.
+            values: Criterion -> value; what is left out may have any value.
+
+        Raises:
+            BadValue: there is no such object or criterion, or the name is taken.
+        """
+        store = self.simulation.store(crm)
+        if store.table("records"):
+            raise BadValue(f"add the subscription {name!r} before the first record")
+        if store.get("subscriptions", name) is not None:
+            raise BadValue(f"there is a subscription {name!r} already")
+        pattern = pattern_of(self._model.of(about), values)
+        store.load("subscriptions", {name: Subscription(name, about, pattern, tuple(sites))})
+        others = store.get("wanted", (about, pattern), ())
+        store.load("wanted", {(about, pattern): united((others, tuple(sites)))})
+
+    def add_record(
+        self, about: str, key: str, *, parent: str = "", crm: str = "crm", **fields: str
+    ) -> None:
+        """Add a customer, a contact, an activity that is in its place everywhere already.
+
+        Args:
+            about: The name of the replication object.
+            key: Its key.
+            parent: The key of what it depends on, which must have been added before.
+            crm: The name of CRM Enterprise, which must have been added before.
+            fields: Field -> value.
+
+        Raises:
+            BadValue: there is no such object, its parent is missing, or the key is taken.
+        """
+        kind, store, row = self._model.of(about), self.simulation.store(crm), (about, key)
+        if store.get("records", row) is not None:
+            raise BadValue(f"there is a {about} {key!r} already")
+        above = kind.parent, parent
+        if kind.parent and store.get("records", above) is None:
+            raise BadValue(f"{about} {key!r} depends on {kind.parent} {parent!r}; add that before")
+        record = Record(about, key, tuple(sorted(fields.items())), parent)
+        sites = wanting(store.get, kind, facts_of_record(record))
+        for table in ("records", "cdb records"):
+            store.load(table, {row: record})
+        if kind.kind is not Kind.SIMPLE:
+            store.load("lookup", {row: sites})
+        if kind.parent:
+            store.load("dependents", {above: (*store.get("dependents", above, ()), row)})
+        for site in sites:
+            self.simulation.store(site).load("records", {row: record})
 
     def add_crm(
         self,
@@ -98,12 +180,14 @@ class Building:
         operator_s = self._needed(operator_s, is_needed=bool(self._trouble.breakages))
         self.simulation.add_site(name, "crm").write_ns = WRITE
         operator = None if operator_s is None else f"{name}-operator"
-        staff = Staff(work_process_names(name, work_processes), operator)
+        staff = Staff(work_process_names(name, work_processes), operator, f"{name}-demon")
         self.simulation.seat(
             name,
             lambda: CrmEnterprise(
                 erp,
                 self._laptops,
+                self._model,
+                self._framework,
                 service_s,
                 distribution_s,
                 staff,
@@ -178,6 +262,8 @@ class Building:
     ) -> None:
         for name in staff.work_processes:
             self.simulation.seat(site, WorkProcess, name)
+        if staff.demon:
+            self.simulation.seat(site, QueueDemon, staff.demon)
         if staff.operator is not None and reaction_s is not None:
             self.simulation.seat(
                 site, lambda: Operator(site, reaction_s, last_resort, worklist), staff.operator
@@ -218,6 +304,8 @@ class Building:
         self.simulation.add_site(name, "mobile").write_ns = WRITE
         self.simulation.connect(name, station, link)
         self._laptops[rep] = name
+        if self._model is ORDERS_BY_REP:
+            self.add_subscription(f"orders of {rep}", "order", (name,), rep=rep)
         self._stations[station].append(name)
         self.simulation.seat(
             name, lambda: MobileClient(station, diary, habits, policy, self.guarantees)

@@ -19,6 +19,7 @@ from crmsim.lab.settle import Quiet, settle
 from crmsim.lab.trouble import NO_TROUBLE, Trouble, crashes_everywhere
 from crmsim.measure.expect import Expect
 from crmsim.middleware.queue import QueueStatus
+from crmsim.middleware.replication import Subscription, pattern_of
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap, NthMessage
 from crmsim.qrfc.inbound import ACTIONS
@@ -134,19 +135,75 @@ class Landscape(Building):
             values: Key of a record -> its new value.
             crm: The name of CRM Enterprise.
         """
+        self._in_office(crm, lambda it, done: it.publish(publication, values, done))
+
+    def _in_office(self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None]) -> None:
+        """Do something in CRM now; try again every ten minutes until it is done durably."""
         is_done: list[bool] = []
 
-        def publish() -> None:
+        def attempt() -> None:
             if is_done:
                 return
             if self.simulation.site(crm).is_up:
                 enterprise = self.simulation.actor(crm)
                 assert isinstance(enterprise, CrmEnterprise)
                 with suppress(SiteCrashed):
-                    enterprise.publish(publication, values, lambda: is_done.append(True))
-            self.simulation.at(self.now_ns + minutes(10), publish)
+                    do(enterprise, lambda: is_done.append(True))
+            self.simulation.at(self.now_ns + minutes(10), attempt)
 
-        publish()
+        attempt()
+
+    def change(
+        self, about: str, key: str, *, parent: str = "", crm: str = "crm", **fields: str
+    ) -> None:
+        """Let somebody in the office create or change a customer, a contact, an activity now.
+
+        Args:
+            about: The name of the replication object.
+            key: Its key.
+            parent: The key of what it depends on; left out, that stays as it is.
+            crm: The name of CRM Enterprise.
+            fields: Field -> new value; the others stay as they are.
+        """
+        self._model.of(about)
+        self._in_office(crm, lambda it, done: it.change_record(about, key, fields, parent, done))
+
+    def subscribe(
+        self, name: str, about: str, sites: Sequence[str], *, crm: str = "crm", **values: str
+    ) -> None:
+        """Create a subscription now, or give it other values and sites; see `add_subscription`."""
+        pattern = pattern_of(self._model.of(about), values)
+        self._subscribed(crm, name, Subscription(name, about, pattern, tuple(sites)))
+
+    def unsubscribe(self, name: str, *, crm: str = "crm") -> None:
+        """Delete a subscription now."""
+        self._subscribed(crm, name, None)
+
+    def _subscribed(self, crm: str, name: str, subscription: Subscription | None) -> None:
+        self._in_office(
+            crm,
+            lambda it, done: it.administer_replication(
+                lambda change: it.receivers.subscribe(change, name, subscription), done
+            ),
+        )
+
+    def set_demon(self, *, is_running: bool, crm: str = "crm") -> None:
+        """Let the demon of replication and realignment stand still, or work again."""
+        self._in_office(
+            crm,
+            lambda it, done: it.administer_replication(
+                lambda change: it.realignment.jobs.set_running(change, is_running=is_running), done
+            ),
+        )
+
+    def extract(self, site: str, *, crm: str = "crm") -> None:
+        """Let a laptop be sent everything that belongs to it once more."""
+        self._in_office(
+            crm,
+            lambda it, done: it.administer_replication(
+                lambda change: it.realignment.extract_all(change, site), done
+            ),
+        )
 
     def administer(self, site: str, what: str, queue: str) -> None:
         """Do something by hand about an inbound queue now.

@@ -11,7 +11,8 @@ these follow the sites that an object belongs to. Four kinds of objects differ i
   is never taken back;
 - dependent: the sites that have the parent, kept and realigned with it.
 
-Nothing here waits or sends; `crmsim.systems.replication` does. Sources: CONTRIBUTING.md, S44 to S48.
+Nothing here waits or sends; `crmsim.systems.replication` does.
+Sources: CONTRIBUTING.md, S44 to S48.
 """
 
 import enum
@@ -86,7 +87,9 @@ class Model:
             if one.name in seen:
                 raise BadValue(f"{one.name!r} is there twice")
             if one.parent and one.parent not in seen:
-                raise BadValue(f"{one.name!r} depends on {one.parent!r}, which must stand before it")
+                raise BadValue(
+                    f"{one.name!r} depends on {one.parent!r}, which must stand before it"
+                )
             seen[one.name] = None
 
     def of(self, name: str) -> ReplicationObject:

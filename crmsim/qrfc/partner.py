@@ -47,6 +47,8 @@ class Staff:
     """The names of the work processes, one for each LUW executed at a time."""
     operator: str | None = None
     """The name of the actor who looks after stuck queues; None when nobody does."""
+    demon: str = ""
+    """The name of the demon of replication and realignment; empty where there is none."""
 
 
 @attrs.frozen

@@ -2,7 +2,8 @@
 
 A change that the rep made and that is not answered yet stays on top of whatever arrives: the import
 goes underneath, into the base copy. A confirmation lifts the change into the base, a rejection
-takes it away. Sources: CONTRIBUTING.md, S54, S55, S57; the overlay is assumed.
+takes it away. What does not belong on the laptop any more goes, but not before its answer has come.
+Sources: CONTRIBUTING.md, S54, S55, S57; the overlay is assumed.
 """
 
 import attrs
@@ -12,7 +13,7 @@ from crmsim.business.sales import SalesOrder
 from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bdoc import Update
 
-__all__ = ["LocalOrder", "after_import", "after_receipt", "after_save"]
+__all__ = ["LocalOrder", "after_import", "after_receipt", "after_removal", "after_save"]
 
 
 @attrs.frozen
@@ -30,6 +31,8 @@ class LocalOrder:
     """Of these, how many the server has receipted."""
     refusal: str = ""
     """The reason of the last rejection, until the rep has dealt with it."""
+    leaves: bool = False
+    """It does not belong here any more, and goes when what the rep changed is answered."""
 
     @property
     def document(self) -> OrderDocument:
@@ -59,7 +62,7 @@ def after_import(
     if isinstance(content, Update):
         if local is None:
             return LocalOrder(content.document, None, content.document.number)
-        return attrs.evolve(local, base=content.document)
+        return attrs.evolve(local, base=content.document, leaves=False)
     if local is None:
         return None  # an answer about something that an earlier rejection took away
     pending = max(local.pending - 1, 0)
@@ -71,9 +74,16 @@ def after_import(
     return _answered(counted, content.before, content.reason)
 
 
-def _answered(local: LocalOrder, base: OrderDocument, refusal: str) -> LocalOrder:
+def after_removal(local: LocalOrder | None) -> LocalOrder | None:
+    """Return the order after the server took it away: what is not answered yet stays until then."""
+    return attrs.evolve(local, leaves=True) if local is not None and local.pending else None
+
+
+def _answered(local: LocalOrder, base: OrderDocument, refusal: str) -> LocalOrder | None:
     """Return the order after an answer; a refusal of what has come through after all is none."""
     if local.pending:
         return attrs.evolve(local, base=base, refusal=refusal)
+    if local.leaves:
+        return None
     is_as_wanted = local.mine is not None and local.mine == base.order
     return attrs.evolve(local, base=base, mine=None, refusal="" if is_as_wanted else refusal)

@@ -13,19 +13,25 @@ from types import MappingProxyType
 
 import attrs
 
+from crmsim.business.master import Record
 from crmsim.chance import Distribution, word_of
 from crmsim.formats.bapi import BapiDelivery, BapiResult
-from crmsim.formats.bdoc import BulkPackage, MassBDoc, MessageBDoc, SyncBDoc
+from crmsim.formats.bdoc import BulkPackage, MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
+from crmsim.middleware.replication import Framework, Model
 from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
+from crmsim.replication.demon import DemonDone
+from crmsim.replication.realignment import Realignment
+from crmsim.replication.receivers import Receivers
+from crmsim.replication.sites import SiteQueue, place_of
 from crmsim.systems.inflow import Inflow
-from crmsim.systems.outflow import Outflow, SiteQueue, place_of
+from crmsim.systems.outflow import Outflow
 from crmsim.systems.recovery import (
     BDocMonitor,
     ErrorList,
@@ -36,7 +42,7 @@ from crmsim.systems.recovery import (
     body_of,
 )
 from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
-from crmsim.trace.kinds import CLEARED
+from crmsim.trace.kinds import CHANGED, CLEARED
 
 __all__ = ["CrmEnterprise"]
 
@@ -45,6 +51,7 @@ PACKAGE_COUNT = 10
 CONTEXTS: dict[type, Context] = {
     SyncBDoc: Context.SI0,
     MessageBDoc: Context.MO1,
+    RecordBDoc: Context.MO1,
     MassBDoc: Context.MO2,
     BapiResult: Context.MI0,
     BapiDelivery: Context.MI0,
@@ -60,6 +67,8 @@ class CrmEnterprise(QueuePartner):
     Args:
         erp: The name of the ERP's actor.
         laptops: Rep -> laptop.
+        model: What is replicated.
+        framework: How the demon of replication and realignment works.
         service_s: How long the validation of a change takes, in seconds.
         distribution_s: How long it takes to pass a saved document on, in seconds.
         staff: Work processes and operator of its site.
@@ -78,6 +87,8 @@ class CrmEnterprise(QueuePartner):
         self,
         erp: str,
         laptops: dict[str, str],
+        model: Model,
+        framework: Framework,
         service_s: Distribution,
         distribution_s: Distribution,
         staff: Staff,
@@ -102,9 +113,11 @@ class CrmEnterprise(QueuePartner):
             breakages,
             lambda queue, body: self._outflow.place_again(queue, body),
         )
+        self.realignment = Realignment(self, model, framework, staff.demon)
+        self.receivers = Receivers(self, model, laptops, self.realignment.jobs.enqueue)
         self._outflow = Outflow(
             self,
-            laptops,
+            self.receivers,
             self._inbound,
             self._outbound,
             self._errors,
@@ -115,7 +128,14 @@ class CrmEnterprise(QueuePartner):
             own,
         )
         self._inflow = Inflow(
-            self, self._inbound, self._outflow, self._errors, monitor, guarantees, on_lock, own
+            self,
+            self._inbound,
+            self._outflow,
+            self._errors,
+            monitor,
+            guarantees,
+            on_lock,
+            own,
         )
         self._services = self._inflow.services | self._outflow.services
 
@@ -123,6 +143,7 @@ class CrmEnterprise(QueuePartner):
         """Take up all queues and the error list on the durable state."""
         super().started()
         self._errors.started()
+        self.realignment.jobs.started()
 
     # --- sessions of laptops ---
 
@@ -199,6 +220,42 @@ class CrmEnterprise(QueuePartner):
             self._outflow.publish(change, publication, values)
             change.then(done)
 
+    def change_record(
+        self,
+        object_: str,
+        key: str,
+        fields: Mapping[str, str],
+        parent: str,
+        done: Callable[[], None],
+    ) -> None:
+        """Create a record in CRM Online, or change fields of it; the flow does the rest."""
+        with self.commit() as change:
+            held: Record | None = self.store.get("records", (object_, key))
+            if held is None:
+                self.receivers.model.of(object_)
+                record = Record(object_, key, tuple(sorted(fields.items())), parent)
+            else:
+                merged = tuple(sorted({**dict(held.fields), **fields}.items()))
+                record = attrs.evolve(
+                    held, fields=merged, parent=parent or held.parent, version=held.version + 1
+                )
+            change.note(CHANGED, record.identity, version=record.version, parent=record.parent)
+            self._outflow.store_record(change, record, "office")
+            change.then(done)
+
+    @handles(DemonDone)
+    def demon_done(self, message: DemonDone, sender: object) -> None:
+        """The demon is done with what it had in hand."""
+        self.realignment.jobs.done()
+
+    def administer_replication(
+        self, do: Callable[[Change], None], done: Callable[[], None]
+    ) -> None:
+        """Do something about subscriptions, sites or the demon."""
+        with self.commit() as change:
+            do(change)
+            change.then(done)
+
     def execute(self, change: Change, queue: str, luw: Luw) -> bool:
         """Do the work of a LUW; False when it was put aside, or broke off."""
         body = luw.body
@@ -223,7 +280,7 @@ class CrmEnterprise(QueuePartner):
     def _service_ns(self, luw: Luw) -> int:
         """Passing a document on takes less time than validating it."""
         body = body_of(luw)
-        if not isinstance(body, MessageBDoc | MassBDoc):
+        if not isinstance(body, MessageBDoc | MassBDoc | RecordBDoc):
             return super()._service_ns(luw)
         u = self.luck("distribution time").uniform(word_of(luw.luw))
         return int(self._distribution_s.at(u) * 1e9)

@@ -25,6 +25,7 @@ from crmsim.middleware.queue import Luw
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
+from crmsim.replication.sites import tell
 from crmsim.systems.outflow import ERP, CdbRow, Outflow
 from crmsim.systems.recovery import (
     BEGUN,
@@ -213,7 +214,7 @@ class Inflow:
             change, step(self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.VALIDATED)
         )
         change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
-        self._outflow.tell(change, bdoc.site, Confirmation(bdoc.message, bdoc.guid, document))
+        tell(change, bdoc.site, Confirmation(bdoc.message, bdoc.guid, document))
 
     def _reject(self, change: Change, bdoc: SyncBDoc, reason: str) -> None:
         """SO2: send the error back, with what the CDB holds, to the sender alone."""
@@ -226,7 +227,7 @@ class Inflow:
         before = None if row is None else row.document
         change.put("refused", bdoc.guid, bdoc.version)
         rejection = Rejection(bdoc.message, bdoc.guid, reason, before)
-        self._outflow.tell(change, bdoc.site, rejection)
+        tell(change, bdoc.site, rejection)
         self._own.call(Context.SOB, change, rejection)
 
     def _save(self, change: Change, record: OrderRecord, site: str) -> None:

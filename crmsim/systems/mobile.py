@@ -12,15 +12,21 @@ import attrs
 
 from crmsim.applications.numbering import temporary_number
 from crmsim.applications.pricing import net_value
-from crmsim.formats.answer import Confirmation, Rejection
-from crmsim.formats.bdoc import BulkPackage, SyncBDoc, Task, Update, segments_of
+from crmsim.business.sales import SalesOrder
+from crmsim.formats.bdoc import (
+    BulkPackage,
+    SyncBDoc,
+    Task,
+    segments_of,
+)
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.qrfc.wire import Guarantees
-from crmsim.sync.importer import LocalOrder, after_import, after_receipt, after_save
+from crmsim.sync.importer import LocalOrder, after_receipt, after_save
 from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
+from crmsim.systems.imports import apply
 from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.systems.reminders import (
     BreakOver,
@@ -37,7 +43,7 @@ from crmsim.trace.kinds import (
     CLEARED,
     ENTERED,
     FINISHED,
-    IMPORTED,
+    MISSED,
     RECEIVED,
     RETRIED,
     SAVED,
@@ -56,7 +62,6 @@ IMPORT_TIME: Duration = milliseconds(50)
 """How long the import of one message takes (assumed)."""
 RECORD_TIME: Duration = milliseconds(2)
 """How long the import of one record of a publication takes besides (assumed)."""
-Content = Confirmation | Rejection | Update | BulkPackage
 
 
 class MobileClient(Actor):
@@ -116,6 +121,9 @@ class MobileClient(Actor):
         guid = self._guid(draft.reference)
         order = attrs.evolve(draft, guid=guid)
         local: LocalOrder | None = self.store.get("orders", guid)
+        if local is None and self.store.get("purged", guid, False):
+            self._miss(message.entry, order)
+            return
         temporary = temporary_number(self.name, number)
         bdoc = SyncBDoc(
             f"{self.name} save {number}",
@@ -141,6 +149,13 @@ class MobileClient(Actor):
                 items=len(order.items),
                 value=str(net_value(order.items)),
             )
+        self._plan_writing()
+
+    def _miss(self, entry: int, order: SalesOrder) -> None:
+        """Find that what was to be changed is not there any more."""
+        with self.commit() as change:
+            change.put("rep", "written", entry + 1)
+            change.note(MISSED, order.reference, guid=order.guid, version=order.version)
         self._plan_writing()
 
     def _guid(self, reference: str) -> str:
@@ -424,41 +439,6 @@ class MobileClient(Actor):
         """Apply the first message of the inbox to the local database, in one commit."""
         inbox = self.store.table("inbox")
         place = next(iter(inbox))
-        content: Content = inbox[place]
-        if isinstance(content, BulkPackage):
-            self._apply_bulk(place, content)
-            self._import_next()
-            return
-        guid = content.guid
-        local = after_import(self.store.get("orders", guid), content)
-        answers = "" if isinstance(content, Update) else content.message
         with self.commit() as change:
-            if local is None:
-                change.delete("orders", guid)
-            else:
-                change.put("orders", guid, local)
-            change.delete("inbox", place)
-            change.note(
-                IMPORTED,
-                f"news {place} for {self.name}",
-                position=place,
-                what=type(content).__name__.lower(),
-                guid=guid,
-                answers=answers,
-            )
+            apply(change, self.store, self.name, place, inbox[place])
         self._import_next()
-
-    def _apply_bulk(self, place: object, bulk: BulkPackage) -> None:
-        """Apply records of a publication to the local database, in one commit."""
-        with self.commit() as change:
-            for record in bulk.records:
-                change.put("masters", record.key, record)
-            change.delete("inbox", place)
-            change.note(
-                IMPORTED,
-                f"{bulk.publication} {bulk.first} to {bulk.last} for {self.name}",
-                what="bulk",
-                publication=bulk.publication,
-                first=bulk.first,
-                position=bulk.last,
-            )

@@ -11,25 +11,24 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-from pyrsistent import PDeque, pdeque
 
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import OrderRecord
 from crmsim.business.document import OrderDocument
-from crmsim.business.master import MasterRecord
+from crmsim.business.master import MasterRecord, Record
 from crmsim.business.sales import SalesOrder
-from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bapi import BapiOrder, BapiResult
-from crmsim.formats.bdoc import MassBDoc, MessageBDoc, Update
+from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, Replica, Update
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import Context, answered, begin, handed_over, repaired, step
 from crmsim.middleware.publication import Publication
-from crmsim.middleware.queue import Luw, QueueKey, queue_name, site_queue
+from crmsim.middleware.queue import Luw, QueueKey, queue_name
 from crmsim.middleware.status import BDocEvent
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.wire import Guarantees
+from crmsim.replication.receivers import Receivers, facts_of_order, facts_of_record
 from crmsim.systems.recovery import (
     BEGUN,
     BDocMonitor,
@@ -38,11 +37,12 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import ENQUEUED, PUBLISHED, REPLICATED, SPREAD
+from crmsim.trace.kinds import PUBLISHED, REPLICATED, SPREAD
 
-__all__ = ["ERP", "CdbRow", "Content", "Outflow", "SiteQueue", "place_of"]
+__all__ = ["ERP", "CdbRow", "Outflow"]
 
-Content = Confirmation | Rejection | Update
+Body = MessageBDoc | MassBDoc | RecordBDoc
+"""What goes out of CRM Online."""
 ERP, CDB = "erp", "cdb"
 """The receivers of an mBDoc. The ERP is also one of those that changes come from."""
 
@@ -56,21 +56,12 @@ class CdbRow:
     """The how-manieth save of the document in CRM Online this is."""
 
 
-@attrs.frozen
-class SiteQueue:
-    """What lies ready for one laptop until it fetches it (SAP: an outbound queue CRM_SITE_*)."""
-
-    last: int = 0
-    """The position of the newest content there ever was."""
-    contents: PDeque[tuple[int, Content]] = attrs.field(factory=pdeque)
-
-
 class Outflow:
     """What follows a save in CRM Online.
 
     Args:
         actor: The actor whose store holds both databases.
-        laptops: Rep -> laptop.
+        receivers: Who gets what.
         inbound: The queues that work processes execute.
         outbound: The queues to the ERP.
         errors: The BDocs that wait for a person.
@@ -84,7 +75,7 @@ class Outflow:
     def __init__(
         self,
         actor: Actor,
-        laptops: dict[str, str],
+        receivers: Receivers,
         inbound: InboundQueues,
         outbound: OutboundQueues,
         errors: ErrorList,
@@ -95,7 +86,7 @@ class Outflow:
         own: OwnServices,
     ) -> None:
         self._actor = actor
-        self._laptops = laptops
+        self._receivers = receivers
         self._inbound = inbound
         self._outbound = outbound
         self._errors = errors
@@ -138,11 +129,41 @@ class Outflow:
         It may write what its document is by now, so it must stand behind the work on that, and
         behind that of the queue it came through.
         """
-        if not isinstance(body, MessageBDoc):
+        if isinstance(body, RecordBDoc):
+            held: Record = self._actor.store.get("records", (body.record.object, body.record.key))
+            now = self._record_queue(held)
+        elif isinstance(body, MessageBDoc):
+            record: OrderRecord = self._actor.store.get("orders", body.document.number)
+            now = self._csa_queue(record.document)
+        else:
             return queue, ()
-        record: OrderRecord = self._actor.store.get("orders", body.document.number)
-        now = self._csa_queue(record.document)
         return now, () if now == queue else (queue,)
+
+    def store_record(self, change: Change, record: Record, origin: str) -> None:
+        """Write a record into CRM Online; the mBDoc for all who need it goes into its CSA queue."""
+        key = record.object, record.key
+        before: Record | None = self._actor.store.get("records", key)
+        change.put("records", key, record)
+        name = f"save {record.version} of {record.identity}"
+        bdoc = RecordBDoc(name, record, before, origin)
+        self._monitor.put(change, begin(name, bdoc.guid, bdoc.version, Context.MO1))
+        change.put("references", bdoc.guid, record.identity)
+        queue = self._record_queue(record)
+        was = queue if before is None else self._record_queue(before)
+        self._inbound.put_in(
+            change, queue, Luw(name, bdoc, bdoc.guid), () if was == queue else (was,)
+        )
+
+    def _record_queue(self, record: Record) -> str:
+        """Return the CSA queue of a record: that of the customer it belongs to."""
+        about, parent = self._receivers.model.of(record.object), record.parent
+        customer = record.key
+        while parent:
+            customer = parent
+            about = self._receivers.model.of(about.parent)
+            above: Record | None = self._actor.store.get("records", (about.name, parent))
+            parent = "" if above is None else above.parent
+        return queue_name("CSA", self._csa_key, f"_{record.identity}", customer)
 
     def publish(self, change: Change, publication: str, values: Mapping[str, str]) -> None:
         """Store records that everybody gets in CRM Online, and begin their way out."""
@@ -180,9 +201,12 @@ class Outflow:
 
         So a newer value is never overwritten by an older one.
         """
-        bdoc: MessageBDoc | MassBDoc = body_of(luw)
+        bdoc: Body = body_of(luw)
         if not isinstance(luw.body, Reprocess) or not self._guarantees.newest_stays:
             return bdoc
+        if isinstance(bdoc, RecordBDoc):
+            newest = self._actor.store.get("records", (bdoc.record.object, bdoc.record.key))
+            return attrs.evolve(bdoc, record=newest)
         if isinstance(bdoc, MassBDoc):
             held = self._actor.store.table("masters")
             return attrs.evolve(bdoc, records=tuple(held[old.key] for old in bdoc.records))
@@ -190,12 +214,12 @@ class Outflow:
         save = int(self._actor.store.get("saves", bdoc.document.number))
         return attrs.evolve(bdoc, document=record.document, save=save)
 
-    def _transfer(self, change: Change, bdoc: MessageBDoc | MassBDoc) -> bool:
+    def _transfer(self, change: Change, bdoc: Body) -> bool:
         """The ERP adapter, outbound: put an order into a queue to the ERP; False when it may not.
 
-        What comes from the ERP never goes back to it, and no publication goes there.
+        What comes from the ERP never goes back to it, and only orders go there.
         """
-        if isinstance(bdoc, MassBDoc):
+        if not isinstance(bdoc, MessageBDoc):
             return False
         order, number = bdoc.document.order, bdoc.document.number
         if bdoc.origin == ERP or why_not_transfer(order) is not None:
@@ -206,9 +230,7 @@ class Outflow:
         change.put("awaited", (number, order.version), bdoc.bdoc)
         return True
 
-    def _replicate(
-        self, change: Change, queue: str, luw: Luw, bdoc: MessageBDoc | MassBDoc
-    ) -> bool:
+    def _replicate(self, change: Change, queue: str, luw: Luw, bdoc: Body) -> bool:
         """MobileBridge and SO1: make an sBDoc, write the CDB, then tell the laptops that need it.
 
         Returns:
@@ -225,6 +247,8 @@ class Outflow:
         self._monitor.put(change, handed_over(step(record, *BEGUN), ()))
         if isinstance(bdoc, MassBDoc):
             self._spread(change, bdoc)
+        elif isinstance(bdoc, RecordBDoc):
+            self._write_record(change, bdoc)
         else:
             self._write_cdb(change, bdoc)
         self._own.call(Context.SOA, change, bdoc)
@@ -245,6 +269,7 @@ class Outflow:
         held: CdbRow | None = self._actor.store.get("cdb", bdoc.guid)
         if held is not None and held.save > bdoc.save and self._guarantees.newest_stays:
             return  # what is newer has come before it
+        before = None if held is None else facts_of_order(held.document)
         change.put("cdb", bdoc.guid, CdbRow(document, bdoc.save))
         change.note(
             REPLICATED,
@@ -254,9 +279,38 @@ class Outflow:
             bdoc=bdoc.bdoc,
             save=bdoc.save,
         )
-        laptop = self._laptops[document.order.rep]
-        if laptop != bdoc.origin:  # who made the change has it, and gets the confirmation
-            self.tell(change, laptop, Update(document))
+        self._receivers.distribute(
+            change,
+            ("order", bdoc.guid),
+            facts_of_order(document),
+            before,
+            lambda task: Update(document, bdoc.save, task),
+            bdoc.origin,
+        )
+
+    def _write_record(self, change: Change, bdoc: RecordBDoc) -> None:
+        record = bdoc.record
+        key = record.object, record.key
+        held: Record | None = self._actor.store.get("cdb records", key)
+        if held is not None and held.version > record.version and self._guarantees.newest_stays:
+            return  # what is newer has come before it
+        change.put("cdb records", key, record)
+        change.note(
+            REPLICATED,
+            record.identity,
+            guid=bdoc.guid,
+            version=record.version,
+            bdoc=bdoc.bdoc,
+            save=record.version,
+        )
+        self._receivers.distribute(
+            change,
+            key,
+            facts_of_record(record),
+            None if held is None else facts_of_record(held),
+            lambda task: Replica(record, task),
+            bdoc.origin,
+        )
 
     def _replicate_again(self, change: Change, queue: str, luw: Luw) -> bool:
         """SO1, once more: a person has an sBDoc of the error list processed again."""
@@ -265,12 +319,12 @@ class Outflow:
         self.cdb_answered(change, body_of(luw))
         return True
 
-    def give_up_cdb(self, change: Change, bdoc: MessageBDoc | MassBDoc) -> None:
+    def give_up_cdb(self, change: Change, bdoc: Body) -> None:
         """Let an mBDoc know that a person has given up its way into the CDB: that ends it too."""
         record = self._monitor.record(bdoc.bdoc)
         self._monitor.put(change, step(record, BDocEvent.SET_PROCESSED))
 
-    def cdb_answered(self, change: Change, bdoc: MessageBDoc | MassBDoc) -> None:
+    def cdb_answered(self, change: Change, bdoc: Body) -> None:
         """Let an mBDoc know that its way into the CDB is settled after all."""
         self._monitor.put(change, repaired(self._monitor.record(bdoc.bdoc), CDB))
 
@@ -285,15 +339,6 @@ class Outflow:
             return  # a person has ended it meanwhile
         self._monitor.put(change, answered(self._monitor.record(bdoc), ERP, is_ok=news.is_booked))
 
-    def tell(self, change: Change, site: str, content: Content) -> None:
-        """Put something into the queue of a laptop."""
-        lying: SiteQueue = change.get("site queues", site, SiteQueue())
-        place = lying.last + 1
-        contents = lying.contents.append((place, content))
-        change.put("site queues", site, SiteQueue(place, contents))
-        out = site_queue(site) + " out"
-        change.note(ENQUEUED, place_of(site, place), queue=out, guid=content.guid)
-
 
 def _bapi(order: SalesOrder, number: str) -> BapiOrder:
     """Convert an order to the structure that the ERP understands."""
@@ -307,8 +352,3 @@ def _bapi(order: SalesOrder, number: str) -> BapiOrder:
         order.version,
         order.is_provisional,
     )
-
-
-def place_of(site: str, place: int) -> str:
-    """Return the name of what lies at a place of a laptop's queue."""
-    return f"news {place} for {site}"

@@ -5,7 +5,7 @@ thing itself, so that nobody else's sending moves that luck.
 """
 
 from crmsim.formats.answer import Confirmation, Rejection
-from crmsim.formats.bdoc import BulkPackage, SyncBDoc, Update
+from crmsim.formats.bdoc import BulkPackage, Removal, Replica, SyncBDoc, Update
 from crmsim.kernel.message import message
 
 __all__ = ["Admitted", "Dial", "Fetch", "Package", "Upload", "UploadReceipt"]
@@ -75,7 +75,7 @@ class Package:
     session: int
     step: int
     attempt: int
-    contents: tuple[tuple[int, Confirmation | Rejection | Update], ...]
+    contents: tuple[tuple[int, Confirmation | Rejection | Update | Replica | Removal], ...]
     bulk: BulkPackage | None = None
     """What is next of a publication, when nothing lies ready for this laptop alone."""
 

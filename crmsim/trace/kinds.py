@@ -131,6 +131,11 @@ SPREAD = _kind(
     "The CDB stored records of a publication; they lie ready for every laptop: first and last "
     "position. (CDB_COMMIT)",
 )
+CHANGED = _kind(
+    "changed",
+    Level.BUSINESS,
+    "Somebody in the office created or changed a record in CRM Online: version, parent.",
+)
 SUBSCRIBED = _kind(
     "subscribed",
     Level.BUSINESS,

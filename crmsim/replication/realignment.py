@@ -1,0 +1,253 @@
+"""How is the lookup table put right, and what do the sites hear of it?
+
+A site that something leaves is sent deletions, what depends on it first; a site that it enters is
+sent all of it, parents first (an extract). Until then changes of it are not sent to that site: the
+extract takes what is newest.
+
+Every job compares what is with what should be, so a job that is done twice, or was overtaken by
+another one, does no harm. Sources: CONTRIBUTING.md, S44 to S48, S59.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import attrs
+
+from crmsim.formats.bdoc import Removal, Replica, Task, Update
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.durable import Change
+from crmsim.middleware.replication import (
+    Framework,
+    Job,
+    Key,
+    Kind,
+    Model,
+    Pattern,
+    RrQueue,
+    matches,
+    united,
+)
+from crmsim.replication.demon import BLOCK_COUNT, Jobs
+from crmsim.replication.receivers import Facts, facts_of_order, facts_of_record, wanting
+from crmsim.replication.sites import Content, SiteQueue, tell
+from crmsim.trace.kinds import ADMINISTERED, REALIGNED
+from crmsim.units import Duration, milliseconds
+
+__all__ = ["Realignment"]
+
+PER_MESSAGE: Duration = milliseconds(60)
+"""How long the demon needs for a message, or for a block of them (assumed)."""
+PER_RECEIVER: Duration = milliseconds(5)
+"""And for each receiver of it (assumed)."""
+PER_OBJECT: Duration = milliseconds(30)
+"""And for each object that it realigns (assumed)."""
+
+
+@attrs.frozen
+class _Moved:
+    """What a realignment of one instance brought about."""
+
+    entering: tuple[str, ...]
+    leaving: tuple[str, ...]
+    """Sites that held it."""
+
+
+class Realignment:
+    """What the demon's jobs do.
+
+    Args:
+        actor: The actor whose store holds the CDB.
+        model: What is replicated.
+        framework: How the demon works.
+        demon: The name of the demon.
+    """
+
+    def __init__(self, actor: Actor, model: Model, framework: Framework, demon: str) -> None:
+        self._actor = actor
+        self._model = model
+        self._framework = framework
+        self.jobs = Jobs(actor, framework, demon, self._lasts_ns, self._perform)
+        self._enqueue = self.jobs.enqueue
+
+    def _lasts_ns(self, queue: RrQueue, jobs: tuple[Job, ...]) -> int:
+        """Return how long a turn takes: by message in the old framework, by block in the new."""
+        objects = sum(self._size(queue, job) for job in jobs)
+        receivers = sum(len(job.keys) * len(job.sites) for job in jobs)
+        per_object = PER_OBJECT if queue is not RrQueue.EXTRACT else 0
+        messages = objects if self._framework is Framework.OLD else 1
+        return PER_MESSAGE * messages + per_object * objects + PER_RECEIVER * receivers
+
+    def _size(self, queue: RrQueue, job: Job) -> int:
+        """Return how many instances a job is about."""
+        if queue is RrQueue.SUBCHECK:
+            return len(self._matching(job.patterns)) if self._framework is Framework.NEW else 1
+        if queue is RrQueue.AC_EXTRACT:
+            return 1
+        if queue is RrQueue.EXTRACT or (
+            queue is RrQueue.REALIGN and self._framework is Framework.NEW
+        ):
+            return len(job.keys)
+        store = self._actor.store
+        return sum(1 + len(_below(store.get, key)) for key in job.keys)
+
+    def _perform(self, change: Change, queue: RrQueue, job: Job) -> None:
+        self._services[queue](self, change, job)
+
+    def _subcheck(self, change: Change, job: Job) -> None:
+        for key in self._matching(job.patterns):
+            if self._framework is Framework.OLD:
+                self._enqueue(change, RrQueue.REALIGN, Job(0, (key,)))
+            else:
+                self._realign_one(change, key)
+
+    def _matching(self, wanted: Iterable[tuple[str, Pattern]]) -> list[Key]:
+        """Return the instances in the CDB that match one of some patterns."""
+        store = self._actor.store
+        names = dict.fromkeys(about for about, _ in wanted)
+        intelligent = [n for n in names if self._model.of(n).kind is Kind.INTELLIGENT]
+        return [
+            key
+            for key in store.table("lookup")
+            if key[0] in intelligent
+            and any(
+                about == key[0] and matches(pattern, self._facts(store.get, key).fields)
+                for about, pattern in wanted
+            )
+        ]
+
+    def _realign(self, change: Change, job: Job) -> None:
+        for key in job.keys:
+            self._realign_one(change, key)
+
+    def _realign_one(self, change: Change, key: Key) -> None:
+        """Compute the sites of an instance anew; what depends on it follows, now or later."""
+        moved = self._compute(change, key)
+        if moved is None:
+            return
+        has_dependents = bool(change.get("dependents", key, ()))
+        if self._framework is Framework.NEW and has_dependents:
+            self._enqueue(change, RrQueue.DEPENDENCY, Job(0, (key,), moved.leaving))
+        else:
+            self._follow(change, key, moved.leaving)
+
+    def _compute(self, change: Change, key: Key) -> _Moved | None:
+        """Bring the lookup row of one instance up to date; None when it is so already."""
+        old: tuple[str, ...] = change.get("lookup", key, ())
+        new = wanting(change.get, self._model.of(key[0]), self._facts(change.get, key))
+        if old == new:
+            return None
+        change.put("lookup", key, new)
+        was, will = dict.fromkeys(old), dict.fromkeys(new)
+        entering = tuple(site for site in new if site not in was)
+        leaving = tuple(site for site in old if site not in will)
+        waiting: tuple[str, ...] = change.get("extracting", key, ())
+        held = tuple(site for site in leaving if site not in waiting)
+        self._wait(change, key, (*(site for site in waiting if site in will), *entering))
+        change.note(REALIGNED, " ".join(key), object=key[0], entering=entering, leaving=leaving)
+        return _Moved(entering, held)
+
+    def _wait(self, change: Change, key: Key, sites: tuple[str, ...]) -> None:
+        """Keep which sites an instance has still to be extracted to."""
+        if sites:
+            change.put("extracting", key, tuple(dict.fromkeys(sites)))
+        else:
+            change.delete("extracting", key)
+
+    def _dependency(self, change: Change, job: Job) -> None:
+        for key in job.keys:
+            now = dict.fromkeys(change.get("lookup", key, ()))
+            leaving = tuple(site for site in job.sites if site not in now)
+            self._follow(change, key, leaving)
+
+    def _follow(self, change: Change, key: Key, leaving: tuple[str, ...]) -> None:
+        """Realign what depends on a parent; delete from below, extract from above."""
+        gone: list[tuple[Key, tuple[str, ...]]] = [(key, leaving)]
+        for below in _below(change.get, key):
+            moved = self._compute(change, below)
+            gone.append((below, () if moved is None else moved.leaving))
+        for below, sites in reversed(gone):
+            for site in sites:
+                tell(change, site, Removal(*below))
+        entering = [(below, change.get("extracting", below, ())) for below, _ in gone]
+        if self._framework is Framework.OLD:
+            for below, sites in entering:
+                if sites:
+                    self._enqueue(change, RrQueue.EXTRACT, Job(0, (below,), sites))
+            return
+        keys = tuple(below for below, sites in entering if sites)
+        if keys:
+            sites = united(sites for _, sites in entering)
+            self._enqueue(change, RrQueue.EXTRACT, Job(0, keys, sites))
+
+    def _extract(self, change: Change, job: Job) -> None:
+        """Send all of some instances to sites that do not have them yet."""
+        for key in job.keys:
+            waiting: tuple[str, ...] = change.get("extracting", key, ())
+            facts = self._facts(change.get, key)
+            about = self._model.of(key[0])
+            above = change.get("extracting", (about.parent, facts.parent), ())
+            ready = [site for site in waiting if site in job.sites and site not in above]
+            for site in ready:
+                tell(change, site, self._image(change, key))
+            left = tuple(site for site in waiting if site not in ready)
+            self._wait(change, key, left)
+            again = tuple(site for site in left if site in job.sites)
+            if again:  # its parent is still to come; that stands in a queue already
+                self._enqueue(change, RrQueue.EXTRACT, Job(0, (key,), again))
+
+    def extract_all(self, change: Change, site: str) -> None:
+        """Ask for a site to be sent everything again."""
+        change.note(ADMINISTERED, site, queue="", action="extract")
+        self._enqueue(change, RrQueue.AC_EXTRACT, Job(0, sites=(site,)))
+
+    def _ac_extract(self, change: Change, job: Job) -> None:
+        [site] = job.sites
+        names = [one.name for one in self._model.objects]
+        rows = self._actor.store.table("lookup").items()
+        keys = sorted(
+            (key for key, sites in rows if site in sites), key=lambda key: names.index(key[0])
+        )
+        for key in keys:
+            self._wait(change, key, (*change.get("extracting", key, ()), site))
+        size = BLOCK_COUNT if self._framework is Framework.NEW else 1
+        for start in range(0, len(keys), size):
+            block = tuple(keys[start : start + size])
+            self._enqueue(change, RrQueue.EXTRACT, Job(0, block, (site,)))
+
+    def replaced(self, change: Change, site: str) -> None:
+        """Forget what lies ready for a laptop whose disk is new, and send it everything again."""
+        lying: SiteQueue = change.get("site queues", site, SiteQueue())
+        change.put("site queues", site, SiteQueue(lying.last))
+        self.extract_all(change, site)
+
+    _services: ClassVar[dict[RrQueue, Callable[["Realignment", Change, Job], None]]] = {
+        RrQueue.SUBCHECK: _subcheck,
+        RrQueue.REALIGN: _realign,
+        RrQueue.DEPENDENCY: _dependency,
+        RrQueue.EXTRACT: _extract,
+        RrQueue.AC_EXTRACT: _ac_extract,
+    }
+
+    def _facts(self, get: Callable[[str, Any], Any], key: Key) -> Facts:
+        """Return what decides who gets an instance that the CDB holds."""
+        if key[0] == "order":
+            return facts_of_order(get("cdb", key[1]).document)
+        return facts_of_record(get("cdb records", key))
+
+    def _image(self, change: Change, key: Key) -> Content:
+        """Return all of an instance, as the CDB holds it now."""
+        if key[0] == "order":
+            row = change.get("cdb", key[1])
+            return Update(row.document, row.save, Task.INSERT)
+        return Replica(change.get("cdb records", key), Task.INSERT)
+
+
+def _below(get: Callable[..., Any], key: Key) -> list[Key]:
+    """Return everything that depends on an instance, however far below, parents first."""
+    found: list[Key] = []
+    todo = [key]
+    while todo:
+        children: tuple[Key, ...] = get("dependents", todo.pop(0), ())
+        found += children
+        todo += children
+    return found
