@@ -154,6 +154,8 @@ class _CdbFollows(Judge):
         guid, version = _version(event)
         self._online[guid] = max(version, self._online.get(guid, 0))
 
+    on_changed = on_committed
+
     def on_replicated(self, event: Event) -> None:
         self.judged += 1
         guid, version = _version(event)
@@ -176,6 +178,8 @@ class _Refused(Judge):
 
     def on_committed(self, event: Event) -> None:
         self._online.add(_version(event))
+
+    on_changed = on_committed
 
     def on_flowed(self, event: Event) -> None:
         if event.detail["context"] != "MO1":
@@ -230,6 +234,10 @@ class _OneQueue(Judge):
 
     on_booked = on_committed
 
+    def on_changed(self, event: Event) -> None:
+        key = event.actor, str(event.detail["guid"])
+        self._customers[key] = str(event.detail["parent"])
+
     def on_enqueued(self, event: Event) -> None:
         queue, guid = str(event.detail["queue"]), str(event.detail.get("guid", ""))
         family = next((name for name in self.FAMILIES if queue.startswith(name)), None)
@@ -269,7 +277,7 @@ class _SavedAndEnqueued(Judge):
         self._saved[guid] = event
         self._known.add(guid)
 
-    on_published = on_committed
+    on_published = on_changed = on_committed
 
     def on_enqueued(self, event: Event) -> None:
         if not str(event.detail["queue"]).startswith("CSA_"):

@@ -39,6 +39,16 @@ from crmsim.checks.queues import (
     ONE_AT_A_TIME,
     QUEUES_CONSERVE,
 )
+from crmsim.checks.replication import (
+    IN_PLACE,
+    LOOKUP_IS_TRUE,
+    NEVER_BACK,
+    ORDER_OF_EXTRACTS,
+    PARENTS_THERE,
+    REALIGNED_ONLY,
+    SAME_AS_CDB,
+    TOLD_WHAT_IS_THEIRS,
+)
 from crmsim.checks.sessions import (
     ANSWERED_ONCE,
     IMPORT_IN_ORDER,
@@ -90,6 +100,14 @@ ALL_CHECKS: tuple[Check, ...] = (
     NO_LOCK_IS_LEFT,
     STATUS_IS_TRUE,
     CDB_HOLDS,
+    IN_PLACE,
+    SAME_AS_CDB,
+    LOOKUP_IS_TRUE,
+    TOLD_WHAT_IS_THEIRS,
+    ORDER_OF_EXTRACTS,
+    PARENTS_THERE,
+    REALIGNED_ONLY,
+    NEVER_BACK,
     PUBLISHED_TO_ALL,
     FATES_ARE_KNOWN,
     AGREEMENT,

@@ -147,6 +147,10 @@ def _left_at(
     for laptop, publication, count in behind(simulation, site.store):
         if laptop not in keep_still:
             yield f"{name}: {count} records of {publication} lie ready for {laptop}"
+    still = " (the demon stands still)" if site.store.get("demon", "stopped", False) else ""
+    for queue, jobs in site.store.table("rr").items():
+        if jobs:
+            yield f"{name}: {len(jobs)} jobs in {queue}{still}"
     actor = simulation.actor(name) if site.seats else None
     errors = site.store.table("error list")
     if errors and isinstance(actor, QueuePartner) and actor.has_operator:
@@ -196,6 +200,8 @@ def _sessions(simulation: Simulation, keep_still: Sequence[str]) -> dict[str, in
 def _work(simulation: Simulation) -> int:
     """Count what was ever enqueued anywhere: it stands still when nobody changes anything."""
     return sum(
-        sum(site.store.table("serials").values()) + site.store.get("rep", "saves", 0)
+        sum(site.store.table("serials").values())
+        + site.store.get("rep", "saves", 0)
+        + site.store.get("counts", "jobs", 0)
         for site in simulation.sites.values()
     )

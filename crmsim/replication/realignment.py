@@ -28,7 +28,7 @@ from crmsim.middleware.replication import (
     united,
 )
 from crmsim.replication.demon import BLOCK_COUNT, Jobs
-from crmsim.replication.receivers import Facts, facts_of_order, facts_of_record, wanting
+from crmsim.replication.receivers import Facts, above_of, facts_of_order, facts_of_record, wanting
 from crmsim.replication.sites import Content, SiteQueue, tell
 from crmsim.trace.kinds import ADMINISTERED, REALIGNED
 from crmsim.units import Duration, milliseconds
@@ -167,7 +167,7 @@ class Realignment:
             gone.append((below, () if moved is None else moved.leaving))
         for below, sites in reversed(gone):
             for site in sites:
-                tell(change, site, Removal(*below))
+                tell(change, site, Removal(*below), self._above(change, below))
         entering = [(below, change.get("extracting", below, ())) for below, _ in gone]
         if self._framework is Framework.OLD:
             for below, sites in entering:
@@ -188,7 +188,7 @@ class Realignment:
             above = change.get("extracting", (about.parent, facts.parent), ())
             ready = [site for site in waiting if site in job.sites and site not in above]
             for site in ready:
-                tell(change, site, self._image(change, key))
+                tell(change, site, self._image(change, key), self._above(change, key))
             left = tuple(site for site in waiting if site not in ready)
             self._wait(change, key, left)
             again = tuple(site for site in left if site in job.sites)
@@ -233,6 +233,9 @@ class Realignment:
         if key[0] == "order":
             return facts_of_order(get("cdb", key[1]).document)
         return facts_of_record(get("cdb records", key))
+
+    def _above(self, change: Change, key: Key) -> str:
+        return above_of(self._model.of(key[0]), self._facts(change.get, key))
 
     def _image(self, change: Change, key: Key) -> Content:
         """Return all of an instance, as the CDB holds it now."""

@@ -30,7 +30,7 @@ from crmsim.middleware.replication import (
 from crmsim.replication.sites import Content, tell
 from crmsim.trace.kinds import SUBSCRIBED
 
-__all__ = ["Facts", "Receivers", "facts_of_order", "facts_of_record", "wanting"]
+__all__ = ["Facts", "Receivers", "above_of", "facts_of_order", "facts_of_record", "wanting"]
 
 
 @attrs.frozen
@@ -119,12 +119,13 @@ class Receivers:
             late = tuple(site for site in sites if site in busy and site != origin)
         for site in sites:
             if site != origin and site not in late:
-                tell(change, site, content(Task.INSERT))
+                tell(change, site, content(Task.INSERT), above_of(about, now))
         if late:
             change.put("extracting", key, late)
             self._enqueue(change, RrQueue.EXTRACT, Job(0, (key,), late))
         if origin not in sites and origin in self._laptops.values():
-            tell(change, origin, Removal(*key))  # it made what does not belong to it
+            # It made what does not belong to it.
+            tell(change, origin, Removal(*key), above_of(about, now))
 
     def _depend(
         self, change: Change, about: ReplicationObject, key: Key, old: str, new: str
@@ -169,6 +170,11 @@ class Receivers:
             if row is not None and (row.about, row.pattern) == (about, pattern)
         )
         change.put("wanted", (about, pattern), united(groups))
+
+
+def above_of(about: ReplicationObject, now: Facts) -> str:
+    """Return what messages call the thing that an instance depends on; empty for none."""
+    return f"{about.parent} {now.parent}" if about.parent else ""
 
 
 def facts_of_order(document: OrderDocument) -> Facts:

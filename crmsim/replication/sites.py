@@ -26,8 +26,8 @@ class SiteQueue:
     contents: PDeque[tuple[int, Content]] = attrs.field(factory=pdeque)
 
 
-def tell(change: Change, site: str, content: Content) -> None:
-    """Put something into the queue of a laptop."""
+def tell(change: Change, site: str, content: Content, above: str = "") -> None:
+    """Put something into the queue of a laptop; `above` is what it depends on."""
     lying: SiteQueue = change.get("site queues", site, SiteQueue())
     place = lying.last + 1
     contents = lying.contents.append((place, content))
@@ -40,6 +40,7 @@ def tell(change: Change, site: str, content: Content) -> None:
         guid=content.guid,
         what=what_of(content),
         version=version_of(content),
+        above=above,
     )
 
 

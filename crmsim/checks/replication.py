@@ -1,0 +1,372 @@
+"""Does every laptop hold what belongs to it, and was it told so in the right order?
+
+What belongs to a laptop is computed here from scratch, from what CRM Online and its subscriptions
+say; the lookup table of the server is not trusted.
+"""
+
+import abc
+from collections.abc import Iterator
+from typing import Any
+
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.middleware.replication import Kind, ReplicationObject
+from crmsim.trace.journal import Event
+
+__all__ = [
+    "IN_PLACE",
+    "LOOKUP_IS_TRUE",
+    "NEVER_BACK",
+    "ORDER_OF_EXTRACTS",
+    "PARENTS_THERE",
+    "REALIGNED_ONLY",
+    "SAME_AS_CDB",
+    "TOLD_WHAT_IS_THEIRS",
+]
+
+Key = tuple[str, str]
+"""(replication object, key); an order by its GUID."""
+
+
+class Selection:
+    """What belongs to which site, computed from scratch."""
+
+    def __init__(self, store: Any) -> None:
+        self.model: dict[str, ReplicationObject] = dict(store.table("model"))
+        self._records = dict(store.table("records"))
+        self._orders = {
+            record.document.order.guid: record for record in store.table("orders").values()
+        }
+        self._subscriptions = list(store.table("subscriptions").values())
+        self._known: dict[Key, tuple[str, ...]] = {}
+
+    def everything(self) -> Iterator[Key]:
+        """Yield everything in CRM Online that is kept in step, orders too."""
+        kept = (Kind.INTELLIGENT, Kind.DEPENDENT)
+        for key in self._records:
+            if self.model[key[0]].kind in kept:
+                yield key
+        if "order" in self.model and self.model["order"].kind in kept:
+            yield from (("order", guid) for guid in self._orders)
+
+    def name_of(self, key: Key) -> str:
+        """Return what people call it."""
+        if key[0] == "order" and key[1] in self._orders:
+            return f"order {self._orders[key[1]].document.order.reference}"
+        return " ".join(key)
+
+    def sites_of(self, key: Key) -> tuple[str, ...]:
+        """Return the sites that something belongs to."""
+        if key not in self._known:
+            about = self.model[key[0]]
+            if about.parent:
+                found = self._sites_of_parent((about.parent, self.parent_of(key)))
+            else:
+                found = self._wanting(about, self._fields(key))
+            self._known[key] = found
+        return self._known[key]
+
+    def _sites_of_parent(self, parent: Key) -> tuple[str, ...]:
+        return self.sites_of(parent) if parent in self._records else ()
+
+    def parent_of(self, key: Key) -> str:
+        """Return the key of what something depends on; empty when that is nothing."""
+        if key[0] == "order":
+            return str(self._orders[key[1]].document.order.customer)
+        return str(self._records[key].parent)
+
+    def _fields(self, key: Key) -> dict[str, str]:
+        if key[0] == "order":
+            order = self._orders[key[1]].document.order
+            return {"rep": order.rep, "customer": order.customer}
+        return dict(self._records[key].fields)
+
+    def _wanting(self, about: ReplicationObject, fields: dict[str, str]) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for one in self._subscriptions:
+            if one.about == about.name and all(
+                fields.get(name, "") == value for name, value in one.pattern
+            ):
+                found.update(dict.fromkeys(one.sites))
+        return tuple(sorted(found))
+
+
+def held_by(store: Any) -> dict[Key, Any]:
+    """Return what a laptop holds: its records, and its orders by GUID."""
+    orders = store.table("orders").values()
+    held = {("order", local.document.order.guid): local for local in orders}
+    return dict(store.table("records")) | held
+
+
+class _Selected(Judge, abc.ABC):
+    """Judges final states against the selection."""
+
+    def end(self, ending: Ending) -> None:
+        servers = self.scene.topology.sites("crm")
+        if ending.is_quiet and servers and ending.stores[servers[0]].table("model"):
+            store = ending.stores[servers[0]]
+            self.compare(ending, store, Selection(store))
+
+    def laptops(self, ending: Ending) -> Iterator[tuple[str, dict[Key, Any]]]:
+        """Yield each laptop that is judged, and what it holds."""
+        for laptop in self.scene.topology.sites("mobile"):
+            if laptop not in ending.set_aside:
+                yield laptop, held_by(ending.stores[laptop])
+
+    @abc.abstractmethod
+    def compare(self, ending: Ending, store: Any, selection: Selection) -> None:
+        """Judge; all is quiet."""
+
+
+class _InPlace(_Selected):
+    """I-37: when all is quiet, a laptop holds exactly what its subscriptions select in CRM Online:
+    nothing is missing, and nothing is there that does not belong there.
+    """
+
+    def compare(self, ending: Ending, store: Any, selection: Selection) -> None:
+        wanted: dict[str, dict[Key, None]] = {}
+        for key in selection.everything():
+            for site in selection.sites_of(key):
+                wanted.setdefault(site, {})[key] = None
+        for laptop, held in self.laptops(ending):
+            mine = wanted.get(laptop, {})
+            for key in mine:
+                self.judged += 1
+                if key not in held and not _aside(selection.name_of(key), ending):
+                    self.blame(f"{laptop} lacks {selection.name_of(key)}, which belongs there")
+            for key in held:
+                about = selection.model.get(key[0])
+                if about is None or about.kind is Kind.SIMPLE or key in mine:
+                    continue
+                self.judged += 1
+                name = selection.name_of(key)
+                if not _aside(name, ending) and not _is_unanswered(held[key]):
+                    self.blame(f"{laptop} holds {name}, which does not belong there")
+
+
+def _aside(name: str, ending: Ending) -> bool:
+    return name in ending.set_aside or name.removeprefix("order ") in ending.set_aside
+
+
+def _is_unanswered(thing: Any) -> bool:
+    """Say whether something was made on the laptop and refused, or not answered yet."""
+    return getattr(thing, "base", thing) is None
+
+
+class _SameAsCdb(_Selected):
+    """I-38: when all is quiet, whatever a laptop holds is as the CDB holds it."""
+
+    def compare(self, ending: Ending, store: Any, selection: Selection) -> None:
+        records, orders = store.table("cdb records"), store.table("cdb")
+        for laptop, held in self.laptops(ending):
+            for key, thing in held.items():
+                name = selection.name_of(key)
+                if _aside(name, ending) or _is_unanswered(thing):
+                    continue
+                self.judged += 1
+                if key[0] == "order":
+                    row = orders.get(key[1])
+                    is_same = row is not None and thing.base == row.document
+                else:
+                    is_same = records.get(key) == thing
+                if not is_same:
+                    self.blame(f"{name} is not the same on {laptop} and in the CDB")
+
+
+class _LookupIsTrue(_Selected):
+    """I-39: when all is quiet, the lookup table names for everything in the CDB the very sites that
+    the subscriptions select.
+    """
+
+    def compare(self, ending: Ending, store: Any, selection: Selection) -> None:
+        lookup = store.table("lookup")
+        for key in selection.everything():
+            if _aside(selection.name_of(key), ending):
+                continue
+            in_cdb = key[1] in store.table("cdb") if key[0] == "order" else True
+            if not in_cdb:
+                continue
+            self.judged += 1
+            named, wanted = lookup.get(key, ()), selection.sites_of(key)
+            if tuple(named) != wanted:
+                self.blame(
+                    f"the lookup table sends {selection.name_of(key)} to {_names(named)}, "
+                    f"the subscriptions to {_names(wanted)}"
+                )
+
+
+def _names(sites: Any) -> str:
+    return ", ".join(sites) or "nobody"
+
+
+class _ParentsThere(_Selected):
+    """I-43: when all is quiet, whatever depends on something is nowhere without it."""
+
+    def compare(self, ending: Ending, store: Any, selection: Selection) -> None:
+        known = dict.fromkeys(selection.everything())
+        for laptop, held in self.laptops(ending):
+            for key in held:
+                about = selection.model.get(key[0])
+                if key not in known or about is None or not about.parent:
+                    continue
+                self.judged += 1
+                parent = about.parent, selection.parent_of(key)
+                if parent not in held and not _aside(selection.name_of(key), ending):
+                    name = selection.name_of(key)
+                    self.blame(f"{laptop} holds {name} without {' '.join(parent)}")
+
+
+class _Told(Judge):
+    """I-40, I-41: nothing but deletions and answers goes into the queue of a laptop about what has
+    left it; the first thing that it hears of what has come to it is all of it.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._left: dict[tuple[str, str], Event] = {}
+        self._entered: dict[tuple[str, str], Event] = {}
+
+    def on_realigned(self, event: Event) -> None:
+        guid = _guid_of(event)
+        for site in _sites(event, "leaving"):
+            self._left[site, guid] = event
+            self._entered.pop((site, guid), None)
+        for site in _sites(event, "entering"):
+            self._entered[site, guid] = event
+            self._left.pop((site, guid), None)
+
+    def on_enqueued(self, event: Event) -> None:
+        what = event.detail.get("what")
+        if what not in ("insert", "update", "delete"):
+            return
+        self.judged += 1
+        key = _laptop_of(event), str(event.detail["guid"])
+        if what == "insert":
+            self._entered.pop(key, None)
+        if what != "delete" and key in self._left:
+            self.blame(f"{key[0]} is told of {key[1]}, which has left it", event)
+        if what == "update" and key in self._entered:
+            self.blame(f"{key[0]} is told of a change of {key[1]} before it has it", event)
+
+
+class _OrderOfExtracts(Judge):
+    """I-42: in the queue of a laptop, what depends on something is inserted after it, and deleted
+    before it.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._last: dict[tuple[str, str], str] = {}
+        """(laptop, name) -> what was done to it last."""
+        self._entering: dict[tuple[str, str], None] = {}
+        self._leaving: dict[tuple[str, str], None] = {}
+
+    def on_realigned(self, event: Event) -> None:
+        for site in _sites(event, "entering"):
+            self._entering[site, _guid_of(event)] = None
+        for site in _sites(event, "leaving"):
+            self._entering.pop((site, _guid_of(event)), None)
+            self._leaving[site, _guid_of(event)] = None
+
+    def on_enqueued(self, event: Event) -> None:
+        what = event.detail.get("what")
+        if what not in ("insert", "delete"):
+            return
+        laptop, name = _laptop_of(event), str(event.detail["guid"])
+        above = laptop, str(event.detail.get("above", ""))
+        self._last[laptop, name] = str(what)
+        if what == "insert":
+            self._entering.pop((laptop, name), None)
+        if not above[1]:
+            return
+        self.judged += 1
+        if what == "insert" and above in self._entering:
+            self.blame(f"{laptop} gets {name} before {above[1]}, on which it depends", event)
+        was_there = self._leaving.pop((laptop, name), 0) is None  # not only just written there
+        if what == "delete" and was_there and self._last.get(above) == "delete":
+            self.blame(f"{laptop} loses {name} after {above[1]}, on which it depends", event)
+
+
+def _laptop_of(event: Event) -> str:
+    return str(event.detail["queue"]).removeprefix("CRM_SITE_").removesuffix(" out")
+
+
+def _guid_of(event: Event) -> str:
+    """Return the name that messages about it carry: orders go by their GUID alone."""
+    return event.subject.removeprefix("order ")
+
+
+def _sites(event: Event, name: str) -> tuple[str, ...]:
+    sites = event.detail[name]
+    return tuple(map(str, sites)) if isinstance(sites, tuple | list) else ()
+
+
+class _RealignedOnly(Judge):
+    """I-46: only intelligent objects and what depends on them are ever realigned."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._seen: dict[str, Event] = {}
+
+    def on_realigned(self, event: Event) -> None:
+        self.judged += 1
+        self._seen.setdefault(str(event.detail["object"]), event)
+
+    def end(self, ending: Ending) -> None:
+        for crm in self.scene.topology.sites("crm"):
+            model = ending.stores[crm].table("model")
+            for name, event in self._seen.items():
+                kind = model[name].kind if name in model else None
+                if kind not in (Kind.INTELLIGENT, Kind.DEPENDENT):
+                    self.blame(f"{name} was realigned, though it is not kept in step", event)
+
+
+class _NeverBack(Judge):
+    """I-49: a laptop imports the saves of one thing in the order in which they were made, unless
+    the thing left it and came again.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._last: dict[tuple[str, str], int] = {}
+
+    def on_imported(self, event: Event) -> None:
+        if event.detail["what"] == "removal":
+            self._last.pop((event.actor, str(event.detail["guid"])), None)
+            return
+        version = int(str(event.detail.get("version", 0)))
+        if not version:
+            return
+        self.judged += 1
+        key = event.actor, str(event.detail["guid"])
+        last = self._last.get(key, 0)
+        if version < last:
+            self.blame(f"{key[0]} imported save {version} of {key[1]} after save {last}", event)
+        self._last[key] = max(last, version)
+
+
+IN_PLACE = Check(
+    "every laptop holds what belongs to it, and nothing else",
+    Mood.EVENTUALLY,
+    ("I-37",),
+    _InPlace,
+)
+SAME_AS_CDB = Check(
+    "what a laptop holds is as the CDB holds it", Mood.EVENTUALLY, ("I-38",), _SameAsCdb
+)
+LOOKUP_IS_TRUE = Check("the lookup table is true", Mood.EVENTUALLY, ("I-39",), _LookupIsTrue)
+TOLD_WHAT_IS_THEIRS = Check(
+    "laptops are told only of what is theirs, all of it first",
+    Mood.ALWAYS,
+    ("I-40", "I-41"),
+    _Told,
+)
+ORDER_OF_EXTRACTS = Check(
+    "parents come first and go last", Mood.ALWAYS, ("I-42",), _OrderOfExtracts
+)
+PARENTS_THERE = Check(
+    "nothing is anywhere without what it depends on", Mood.EVENTUALLY, ("I-43",), _ParentsThere
+)
+REALIGNED_ONLY = Check(
+    "only what is kept in step is realigned", Mood.ALWAYS, ("I-46",), _RealignedOnly
+)
+NEVER_BACK = Check("no laptop goes back in time", Mood.ALWAYS, ("I-49",), _NeverBack)
