@@ -3,13 +3,16 @@
 from decimal import Decimal
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crmsim.business.sales import OrderItem, SalesOrder
+from crmsim.checks import replication
 from crmsim.checks.catalogue import ALL_CHECKS
+from crmsim.checks.check import Check, Ending, Scene, Verdict
 from crmsim.errors import BadValue
+from crmsim.kernel.durable import Store
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, scenario
 from crmsim.middleware.replication import (
@@ -25,6 +28,8 @@ from crmsim.middleware.replication import (
 from crmsim.network.profiles import gprs, wan
 from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes
+
+from .stories import event, fired, rejudge
 
 LAPTOPS = ("laptop-1", "laptop-2", "laptop-3")
 REPS = ("1", "2", "3")
@@ -256,3 +261,282 @@ def test_whatever_happens_every_laptop_ends_with_the_selection_computed_from_scr
         land.set_demon(is_running=True)
 
     must_be_in_place(told(tell, framework=framework))
+
+
+# --- each check fires ---
+
+
+@pytest.fixture(scope="module")
+def moved() -> Result:
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        land.change("customer", "C1", rep="2")
+
+    return told(tell)
+
+
+def judged(check: Check, result: Result, site: str, table: str, change) -> Verdict:
+    """Judge the final states with one table of one site changed."""
+    stores = {name: one.store for name, one in result.simulation.sites.items()}
+    rows = dict(stores[site].table(table))
+    change(rows)
+    copy = Store()
+    for name in stores[site]:
+        copy.load(name, rows if name == table else dict(stores[site].table(name)))
+    scene = Scene(result.simulation.topology, lambda actor: actor)
+    ending = Ending(result.journal, {**stores, site: copy}, is_quiet=True)
+    return check.judge(scene).finish(ending)
+
+
+C1 = ("customer", "C1")
+
+
+def took(key):
+    return lambda rows: rows.pop(key)
+
+
+@pytest.mark.fires(replication.IN_PLACE)
+def test_what_is_missing_or_too_much_on_a_laptop_is_found(moved):
+    check = replication.IN_PLACE
+    assert judged(check, moved, "laptop-2", "records", lambda rows: None).held
+    lacks = judged(check, moved, "laptop-2", "records", took(C1))
+    assert fired(lacks, "laptop-2 lacks customer C1")
+    record = moved.simulation.store("crm").get("records", C1)
+    ghost = judged(check, moved, "laptop-1", "records", lambda rows: rows.update({C1: record}))
+    assert fired(ghost, "laptop-1 holds customer C1, which does not belong there")
+    guid = next(iter(moved.simulation.store("laptop-3").table("orders")))
+    assert fired(judged(check, moved, "laptop-3", "orders", took(guid)), "lacks order")
+
+
+@pytest.mark.fires(replication.SAME_AS_CDB)
+def test_a_copy_that_differs_from_the_cdb_is_found(moved):
+    def age(rows):
+        rows[C1] = evolve(rows[C1], version=rows[C1].version - 1)
+
+    check = replication.SAME_AS_CDB
+    assert judged(check, moved, "laptop-2", "records", lambda rows: None).held
+    assert fired(judged(check, moved, "laptop-2", "records", age), "customer C1 is not the same")
+
+
+@pytest.mark.fires(replication.LOOKUP_IS_TRUE)
+def test_a_lookup_table_that_lies_is_found(moved):
+    def lie(rows):
+        rows[C1] = ("laptop-1",)
+
+    check = replication.LOOKUP_IS_TRUE
+    assert judged(check, moved, "crm", "lookup", lambda rows: None).held
+    found = judged(check, moved, "crm", "lookup", lie)
+    assert fired(found, "sends customer C1 to laptop-1, the subscriptions to laptop-2")
+
+
+@pytest.mark.fires(replication.PARENTS_THERE)
+def test_an_orphan_is_found(moved):
+    check = replication.PARENTS_THERE
+    assert judged(check, moved, "laptop-2", "records", lambda rows: None).held
+    found = judged(check, moved, "laptop-2", "records", took(C1))
+    assert fired(found, "laptop-2 holds contact C1-1 without customer C1")
+
+
+def realigned(guid: str, entering=(), leaving=()):
+    return event("realigned", subject=guid, object="customer", entering=entering, leaving=leaving)
+
+
+def queued(what: str, guid: str, above: str = ""):
+    return event("enqueued", queue="CRM_SITE_a out", what=what, guid=guid, above=above, version=1)
+
+
+@pytest.mark.fires(replication.TOLD_WHAT_IS_THEIRS)
+def test_what_goes_to_a_laptop_that_it_has_left_or_not_reached_is_found():
+    check = replication.TOLD_WHAT_IS_THEIRS
+    left, came = realigned("customer C1", leaving=("a",)), realigned("customer C1", ("a",))
+    assert rejudge(check, [left, queued("delete", "customer C1")]).held
+    assert fired(rejudge(check, [left, queued("update", "customer C1")]), "has left it")
+    assert rejudge(check, [came, queued("insert", "customer C1")]).held
+    assert fired(rejudge(check, [came, queued("update", "customer C1")]), "before it has it")
+    assert rejudge(check, [left, came, queued("insert", "customer C1")]).held
+
+
+@pytest.mark.fires(replication.ORDER_OF_EXTRACTS)
+def test_a_child_before_its_parent_or_deleted_after_it_is_found():
+    """Complaint 3: a child outruns its parent."""
+    check = replication.ORDER_OF_EXTRACTS
+    child = ("contact K", "customer C1")
+    came = [realigned("customer C1", ("a",)), realigned("contact K", ("a",))]
+    right = [queued("insert", "customer C1"), queued("insert", *child)]
+    assert rejudge(check, came + right).held
+    assert fired(rejudge(check, came + right[::-1]), "gets contact K before customer C1")
+    left = [realigned(guid, leaving=("a",)) for guid in ("customer C1", "contact K")]
+    gone = [queued("delete", *child), queued("delete", "customer C1")]
+    assert rejudge(check, left + gone).held
+    assert fired(rejudge(check, left + gone[::-1]), "loses contact K after customer C1")
+
+
+@pytest.mark.fires(replication.REALIGNED_ONLY)
+def test_a_realignment_of_what_is_not_kept_in_step_is_found(moved):
+    def simple(rows):
+        rows["customer"] = ReplicationObject("customer", Kind.SIMPLE, ("rep",))
+
+    check = replication.REALIGNED_ONLY
+    stores = {name: one.store for name, one in moved.simulation.sites.items()}
+    judge = check.judge(Scene(moved.simulation.topology, lambda actor: actor))
+    judge.on_realigned(realigned("customer C1"))
+    assert judge.finish(Ending(moved.journal, stores, is_quiet=True)).held
+    copy = Store()
+    rows = dict(stores["crm"].table("model"))
+    simple(rows)
+    copy.load("model", rows)
+    judge = check.judge(Scene(moved.simulation.topology, lambda actor: actor))
+    judge.on_realigned(realigned("customer C1"))
+    found = judge.finish(Ending(moved.journal, {**stores, "crm": copy}, is_quiet=True))
+    assert fired(found, "customer was realigned, though it is not kept in step")
+
+
+@pytest.mark.fires(replication.NEVER_BACK)
+def test_a_laptop_that_goes_back_in_time_is_found():
+    """Complaint 12: a read that goes back in time."""
+    check = replication.NEVER_BACK
+
+    def imported(version, what="replica"):
+        return event("imported", "a", what=what, guid="customer C1", version=version)
+
+    assert rejudge(check, [imported(1), imported(2), imported(2)]).held
+    assert fired(rejudge(check, [imported(2), imported(1)]), "save 1 of customer C1 after save 2")
+    assert rejudge(check, [imported(2), imported(0, "removal"), imported(1)]).held
+
+
+# --- complaints of users of other systems ---
+
+
+def test_complaint_1_what_leaves_the_filter_leaves_the_device(moved):
+    assert C1 not in held(moved, "laptop-1")
+
+
+def test_complaint_2_a_deletion_comes_though_access_was_taken_first():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        land.unsubscribe("rep 1")
+        land.change("customer", "C1", name="renamed")
+
+    result = told(tell)
+    must_be_in_place(result)
+    assert held(result, "laptop-1") == {}, "I-48: a site without subscriptions ends empty"
+
+
+def test_complaint_16_a_dependency_toggled_twice_leaves_things_as_they_were():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        for rep in ("2", "1", "3", "1"):
+            land.change("customer", "C1", rep=rep)
+        await land.run_until("1d 12:30")
+
+    result = told(tell)
+    must_be_in_place(result)
+    assert C1 in held(result, "laptop-1")
+
+
+def test_complaint_17_what_has_lost_its_parent_goes_nowhere_and_harms_nobody():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        land.change("contact", "orphan", parent="C-unknown", name="nobody's")
+        land.change("contact", "C1-1", name="renamed")
+
+    result = told(tell)
+    must_be_in_place(result)
+    assert ("contact", "orphan") in result.simulation.store("crm").table("cdb records")
+    assert held(result, "laptop-1")["contact", "C1-1"].fields == (("name", "renamed"),)
+
+
+def test_complaint_23_a_laptop_that_is_away_does_not_slow_the_others_down():
+    def times(result: Result) -> list[int]:
+        return [e.time_ns for e in result.journal.select("imported", actor="laptop-2")]
+
+    async def tell(land: Landscape) -> None:
+        for day in range(1, 4):
+            for number in range(30):
+                land.at(
+                    days(day) + hours(12),
+                    land.change,
+                    "contact",
+                    f"K{number}",
+                    parent="C1",
+                    name=f"day {day}",
+                )
+        await land.run_until("5d")
+
+    async def away(land: Landscape) -> None:
+        land.at("1d 07:00", land.pause, "laptop-1", lasts=days(3))
+        await tell(land)
+
+    assert times(told(tell)) == times(told(away))
+
+
+def test_adding_and_taking_away_a_subscription_leaves_everything_as_it_was():
+    """I-48: what a subscription that was too broad brought goes again."""
+
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        land.subscribe("too broad", "customer", ("laptop-1",))
+        await land.run_until("3d")
+        assert len(land.simulation.store("laptop-1").table("records")) == 12
+        land.unsubscribe("too broad")
+
+    async def nothing(land: Landscape) -> None:
+        await land.run_until("3d")
+
+    one, other = told(tell), told(nothing)
+    must_be_in_place(one)
+    assert held(one, "laptop-1") == held(other, "laptop-1")
+
+
+def test_an_extract_that_is_done_twice_changes_nothing():
+    """I-44: extracts are idempotent, also between changes."""
+
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        land.extract("laptop-1")
+        land.change("customer", "C1", name="first")
+        land.extract("laptop-1")
+        land.change("customer", "C1", name="second")
+
+    result = told(tell)
+    must_be_in_place(result)
+    assert dict(held(result, "laptop-1")[C1].fields)["name"] == "second"
+
+
+def test_a_change_of_what_was_taken_away_gets_its_answer():
+    """I-47: what a rep changed before he heard that it is no longer his is not lost silently."""
+
+    @scenario(NoSettings, checks=ALL_CHECKS)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """What becomes of it?"""
+        first = order("101", "1", "C1")
+        later = evolve(first, version=2, items=(OrderItem("tea", 5, Decimal(2)),))
+        third = evolve(first, version=3, items=(OrderItem("tea", 7, Decimal(2)),))
+        land.replicate(BY_CUSTOMER)
+        land.add_crm()
+        land.add_erp(wan())
+        land.add_station("station", wan())
+        diary = (
+            DiaryEntry(hours(9), first),
+            DiaryEntry(days(1) + hours(11), later),
+            DiaryEntry(days(3) + hours(11), third),
+        )
+        for rep, entries in (("1", diary), ("2", ())):
+            line = gprs(dial_up=True)
+            land.add_laptop(
+                f"laptop-{rep}", line, rep=rep, diary=entries, habits=Habits(), station="station"
+            )
+            land.add_subscription(f"rep {rep}", "customer", (f"laptop-{rep}",), rep=rep)
+        land.add_record("customer", "C1", rep="1", region="N")
+        land.at("1d 10:00", land.change, "customer", "C1", rep="2")
+        await land.run_until("4d")
+        await land.settle()
+
+    result = story.run()
+    assert result.findings == []
+    [row] = result.simulation.store("crm").table("orders").values()
+    assert row.document.order.version == 2, "the change in between counts"
+    assert not result.simulation.store("laptop-1").table("orders")
+    assert [e.detail["version"] for e in result.journal.select("missed")] == [3]
+    [local] = result.simulation.store("laptop-2").table("orders").values()
+    assert local.base.order.version == 2
