@@ -15,6 +15,7 @@ The rooms of the house, from the ground up; imports point only downwards::
     middleware               how does the server pass a change on?
     sync                     how does a laptop catch up?
     qrfc                     how is work passed on, once and in order?
+    replication              who gets what?
     systems                  who acts?
     checks                   was it right?
     measure                  was it as expected, and how long did it take?

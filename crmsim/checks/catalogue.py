@@ -57,8 +57,13 @@ from crmsim.checks.sessions import (
     RECEIPTS_FIRST,
     VALIDATED_IN_ORDER,
 )
-from crmsim.checks.topology import NO_PUSH, ONE_OF_EACH, PERMITTED_WAYS
-from crmsim.checks.whole import CAUSALITY, DOCUMENTS_CONSERVE
+from crmsim.checks.whole import (
+    CAUSALITY,
+    DOCUMENTS_CONSERVE,
+    NO_PUSH,
+    ONE_OF_EACH,
+    PERMITTED_WAYS,
+)
 
 __all__ = ["ALL_CHECKS"]
 

@@ -179,8 +179,6 @@ class Building:
         breakages += self._trouble.breakages
         operator_s = self._needed(operator_s, is_needed=bool(self._trouble.breakages))
         self.simulation.add_site(name, "crm").write_ns = WRITE
-        model = {one.name: one for one in self._model.objects}
-        self.simulation.store(name).load("model", model)
         operator = None if operator_s is None else f"{name}-operator"
         staff = Staff(work_process_names(name, work_processes), operator, f"{name}-demon")
         self.simulation.seat(
@@ -266,6 +264,8 @@ class Building:
             self.simulation.seat(site, WorkProcess, name)
         if staff.demon:
             self.simulation.seat(site, QueueDemon, staff.demon)
+            model = {one.name: one for one in self._model.objects}
+            self.simulation.store(site).load("model", model)
         if staff.operator is not None and reaction_s is not None:
             self.simulation.seat(
                 site, lambda: Operator(site, reaction_s, last_resort, worklist), staff.operator
