@@ -11,6 +11,8 @@ an actor.
 """
 
 import importlib
+import os
+import site
 import sys
 import sysconfig
 import threading
@@ -26,10 +28,17 @@ from crmsim.errors import EscapedSimulation
 
 __all__ = ["CLOCK", "ESCAPES", "LUCK", "NETWORK", "SLEEP", "THREAD", "Escape", "fence"]
 
-HOUSE = str(Path(__file__).parent)
-KERNEL = str(Path(__file__).parent / "kernel")
-PACKAGES = sysconfig.get_path("purelib"), sysconfig.get_path("platlib")
-STANDARD = sysconfig.get_path("stdlib")
+HOUSE = str(Path(__file__).parent) + os.sep
+KERNEL = str(Path(__file__).parent / "kernel") + os.sep
+PACKAGES = tuple(
+    path + os.sep
+    for path in (
+        *(sysconfig.get_path("purelib"), sysconfig.get_path("platlib")),
+        *(*site.getsitepackages(), site.getusersitepackages()),
+    )
+)
+STANDARD = sysconfig.get_path("stdlib") + os.sep
+IMPORT = "<frozen importlib"
 
 
 @attrs.frozen
@@ -92,7 +101,12 @@ def fence() -> Iterator[None]:
     with _lock:
         _runs += 1
         if _runs == 1:
-            _put_up()
+            try:
+                _put_up()
+            except BaseException:
+                _take_down()
+                _runs = 0
+                raise
     try:
         yield
     finally:
@@ -105,9 +119,11 @@ def fence() -> Iterator[None]:
 def _put_up() -> None:
     for name, escape in ESCAPES.items():
         owner, attribute = _owner_of(name)
-        plain = getattr(owner, attribute)
+        plain = getattr(owner, attribute, None)
+        if plain is None:
+            continue  # there is no such thing on this platform
         _plain.append((owner, attribute, plain))
-        setattr(owner, attribute, _refusing(name, escape, plain))
+        setattr(owner, attribute, _refusing(name, escape, plain, isinstance(owner, type)))
 
 
 def _take_down() -> None:
@@ -125,9 +141,11 @@ def _owner_of(name: str) -> tuple[Any, str]:
     return owner, attribute
 
 
-def _refusing(name: str, escape: Escape, plain: Callable[..., Any]) -> Callable[..., Any]:
+def _refusing(
+    name: str, escape: Escape, plain: Callable[..., Any], is_method: bool
+) -> Callable[..., Any]:
     def refusing(*arguments: Any, **named: Any) -> Any:
-        culprit = _culprit(sys._getframe(1), escape)
+        culprit = _culprit(sys._getframe(1 if is_method else 2), escape)
         if culprit is not None:
             called = name.removesuffix(".__init__").removesuffix(".start")
             raise EscapedSimulation(
@@ -136,28 +154,50 @@ def _refusing(name: str, escape: Escape, plain: Callable[..., Any]) -> Callable[
             )
         return plain(*arguments, **named)
 
-    return refusing
+    return refusing if is_method else _Stand(plain, refusing)
+
+
+class _Stand:
+    """Stands in for a function of a module; like that one, it is no method where a class holds it.
+
+    Who keeps it beyond the run keeps a function that does as before.
+    """
+
+    def __init__(self, plain: Callable[..., Any], refusing: Callable[..., Any]) -> None:
+        self._plain = plain
+        self._refusing = refusing
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self._refusing(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plain, name)
 
 
 def _culprit(frame: FrameType | None, escape: Escape) -> FrameType | None:
     """Return the place in the user's code, inside an actor or a story, that makes a call.
 
-    None when there is none: the call comes from outside the run, or from the machine itself.
+    None when there is none: the call comes from outside the run, or from the machine itself, or a
+    module is being imported. What the kernel calls is the user's, wherever it is installed; between
+    that and the call there may be libraries.
     """
-    found: FrameType | None = None
-    is_direct = True
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if file.startswith(KERNEL):
-            return found  # the kernel called it: all that is below runs inside the simulation
-        if found is None and _is_of_user(file):
-            if escape.libraries_may and not is_direct:
-                return None
-            found = frame
-        is_direct = False
+    frames: list[FrameType] = []
+    while frame is not None and not frame.f_code.co_filename.startswith(KERNEL):
+        frames.append(frame)
         frame = frame.f_back
-    return None
+    if frame is None or any(_file(one).startswith(IMPORT) for one in frames):
+        return None
+    others = [one for one in frames if not _file(one).startswith((HOUSE, STANDARD, "<"))]
+    if not others:
+        return None
+    own = _file(others[-1])
+    ours = [one for one in others if _file(one) == own or not _file(one).startswith(PACKAGES)]
+    if escape.libraries_may and ours[0] is not frames[0]:
+        return None
+    return ours[0]
 
 
-def _is_of_user(file: str) -> bool:
-    return not file.startswith((HOUSE, STANDARD, "<frozen", "<attrs", *PACKAGES))
+def _file(frame: FrameType) -> str:
+    """Return the file of a frame; a cell of a notebook counts as one."""
+    file = frame.f_code.co_filename
+    return file.removeprefix("<") if file.startswith("<ipython") else file

@@ -16,7 +16,9 @@ It is loaded by itself where crmsim is installed:
 Tests need neither pytest-trio nor pytest-xdist, and work with both.
 """
 
+import fnmatch
 import functools
+import os
 import shlex
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -29,6 +31,8 @@ from crmsim.errors import BadInput, Finding
 if TYPE_CHECKING:
     from crmsim.kernel.simulation import Simulation
 
+CORPUS = "corpus"
+"""The folder of cases that a hunt found, unless `crmsim_corpus` says otherwise."""
 RUNS = pytest.StashKey[list[Any]]()
 """The simulations and results of a test, for what is said when it fails."""
 
@@ -66,16 +70,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rewrite-golden", action="store_true", help="write golden files anew; say what moved"
     )
 
-    parser.addini("crmsim_corpus", "folder of cases that a hunt found; run first", default="corpus")
+    parser.addini("crmsim_corpus", "folder of cases that a hunt found; run first", default=CORPUS)
 
 
 def _corpus(config: pytest.Config) -> Path:
-    return config.rootpath / str(config.getini("crmsim_corpus"))
+    return Path(os.path.normpath(config.rootpath / str(config.getini("crmsim_corpus"))))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker; look into the corpus too when nobody names what is to be tested."""
     corpus = _corpus(config)
+    if not corpus.is_dir() and config.getini("crmsim_corpus") != CORPUS:
+        raise pytest.UsageError(f"crmsim_corpus: {corpus} is no folder")
     if config.args_source is config.ArgsSource.TESTPATHS and corpus.is_dir():
         config.args.insert(0, str(corpus))
     config.addinivalue_line(
@@ -88,8 +94,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """Collect the cases of the corpus, whatever their names; a name on the command line decides."""
     is_case = file_path.suffix == ".py" and file_path.parent == _corpus(parent.config)
-    if not is_case or parent.session.isinitpath(file_path):
-        return None  # pytest collects what it is given by name
+    patterns: list[str] = parent.config.getini("python_files")
+    is_test = any(fnmatch.fnmatch(file_path.name, pattern) for pattern in patterns)
+    if not is_case or is_test or parent.session.isinitpath(file_path):
+        return None  # pytest collects it by itself
     module: pytest.Module = pytest.Module.from_parent(parent, path=file_path)
     return module
 

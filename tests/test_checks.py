@@ -23,7 +23,6 @@ from .stories import (
     without,
 )
 
-
 REALIGNED = (replication.ORDER_OF_EXTRACTS, replication.PARENTS_THERE, replication.REALIGNED_ONLY)
 """Checks for which something has to move; `tests/test_replication.py` tries them."""
 

@@ -11,7 +11,8 @@ the checks know nothing else about them::
 `version` is the number that whoever decides gave to what was stored: 1, 2, 3, ... for each object;
 0 was there before. `base` is the version that the writer had before its eyes. `session` is on whose
 behalf; without it, the actor itself. A write that keeps what both had changed says ``merged=True``.
-`number` counts the writes of a session as it issued them, where they can overtake each other.
+`number` counts the writes of a session as it issued them, where they can overtake each other. What
+a session says, it says in the order in which it did it: causal order takes it by its word.
 
 The versions are told, not guessed, so each check is one pass over the history.
 Sources: Terry and others 1994 (session guarantees), Ahamad and others 1995 (causal order).
@@ -36,6 +37,7 @@ __all__ = [
     "bounded_staleness",
 ]
 
+WORDS = ("asked", "did", "wrote", "read")
 Versions = dict[str, int]
 """Object -> version."""
 
@@ -44,9 +46,17 @@ class _Noted(Judge):
     """Hears the four words, and calls the method of the same name."""
 
     def on_noted(self, event: Event) -> None:
-        heard = getattr(self, f"_{event.detail.get('what', '')}", None)
-        if heard is not None:
-            heard(event)
+        what = event.detail.get("what")
+        if what in WORDS:
+            getattr(self, f"_{what}")(event)
+
+    def _asked(self, event: Event) -> None: ...
+
+    def _did(self, event: Event) -> None: ...
+
+    def _wrote(self, event: Event) -> None: ...
+
+    def _read(self, event: Event) -> None: ...
 
 
 def _session(event: Event) -> str:
@@ -97,7 +107,13 @@ class _NoLostUpdate(_Noted):
         self.judged += 1
         version, base = _number(event, "version"), _number(event, "base")
         newest = self._newest.get(event.subject, 0)
-        if base < newest and not event.detail.get("merged"):
+        if version <= newest or base > newest:
+            self.blame(
+                f"{_session(event)} stored version {version} of {event.subject}, made from version "
+                f"{base}, while version {newest} was the newest",
+                event,
+            )
+        elif base < newest and not event.detail.get("merged"):
             self.blame(
                 f"{_session(event)} changed version {base} of {event.subject}, "
                 f"and with it overwrote version {newest} unseen",
@@ -204,9 +220,16 @@ class _CausalOrder(_Noted):
 
     def _wrote(self, event: Event) -> None:
         known = self._known.setdefault(_session(event), {})
-        version = _number(event, "version")
+        version, base = _number(event, "version"), event.detail.get("base", 0)
+        if isinstance(base, int) and base:  # it had that before its eyes
+            self._learn(known, event.subject, base)
         self._behind[event.subject, version] = dict(known)
         known[event.subject] = max(known.get(event.subject, 0), version)
+
+    def _learn(self, known: Versions, name: str, version: int) -> None:
+        """Let a session know a version, and what its writer knew."""
+        for other, seen in (*self._behind.get((name, version), {}).items(), (name, version)):
+            known[other] = max(known.get(other, 0), seen)
 
     def _read(self, event: Event) -> None:
         self.judged += 1
@@ -219,11 +242,7 @@ class _CausalOrder(_Noted):
                 f"but knows of things that came after version {wanted}",
                 event,
             )
-        for name, seen in (
-            *self._behind.get((event.subject, version), {}).items(),
-            (event.subject, version),
-        ):
-            known[name] = max(known.get(name, 0), seen)
+        self._learn(known, event.subject, version)
 
 
 class _BoundedStaleness(_Noted):

@@ -40,7 +40,11 @@ PROFILES = ("calm", "flaky_mobile", "bad_office", "disaster", "swarm")
 @click.argument("scenario_name", metavar="SCENARIO")
 @click.option("--seeds", "count", type=click.IntRange(min=1), help="How many runs (default: 200).")
 @click.option("--first-seed", type=click.IntRange(min=0), default=1, help="The first (default: 1).")
-@click.option("--budget", metavar="5min", help="Real time after which no further run begins.")
+@click.option(
+    "--budget",
+    metavar="5min",
+    help="Real time after which no further run begins; cutting down may take as long again.",
+)
 @click.option(
     "--faults",
     type=click.Choice(PROFILES),
@@ -97,6 +101,7 @@ def hunt(
     values = read_pairs(pairs, settings_file)
     must_be_writable(json_file, "--json")
     must_be_writable(resume, "--resume", device=False)
+    _must_be_folder(corpus)
     read_settings(load_scenario(scenario_name).settings, values, "settings")
     what = Hunt(scenario_name, values, Profile(faults))
     file = None if resume is None else Path(resume)
@@ -114,7 +119,7 @@ def hunt(
     found: list[Found] = []
     wanted = different(runs)
     with progress(min(len(wanted), cut_count), "findings cut down") as step:
-        for one in cut_all_down(what, wanted, cut_count):
+        for one in cut_all_down(what, wanted, cut_count, budget_s):
             show_found(out, one, _stored(folder, one))
             found.append(one)
             step()
@@ -165,6 +170,19 @@ def _run(
                 show_finding(out, run, _command(what, run.seed))
 
 
+def _must_be_folder(corpus: str) -> None:
+    """Refuse a corpus that no folder can be.
+
+    Raises:
+        BadInput: something else is there.
+    """
+    for path in (Path(corpus), *Path(corpus).parents):
+        if path.exists():
+            if not path.is_dir() or not os.access(path, os.W_OK):
+                raise BadInput(f"--corpus {corpus}: {path} is no folder that one can write into")
+            return
+
+
 def _stored(folder: Path, found: "Found") -> Path | None:
     from crmsim.hunt.corpus import store
 
@@ -182,7 +200,10 @@ def _seeds(first: int, count: int | None, budget: str | None, done: set[int]) ->
 
 def _command(what: Any, seed: int) -> str:
     """Return the command that repeats one hunted run."""
+    from crmsim.hunt.hunting import text_of
+
     pairs = what.settings.items()
-    settings = [word for name, value in pairs for word in ("--set", f"{name}={value}")]
+    texts = [f"{name}={text_of(value)}" for name, value in pairs]
+    settings = [word for text in texts for word in ("--set", text)]
     words = ["crmsim", "hunt", what.scenario, "--faults", what.profile.value, *settings]
     return shlex.join([*words, "--first-seed", str(seed), "--seeds", "1"])

@@ -177,7 +177,7 @@ class _Listener(Landscape):
 
     def publish(self, publication: str, values: Any, *, crm: str = "crm") -> None:
         super().publish(publication, values, crm=crm)
-        self._took(Published(publication, dict(values), self.now_ns))
+        self._took(Published(publication, dict(values), self.now_ns, crm))
 
     def administer(self, site: str, what: str, queue: str) -> None:
         super().administer(site, what, queue)

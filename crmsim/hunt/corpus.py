@@ -5,17 +5,19 @@ holds its own test too: it fails as long as the defect is there.
 """
 
 import hashlib
+import math
 import re
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
-from crmsim.errors import BadInput
+from crmsim.errors import BadInput, ModelError
 from crmsim.hunt.case import Case, as_it_is, take_down
 from crmsim.hunt.finding import Finding, all_findings_of, findings_of
-from crmsim.hunt.script import write_script
+from crmsim.hunt.script import can_name, write_script
 from crmsim.hunt.shrinking import Shrunk, shrink
 from crmsim.hunt.tale import tell_case
 from crmsim.lab.runs import load_scenario
@@ -39,8 +41,9 @@ class Found:
     text: str
     deviations: tuple[str, ...] = ()
     """What is left of the trouble; without any one of it, all is well."""
-    clients: int = 0
-    orders: int = 0
+    clients: int | None = None
+    orders: int | None = None
+    """How many are left; None where they cannot be counted."""
     runs: int = 0
     """How many candidates were run."""
     is_minimal: bool = False
@@ -63,19 +66,45 @@ def cut_down(
     trouble: Trouble,
     seed: int,
     finding: Finding,
+    until_s: float = math.inf,
 ) -> Found:
-    """Cut a finding of a run down, and write it as a scenario file."""
+    """Cut a finding of a run down, and write it as a scenario file.
+
+    Args:
+        scenario: What was run.
+        settings: With which settings.
+        luck_seed: With whose luck.
+        trouble: What went wrong besides.
+        seed: The run of the hunt.
+        finding: What did not hold.
+        until_s: When to stop, by `time.perf_counter`.
+    """
     plain = Found(seed, finding.check, finding.text)
-    small = shrink(take_down(scenario, settings, luck_seed, trouble), finding)
+    small = shrink(take_down(scenario, settings, luck_seed, trouble), finding, until_s=until_s)
     if small is None:
-        small = shrink(as_it_is(scenario, settings, luck_seed, trouble), finding)
+        small = shrink(as_it_is(scenario, settings, luck_seed, trouble), finding, until_s=until_s)
         found = plain if small is None else _told(plain, small)
         return attrs.evolve(found, why_not=ONLY_TROUBLE)
     found = _told(plain, small)
+    failing = next((one for one in scenario.checks if one.name == finding.check), None)
+    if failing is not None and not can_name(failing):
+        why = f"the check {failing.name!r} stands in no module of crmsim, so no script can name it"
+        return attrs.evolve(found, why_not=why)
     try:
-        return attrs.evolve(found, script=_script(small.case, found))
+        script = _script(small.case, found)
     except BadInput as error:
         return attrs.evolve(found, why_not=str(error))
+    if not _shows(script, small.finding):
+        return attrs.evolve(found, why_not="what was written down does not fail in the same way")
+    return attrs.evolve(found, script=script)
+
+
+def _shows(script: str, finding: Finding) -> bool:
+    """Run a script and say whether it shows what it was written for."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "script.py"
+        path.write_text(script, encoding="utf-8")
+        return any(one.is_like(finding) for one in all_findings_of(load_scenario(str(path)).run()))
 
 
 def _told(plain: Found, small: Shrunk) -> Found:
@@ -87,8 +116,8 @@ def _told(plain: Found, small: Shrunk) -> Found:
         plain,
         text=small.finding.text,
         deviations=tuple(without.what for without in small.without),
-        clients=len(case.laptops),
-        orders=len(case.orders),
+        clients=len(case.laptops) if case.story is None else None,
+        orders=len(case.orders) if case.story is None else None,
         runs=small.runs,
         is_minimal=small.is_minimal,
         tale=tuple(tale),
@@ -129,11 +158,18 @@ def _doc(scenario: str, found: Found) -> str:
 
 
 def store(folder: Path, found: Found) -> Path:
-    """Write a case into a corpus; return the file. One that is there already stays as it is."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a case into a corpus; return the file. One that is there already stays as it is.
+
+    Raises:
+        BadInput: it cannot be written there.
+    """
     path = folder / f"{found.name}.py"
-    if not path.exists():
-        path.write_text(found.script, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text(found.script, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"--corpus {folder}: cannot be written ({error.strerror})") from None
     return path
 
 
@@ -152,4 +188,10 @@ def replay_corpus(folder: Path) -> Iterator[Replayed]:
         BadInput: a file is no scenario.
     """
     for path in sorted(folder.glob("*.py")):
-        yield Replayed(path, findings_of(load_scenario(str(path)).run()))
+        if path.name in ("conftest.py", "__init__.py"):
+            continue
+        try:
+            yield Replayed(path, findings_of(load_scenario(str(path)).run()))
+        except ModelError as error:
+            told = str(error)
+            raise BadInput(told if str(path) in told else f"{path}: {told}") from error

@@ -40,6 +40,7 @@ __all__ = [
     "hunt",
     "interval",
     "read_runs",
+    "text_of",
     "trouble_of",
 ]
 
@@ -127,11 +128,11 @@ class _Runner:
         )
         return HuntedRun(seed, len(result.journal), findings_of(result), catches)
 
-    def cut_down(self, seed: int, finding: Finding) -> Found:
+    def cut_down(self, seed: int, finding: Finding, until_s: float) -> Found:
         """Cut a finding of a seed down."""
         luck_seed = seed // SHARE
         trouble = trouble_of(self._hunt.profile, self.facts(luck_seed), seed)
-        return cut_down(self._scenario, self._settings, luck_seed, trouble, seed, finding)
+        return cut_down(self._scenario, self._settings, luck_seed, trouble, seed, finding, until_s)
 
 
 _RUNNER: list[_Runner] = []
@@ -196,19 +197,24 @@ def different(runs: Iterable[HuntedRun]) -> list[tuple[int, Finding]]:
     return [(seed, finding) for _, seed, finding in least.values()]
 
 
-def cut_all_down(what: Hunt, wanted: Sequence[tuple[int, Finding]], most: int) -> Iterator[Found]:
+def cut_all_down(
+    what: Hunt, wanted: Sequence[tuple[int, Finding]], most: int, budget_s: float = math.inf
+) -> Iterator[Found]:
     """Cut findings down, but those that the case of an earlier one shows too.
 
     Args:
         what: In which hunt they were found.
         wanted: (seed, finding).
         most: How many are cut down at most.
+        budget_s: Real seconds after which no further candidate is run.
     """
+    until_s = perf_counter() + budget_s
     runner = _Runner(what)
     shown: list[Finding] = []
     for seed, finding in wanted:
-        if most and not any(finding.is_like(other) for other in shown):
-            found = runner.cut_down(seed, finding)
+        is_time = perf_counter() < until_s
+        if most and is_time and not any(finding.is_like(other) for other in shown):
+            found = runner.cut_down(seed, finding, until_s)
             shown += found.also
             most -= 1
             yield found
@@ -226,10 +232,11 @@ def read_runs(file: Path, what: Hunt) -> list[HuntedRun]:
     if not file.exists():
         return []
     try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        head, *rest = rows
+        text = file.read_text(encoding="utf-8")
+        lines = text.splitlines() if text.endswith("\n") else text.splitlines()[:-1]
+        head, *rest = (json.loads(line) for line in lines)  # a line cut off was no whole run
         runs = [_run_from(row) for row in rest]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadInput(f"{file}: not what a hunt wrote ({error})") from error
     if head != _head(what):
         raise BadInput(f"{file}: holds another hunt (other scenario, settings or faults)")
@@ -246,8 +253,13 @@ def append_run(file: Path, what: Hunt, run: HuntedRun) -> None:
 
 
 def _head(what: Hunt) -> dict[str, Any]:
-    settings = {name: str(value) for name, value in what.settings.items()}
+    settings = {name: text_of(value) for name, value in what.settings.items()}
     return {"scenario": what.scenario, "settings": settings, "faults": what.profile.value}
+
+
+def text_of(value: object) -> str:
+    """Return a value of a setting as one would type it."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
 def _run_from(row: dict[str, Any]) -> HuntedRun:

@@ -30,11 +30,13 @@ from crmsim.qrfc.partner import Poison
 from crmsim.qrfc.wire import Guarantees
 from crmsim.units import SECOND_NS, Duration, show_moment
 
-__all__ = ["in_code", "write_script"]
+__all__ = ["can_name", "in_code", "write_script"]
 
 WIDTH = 100
 SPANS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 """How spans are written: function, seconds."""
+STANDARD = ("attrs", "decimal", "pathlib")
+"""Modules besides crmsim's that a script may import from."""
 PLAIN = (Exponential, Constant, Poison)
 """What everybody knows the first argument of."""
 
@@ -82,7 +84,13 @@ class _Writer:
         self.imports: dict[str, dict[str, None]] = {}
 
     def name(self, module: str, name: str) -> str:
-        """Return a name that the file imports."""
+        """Return a name that the file imports.
+
+        Raises:
+            BadInput: it stands in no module that everybody has.
+        """
+        if module.split(".")[0] not in ("crmsim", *STANDARD):
+            raise BadInput(f"a script cannot import {name!r}: it stands in {module!r}")
         self.imports.setdefault(module, {})[name] = None
         return name
 
@@ -95,11 +103,11 @@ class _Writer:
         kind = _plain(kind)
         if kind is Duration and isinstance(value, int):
             return self.span(value)
-        if value is None or isinstance(value, bool | int | float | str):
-            return enum_free(value)
         if isinstance(value, enum.Enum):
             cls = type(value)
             return f"{self.name(cls.__module__, cls.__name__)}.{value.name}"
+        if value is None or isinstance(value, bool | int | float | str):
+            return plain_code(value)
         if isinstance(value, Decimal):
             return f'{self.name("decimal", "Decimal")}("{value}")'
         if isinstance(value, PurePath):
@@ -202,32 +210,35 @@ class _Writer:
         return Group("land.at(", (*start, *plain, *named), ")")
 
     def checks(self, checks: Sequence[Check]) -> Node:
-        """Return checks by their names.
-
-        Raises:
-            BadInput: a check is not one of crmsim's own.
-        """
-        if tuple(checks) == ALL_CHECKS:
+        """Return checks by their names; those that are not crmsim's own are left out."""
+        own = tuple(check for check in checks if _place_of(check))
+        if own == ALL_CHECKS:
             return self.name("crmsim.checks.catalogue", "ALL_CHECKS")
-        return Group("(", tuple(("", self.check(check)) for check in checks), ")")
-
-    def check(self, check: Check) -> str:
-        module = check.judge.__module__
-        for name, value in vars(sys.modules[module]).items():
-            if value is check and module.startswith("crmsim."):
-                return self.name(module, name)
-        raise BadInput(
-            f"the check {check.name!r} stands in no module of crmsim, so a script cannot name it"
-        )
+        return Group("(", tuple(("", self.name(*_place_of(check))) for check in own), ")")
 
 
-def enum_free(value: Any) -> str:
+def plain_code(value: Any) -> str:
     """Return a plain value as ruff would write it."""
+    code = repr(value)
     if isinstance(value, str):
-        return repr(value) if '"' in value else '"' + repr(value)[1:-1].replace("\\'", "'") + '"'
+        return code if "'" in value or '"' in value else f'"{code[1:-1]}"'
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:_}"
-    return repr(value)
+    return code if code not in ("inf", "-inf", "nan") else f'float("{code}")'
+
+
+def _place_of(check: Check) -> tuple[str, ...]:
+    """Return the module of a check of crmsim's own, and its name there; empty for another one."""
+    module = check.judge.__module__
+    if not module.startswith("crmsim."):
+        return ()
+    found = vars(sys.modules[module]).items()
+    return next(((module, name) for name, value in found if value is check), ())
+
+
+def can_name(check: Check) -> bool:
+    """Say whether a script can name a check."""
+    return bool(_place_of(check))
 
 
 def _plain(kind: Any) -> Any:
@@ -304,8 +315,7 @@ def write_script(case: Case, name: str, doc: str) -> str:
     for deviation in case.trouble.deviations:
         for call in deviation.calls:
             body += _lay_out("", writer.call(call), 4)
-    if case.end_ns:
-        body.append(f"    await land.run_until({writer.when(case.end_ns)})")
+    body.append(f"    await land.run_until({writer.when(case.end_ns)})")
     still = (("keep_still=", writer.value(case.keep_still)),) if case.keep_still else ()
     settle = Group("await land.settle(", (("", writer.span(case.budget)), *still), ")")
     body += _lay_out("", settle, 4)

@@ -10,7 +10,9 @@ run; nothing is taken for granted. That leaving something out moves nobody else'
 this quick: a candidate differs from the case only where something was left out.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import perf_counter
 from typing import Any, TypeVar
 
 import attrs
@@ -68,20 +70,21 @@ class _UsedUp(Exception):
 class _Trial:
     """Runs candidates and says whether the same thing still goes wrong."""
 
-    def __init__(self, case: Case, finding: Finding, most: int) -> None:
+    def __init__(self, case: Case, finding: Finding, most: int, until_s: float) -> None:
         checks = tuple(check for check in case.checks if check.name == finding.check)
         own = finding.check not in (QUIET, ENDED_EARLY)
         self.case = attrs.evolve(case, checks=checks) if own else case
         self.finding = finding
         self.runs = 0
         self._most = most
+        self._until_s = until_s
         self._known: dict[str, bool] = {}
 
     def fails(self, case: Case) -> bool:
         """Say whether the same check fails on the same kind of object."""
         key = repr(case)
         if key not in self._known:
-            if self.runs >= self._most:
+            if self.runs >= self._most or perf_counter() > self._until_s:
                 raise _UsedUp
             self.runs += 1
             self._known[key] = self.found_in(case) is not None
@@ -130,24 +133,28 @@ def minimal(things: Sequence[T], fails: Callable[[tuple[T, ...]], bool]) -> tupl
     return left
 
 
-def shrink(case: Case, finding: Finding, most: int = RUNS) -> Shrunk | None:
+def shrink(
+    case: Case, finding: Finding, most: int = RUNS, until_s: float = math.inf
+) -> Shrunk | None:
     """Cut a failing case down; None when it does not fail as a case of its own.
 
     Args:
         case: What failed.
         finding: How.
         most: How many candidates may be run.
+        until_s: When to stop, by `time.perf_counter`.
     """
-    trial = _Trial(case, finding, most)
-    if not trial.fails(trial.case):
-        return None
+    trial = _Trial(case, finding, most, until_s)
     try:
+        if not trial.fails(trial.case):
+            return None
         _cut_down(trial)
         without = _without_each(trial)
     except _UsedUp:
         without = ()
     left = trial.found_in(trial.case)
-    assert left is not None
+    if left is None:
+        return None
     small = attrs.evolve(trial.case, checks=case.checks)
     is_minimal = len(without) == len(deviations_of(trial.case)) and all(w.holds for w in without)
     return Shrunk(small, left, trial.runs, without, is_minimal)

@@ -7,7 +7,7 @@ way; the rest of the history is left out.
 import re
 
 from crmsim.hunt.case import Case
-from crmsim.hunt.finding import Finding
+from crmsim.hunt.finding import Finding, finder
 from crmsim.lab.scenario import Result
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level
@@ -57,9 +57,10 @@ def _clock(time_ns: int) -> str:
 
 def _bad_events(result: Result, finding: Finding) -> set[int]:
     """Return the events that show the finding: the one that evidence names, and those it cites."""
+    found = finder(result)
     for check, verdict in result.verdicts:
         for evidence in verdict.evidence:
-            if Finding(check.name, evidence.text).is_like(finding):
+            if found(check.name, evidence.text).is_like(finding):
                 cited = {int(number) for number in EVENT.findall(evidence.text)}
                 return {number for number in (evidence.event, *cited) if number}
     return set()

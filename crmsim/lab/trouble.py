@@ -324,12 +324,14 @@ class Published(Deviation):
     publication: str
     values: Mapping[str, str] = attrs.field(eq=lambda values: tuple(values.items()))
     at_ns: int
+    crm: str = "crm"
     family: ClassVar[str] = "publication"
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """What makes it happen."""
-        return (Call("publish", (self.publication, self.values), at_ns=self.at_ns),)
+        where = {} if self.crm == "crm" else {"crm": self.crm}
+        return (Call("publish", (self.publication, self.values), where, self.at_ns),)
 
     def touched(self, simulation: Simulation) -> int:
         """Return how many records were published."""

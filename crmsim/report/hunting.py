@@ -88,11 +88,14 @@ def show_found(console: "Console", found: Found, path: Path | None) -> None:
         console.print(f"  no script: {found.why_not}", soft_wrap=True, markup=False)
     if not found.runs:
         return
-    size = f"laptops: {found.clients}, orders: {found.orders}"
-    console.print(f"  cut down in {found.runs} runs to {size}, and", markup=False)
+    size = f"laptops: {found.clients}, orders: {found.orders}, and"
+    size = "" if found.clients is None else size
+    console.print(f"  cut down in {found.runs} runs to {size}", markup=False)
     for deviation in found.deviations:
         console.print(f"  - {deviation}", soft_wrap=True, markup=False)
-    is_shown = "without any one of these, all is well" if found.is_minimal else "not yet minimal"
+    is_shown = (
+        "without any one of these, this does not happen" if found.is_minimal else "not yet minimal"
+    )
     console.print(f"  ({is_shown if found.deviations else 'no trouble at all'})", markup=False)
     for line in found.tale:
         console.print(f"    {line}", soft_wrap=True, markup=False)
@@ -125,12 +128,13 @@ def _finding_as_json(
     if found is not None:
         row["why_not"] = found.why_not or None
     if found is not None and found.runs:
+        shown = next((one.text for one in found.also if one.is_like(finding)), found.text)
         row |= {
-            "text": found.text,
+            "text": shown,
             "deviations": len(found.deviations),
             "clients": found.clients,
             "orders": found.orders,
-            "minimal": found.is_minimal,
+            "minimal": found.is_minimal and found.check == finding.check,
             "candidates": found.runs,
             "script": files.get(found.name),
         }
