@@ -295,3 +295,35 @@ def test_what_the_fence_misses_is_what_the_table_says():
     assert run_with(lambda: datetime.datetime.now()).said[0] > datetime.datetime(2020, 1, 1)
     assert ESCAPES["random.random"] is LUCK
     assert sys.version_info >= (3, 11)
+
+
+def test_a_module_may_be_imported_inside_a_run(tmp_path, monkeypatch):
+    (tmp_path / "late.py").write_text("import random\nstart = random.random()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert 0 <= run_with(lambda: importlib.import_module("late")).said[0].start < 1
+
+
+def test_a_function_kept_beyond_the_run_does_as_before():
+    def keep() -> type:
+        return type("Clock", (), {"now": time.monotonic})
+
+    clock = run_with(keep).said[0]
+    assert clock().now() > 0
+    assert clock.now.__name__ == "monotonic"
+
+
+def test_a_platform_without_some_of_it_is_fenced_all_the_same(monkeypatch):
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(ActorFailed, match=r"time\.time"):
+        run_with(lambda: time.time())
+
+
+def test_a_fence_that_cannot_go_up_leaves_nothing_standing(monkeypatch):
+    plain = time.time
+    monkeypatch.setitem(ESCAPES, "no_such_module.thing", LUCK)
+    with pytest.raises(ModuleNotFoundError):
+        run_with(lambda: None)
+    assert time.time is plain
+    monkeypatch.delitem(ESCAPES, "no_such_module.thing")
+    with pytest.raises(ActorFailed, match=r"time\.time"):
+        run_with(lambda: time.time())

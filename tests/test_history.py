@@ -251,3 +251,26 @@ def test_a_copy_that_takes_what_comes_last_lets_people_read_backwards(cls, is_ba
         world.run()
         found.append(judge(world, history.MONOTONIC_READS).violations > 0)
     assert any(found) is is_backwards
+
+
+def test_other_words_are_nobodys_business():
+    for word in ("done", "seen", "known", "own", "behind"):
+        assert verdict(history.EXACTLY_ONCE, ("a", "x", {"what": word})).judged == 0
+
+
+def test_versions_that_do_not_rise_are_lost_updates_too():
+    check = history.NO_LOST_UPDATE
+    same = verdict(check, wrote("a", "x", 1, 0), wrote("b", "x", 1, 1))
+    assert "stored version 1 of x, made from version 1, while version 1 was the newest" in str(same)
+    assert verdict(check, wrote("a", "x", 1, 5)).violations == 1, "a base from the future"
+
+
+def test_what_a_writer_had_before_its_eyes_counts_as_read():
+    told = [
+        wrote("a", "y", 1, 0),
+        wrote("a", "x", 1, 0),
+        wrote("b", "x", 2, 1),
+        read("c", "x", 2),
+        read("c", "y", 0),
+    ]
+    assert verdict(history.CAUSAL_ORDER, *told).violations == 1

@@ -116,3 +116,41 @@ def test_wilsons_interval_is_that_of_the_textbook():
 def test_a_run_that_ends_early_or_never_rests_is_a_finding():
     calm = load_scenario(STUCK).run(seed=0, **SMALL)
     assert findings_of(calm) == ()
+
+
+def test_a_corpus_that_is_no_folder_is_refused_before_anything_is_run(tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("")
+    for corpus in (file, file / "below"):
+        assert run_command(["hunt", STUCK, "--seeds", "1", "--corpus", str(corpus)]) == 2
+        assert "is no folder that one can write into" in capsys.readouterr().err
+
+
+def test_a_line_that_was_cut_off_is_no_run(tmp_path):
+    file, what = tmp_path / "hunt.jsonl", Hunt(STUCK, SMALL)
+    for run in hunt(what, [3, 4]):
+        append_run(file, what, run)
+    file.write_text(file.read_text()[:-30])
+    assert [run.seed for run in read_runs(file, what)] == [3]
+    file.write_text("5\n5\n")
+    with pytest.raises(BadInput, match="not what a hunt wrote"):
+        read_runs(file, what)
+
+
+def test_a_hunt_that_finds_something_says_what_is_left_of_it(tmp_path, capsys):
+    out, corpus = tmp_path / "hunt.json", tmp_path / "corpus"
+    command = ["hunt", "scenarios/two_reps.py", "--set", "newest_stays=off", "--first-seed", "14"]
+    command += ["--seeds", "1", "--jobs", "1", "--corpus", str(corpus), "--json", str(out)]
+    assert run_command(command) == 1
+    told = json.loads(out.read_text())
+    [finding] = told["findings"]
+    assert finding["check"] == "an older state never replaces a newer one"
+    assert (finding["clients"], finding["minimal"], finding["seed"]) == (1, True, 14)
+    assert finding["deviations"] <= 3
+    assert told["strategies"]["timed"] == {"runs": 1, "failed": 1}
+    assert "without any one of these, this does not happen" in capsys.readouterr().out
+    assert run_command(["run", finding["script"]]) == 1
+    assert run_command([*command, "--shrink", "0"]) == 1
+    told = json.loads(out.read_text())
+    assert [case["held"] for case in told["corpus"]] == [False]
+    assert told["findings"][0]["why_not"] == "not asked for"

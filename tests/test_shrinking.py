@@ -474,3 +474,41 @@ def test_spans_are_written_in_their_largest_unit(three):
     assert 'land.at("0d 00:01:30", land.pause, "crm", lasts=milliseconds(1500))' in text
     assert 'land.at(1, land.pause, "crm", lasts=Duration(7))' in text
     assert 'land.at("1d 02:00:00", land.pause, "crm", lasts=hours(36))' in text
+
+
+def test_a_case_without_a_span_is_written_as_it_is(three, tmp_path):
+    """What happens at the very beginning must not be missed by a story that is over at once."""
+    case = evolve(with_laptops(three, []), end_ns=0, keep_still=())
+    case = with_deviations(case, [Published("prices", {"a": "1"}, 0)])
+    path = tmp_path / "short.py"
+    path.write_text(write_script(case, "short", "Short."))
+    told, again = load_scenario(str(path)).run(), case.run()
+    assert [tuple(e) for e in told.journal] == [tuple(e) for e in again.journal]
+    assert any(e.kind == "published" for e in told.journal)
+
+
+@frozen
+class Slowish:
+    """A latency of one's own."""
+
+    seconds: float
+
+    def at(self, u: float) -> float:
+        return self.seconds
+
+
+def test_what_stands_in_a_module_of_ones_own_cannot_be_written_down(three):
+    [laptop, *_] = [call for call in three.built if call.verb == "add_laptop"]
+    line = gprs(dial_up=True, latency=Slowish(1.0))
+    foreign = Call("add_laptop", named={**laptop.named, "link": line})
+    with pytest.raises(BadInput, match="a script cannot import 'Slowish'"):
+        write_script(evolve(three, built=(foreign,)), "x", "x")
+
+
+def test_texts_keep_their_quotes_and_backslashes(three, tmp_path):
+    for text in ("it's", 'a "b"', "a \\' b", "C:\\new", "grün", "''"):
+        case = with_deviations(three, [Published("prices", {text: text}, 1)])
+        path = tmp_path / "texts.py"
+        path.write_text(write_script(evolve(case, keep_still=()), "texts", "Texts."))
+        told = load_scenario(str(path)).run()
+        assert ("prices", text) in told.simulation.store("crm").table("masters")
