@@ -28,6 +28,7 @@ from crmsim.lab.trouble import (
     CrashedAt,
     Deviation,
     Impatience,
+    InOffice,
     OneMessage,
     Paused,
     Poisoned,
@@ -45,8 +46,13 @@ from crmsim.units import Duration, days, parse_duration, parse_moment
 
 __all__ = ["Case", "Fixed", "as_it_is", "take_down"]
 
-BUILDING = ("add_crm", "add_erp", "add_station", "add_laptop")
+BUILDING = (
+    *("replicate", "add_crm", "add_erp", "add_station", "add_laptop"),
+    *("add_subscription", "add_record"),
+)
 """The verbs that build a landscape."""
+OFFICE = ("change", "subscribe", "unsubscribe", "set_demon", "extract")
+"""The verbs of what people in the office do."""
 BUDGET: Duration = days(60)
 """How long a story that never settled gets to come to rest."""
 
@@ -112,6 +118,8 @@ class _Listener(Landscape):
         self.built: list[Call] = []
         self.deviations: list[Deviation] = []
         self.ended: tuple[int, Duration, tuple[str, ...]] | None = None
+        self._is_inside = False
+        """Whether a verb is at work that was taken down already."""
         self._open: list[tuple[ActiveFault, int]] = []
         """Faults that nobody has lifted yet, and when they began."""
 
@@ -220,20 +228,38 @@ class _Listener(Landscape):
         self.deviations += deviations
 
 
-def _listening(verb: str) -> Callable[..., None]:
+def _listening(verb: str, note: Callable[[_Listener, str, dict[str, Any]], None]) -> Any:
+    """Return a verb that is taken down, unless another verb uses it."""
     plain = getattr(Landscape, verb)
     signature = inspect.signature(plain)
 
     def listened(self: _Listener, *arguments: Any, **named: Any) -> None:
-        bound = signature.bind(self, *arguments, **named).arguments
-        self.note_built(verb, {name: value for name, value in bound.items() if name != "self"})
-        plain(self, *arguments, **named)
+        if self._is_inside:
+            plain(self, *arguments, **named)
+            return
+        bound = dict(signature.bind(self, *arguments, **named).arguments)
+        for parameter in signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                bound |= bound.pop(parameter.name, {})
+        del bound["self"]
+        note(self, verb, bound)
+        self._is_inside = True
+        try:
+            plain(self, *arguments, **named)
+        finally:
+            self._is_inside = False
 
     return listened
 
 
+def _note_office(listener: _Listener, verb: str, named: dict[str, Any]) -> None:
+    listener.deviations.append(InOffice(Call(verb, named=named, at_ns=listener.now_ns)))
+
+
 for _verb in BUILDING:
-    setattr(_Listener, _verb, _listening(_verb))
+    setattr(_Listener, _verb, _listening(_verb, _Listener.note_built))
+for _verb in OFFICE:
+    setattr(_Listener, _verb, _listening(_verb, _note_office))
 
 
 def take_down(scenario: Scenario, settings: Any, seed: int, trouble: Trouble = NO_TROUBLE) -> Case:

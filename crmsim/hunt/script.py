@@ -23,7 +23,9 @@ from crmsim.hunt.case import Case
 from crmsim.lab.building import REACTION_S
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.trouble import Broken, Call, Deviation, Poisoned
+from crmsim.middleware import replication
 from crmsim.middleware.flow import Breakage
+from crmsim.middleware.replication import Model
 from crmsim.network.link import Link
 from crmsim.network.profiles import PROFILES
 from crmsim.qrfc.partner import Poison
@@ -114,6 +116,10 @@ class _Writer:
             return f'{self.name("pathlib", "Path")}("{value}")'
         if isinstance(value, Link):
             return self.link(value)
+        if isinstance(value, Model):
+            names = [name for name, model in vars(replication).items() if model == value]
+            if names:
+                return self.name(Model.__module__, names[0])
         if isinstance(value, Mapping):
             pairs = tuple((f"{_line(self.value(k))}: ", self.value(v)) for k, v in value.items())
             return Group("{", pairs, "}")

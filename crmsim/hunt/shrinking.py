@@ -31,7 +31,7 @@ from crmsim.hunt.weaker import (
     rounder,
     weaker,
 )
-from crmsim.lab.trouble import Call, Deviation, Trouble
+from crmsim.lab.trouble import Call, Deviation, InOffice, Trouble
 
 __all__ = ["RUNS", "Shrunk", "Without", "deviations_of", "minimal", "shrink"]
 
@@ -168,6 +168,7 @@ def _cut_down(trial: _Trial) -> None:
         _drop_deviations(trial)
         _drop_laptops(trial)
         _drop_orders(trial)
+        _drop_records(trial)
         for variants in (at_default, calmer, fewer_items, weaker, nearer_end, rounder):
             _vary(trial, variants)
 
@@ -222,14 +223,23 @@ def with_deviations(case: Case, deviations: Sequence[Deviation]) -> Case:
 def with_laptops(case: Case, laptops: Sequence[str]) -> Case:
     """Return a case with some of its laptops; stations that nobody calls go too."""
     gone = set(case.laptops) - set(laptops)
-    built = [call for call in case.built if call.named.get("name") not in gone]
+    built = [
+        one
+        for call in case.built
+        if call.verb == "add_subscription" or call.named.get("name") not in gone
+        for one in _without_subscribers(call, gone)
+    ]
     called = {call.named["station"] for call in built if call.verb == "add_laptop"}
     idle = {
         call.named["name"]
         for call in built
         if call.verb == "add_station" and called and call.named["name"] not in called
     }
-    built = [call for call in built if call.named.get("name") not in idle]
+    built = [
+        call
+        for call in built
+        if call.verb == "add_subscription" or call.named.get("name") not in idle
+    ]
     left = [_without_sites(one, gone | idle) for one in case.trouble.deviations]
     trouble = Trouble(tuple(one for one in left if one is not None))
     keep_still = tuple(name for name in case.keep_still if name not in gone)
@@ -240,16 +250,41 @@ def _without_sites(one: Any, gone: set[str]) -> Any:
     """Return a deviation that does not mention some sites; None if nothing is left of it."""
     if getattr(one, "site", None) in gone:
         return None
+    if isinstance(one, InOffice):
+        left = list(_without_subscribers(one.call, gone))
+        return InOffice(left[0]) if left and one.call.named.get("site") not in gone else None
     fault = getattr(one, "fault", None)
     if fault is None:
         return one
     if {getattr(fault, name, None) for name in ("site", "source", "target")} & gone:
         return None
     sides = {name: getattr(fault, name) for name in ("ours", "theirs") if hasattr(fault, name)}
-    left = {name: tuple(s for s in side if s not in gone) for name, side in sides.items()}
-    if not all(left.values()):
+    kept = {name: tuple(s for s in side if s not in gone) for name, side in sides.items()}
+    if not all(kept.values()):
         return None
-    return attrs.evolve(one, fault=attrs.evolve(fault, **left)) if left != sides else one
+    return attrs.evolve(one, fault=attrs.evolve(fault, **kept)) if kept != sides else one
+
+
+def _without_subscribers(call: Call, gone: set[str]) -> Iterator[Call]:
+    """Yield a call without the laptops that are gone; nothing when it was about them alone."""
+    sites = call.named.get("sites")
+    if sites is None:
+        yield call
+        return
+    left = tuple(site for site in sites if site not in gone)
+    if left or not sites:
+        yield _with_named(call, sites=left)
+
+
+def _drop_records(trial: _Trial) -> None:
+    case = trial.case
+    records = tuple(call for call in case.built if call.verb == "add_record")
+
+    def with_records(part: Sequence[Call]) -> Case:
+        kept = [call for call in case.built if call.verb != "add_record" or call in part]
+        return attrs.evolve(case, built=tuple(kept))
+
+    trial.take(with_records(minimal(records, lambda part: trial.fails(with_records(part)))))
 
 
 def with_orders(case: Case, orders: Sequence[str]) -> Case:

@@ -46,7 +46,8 @@ def at_default(case: Case) -> Iterator[Step]:
     for place, call in enumerate(case.built):
         parameters = inspect.signature(getattr(Landscape, call.verb)).parameters
         for name in call.named:
-            if parameters[name].default is not inspect.Parameter.empty:
+            is_own = name in parameters
+            if is_own and parameters[name].default is not inspect.Parameter.empty:
                 named = {key: value for key, value in call.named.items() if key != name}
                 changed = _with_call(case, place, attrs.evolve(call, named=named))
                 yield f"{name} of {_title(call)}", changed

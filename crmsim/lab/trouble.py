@@ -38,6 +38,7 @@ __all__ = [
     "CrashedAt",
     "Deviation",
     "Impatience",
+    "InOffice",
     "OneMessage",
     "Paused",
     "Poisoned",
@@ -336,6 +337,23 @@ class Published(Deviation):
     def touched(self, simulation: Simulation) -> int:
         """Return how many records were published."""
         return len(self.values)
+
+
+@attrs.frozen
+class InOffice(Deviation):
+    """Somebody in the office does something: changes a customer, a subscription, the demon."""
+
+    call: Call
+    family: ClassVar[str] = "office"
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        return (self.call,)
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return that it happened."""
+        return 1
 
 
 @attrs.frozen
