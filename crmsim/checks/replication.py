@@ -36,7 +36,13 @@ class Selection:
         self._orders = {
             record.document.order.guid: record for record in store.table("orders").values()
         }
-        self._subscriptions = list(store.table("subscriptions").values())
+        self._wanted: dict[str, dict[tuple[str, ...], dict[tuple[str, ...], list[str]]]] = {}
+        """Object -> names of criteria -> their values -> sites; so many subscriptions name each."""
+        for one in store.table("subscriptions").values():
+            names = tuple(name for name, _ in one.pattern)
+            values = tuple(value for _, value in one.pattern)
+            groups = self._wanted.setdefault(one.about, {}).setdefault(names, {})
+            groups.setdefault(values, []).extend(one.sites)
         self._known: dict[Key, tuple[str, ...]] = {}
 
     def everything(self) -> Iterator[Key]:
@@ -82,11 +88,9 @@ class Selection:
 
     def _wanting(self, about: ReplicationObject, fields: dict[str, str]) -> tuple[str, ...]:
         found: dict[str, None] = {}
-        for one in self._subscriptions:
-            if one.about == about.name and all(
-                fields.get(name, "") == value for name, value in one.pattern
-            ):
-                found.update(dict.fromkeys(one.sites))
+        for names, groups in self._wanted.get(about.name, {}).items():
+            values = tuple(fields.get(name, "") for name in names)
+            found.update(dict.fromkeys(groups.get(values, ())))
         return tuple(sorted(found))
 
 
@@ -250,7 +254,7 @@ class _Told(Judge):
 
 class _OrderOfExtracts(Judge):
     """I-42: in the queue of a laptop, what depends on something is inserted after it, and deleted
-    before it.
+    before it. What was carried from one parent to another meanwhile is not judged.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -259,6 +263,11 @@ class _OrderOfExtracts(Judge):
         """(laptop, name) -> what was done to it last."""
         self._entering: dict[tuple[str, str], None] = {}
         self._leaving: dict[tuple[str, str], None] = {}
+        self._carried: dict[str, None] = {}
+
+    def on_changed(self, event: Event) -> None:
+        if event.detail["carried"]:
+            self._carried[str(event.detail["guid"])] = None
 
     def on_realigned(self, event: Event) -> None:
         for site in _sites(event, "entering"):
@@ -276,7 +285,7 @@ class _OrderOfExtracts(Judge):
         self._last[laptop, name] = str(what)
         if what == "insert":
             self._entering.pop((laptop, name), None)
-        if not above[1]:
+        if not above[1] or name in self._carried:
             return
         self.judged += 1
         if what == "insert" and above in self._entering:

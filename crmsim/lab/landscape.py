@@ -147,6 +147,7 @@ class Landscape(Building):
             if self.simulation.site(crm).is_up:
                 enterprise = self.simulation.actor(crm)
                 assert isinstance(enterprise, CrmEnterprise)
+                self.simulation.seat_of(crm).cause = 0  # nothing in the run brought it about
                 with suppress(SiteCrashed):
                     do(enterprise, lambda: is_done.append(True))
             self.simulation.at(self.now_ns + minutes(10), attempt)

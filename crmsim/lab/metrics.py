@@ -16,11 +16,11 @@ from crmsim.lab.trouble import CRASH_KINDS
 from crmsim.measure.latency import quantile
 from crmsim.measure.road import ROAD_KINDS, Part, Road
 from crmsim.sync.session import Phase
-from crmsim.trace.journal import Journal
-from crmsim.trace.kinds import KINDS, SENT
+from crmsim.trace.journal import Event, Journal
+from crmsim.trace.kinds import ENQUEUED, KINDS, SENT
 from crmsim.units import to_seconds
 
-__all__ = ["order_metrics"]
+__all__ = ["order_metrics", "realignment_metrics"]
 
 _OF_MESSAGES = (
     *("messages_sent", "messages_lost", "messages_lost_because"),
@@ -156,3 +156,69 @@ def _crashes(journal: Journal) -> dict[str, dict[str, int]]:
         if point in table.get(kind, {}):
             table[kind][point] += 1
     return table
+
+
+def realignment_metrics(result: Result) -> Mapping[str, object]:
+    """Return what is measured of a run in which things move from laptop to laptop.
+
+    `exposure_s`: how long a laptop still held what was no longer its own, from the change in the
+    office to the deletion on the laptop. `gap_s`: how long until the laptop that it went to had it.
+    """
+    journal = result.journal
+    queued = journal.select("enqueued")
+    told = Counter(str(e.detail["what"]) for e in queued if "what" in e.detail)
+    is_kept = journal.keeps(ENQUEUED)
+    moved = list(journal.select("realigned"))
+    worked = list(journal.select("worked"))
+    exposure_s, gap_s = _moves(journal)
+    begun_ns = min((_asked_ns(event) for event in moved), default=0)
+    ended_ns = max((event.time_ns for event in worked), default=begun_ns)
+    return {
+        "moved": len(moved),
+        "messages_inserted": told["insert"] if is_kept else None,
+        "messages_deleted": told["delete"] if is_kept else None,
+        "messages_updated": told["update"] if is_kept else None,
+        "demon_turns": len(worked),
+        "demon_done_after_s": to_seconds(ended_ns - begun_ns),
+        "exposure_s_p50": quantile(exposure_s, 0.5),
+        "exposure_s_max": max(exposure_s, default=None),
+        "gap_s_p50": quantile(gap_s, 0.5),
+        "gap_s_max": max(gap_s, default=None),
+        "receive_nothing": _idle_sites(result),
+    }
+
+
+def _asked_ns(event: Event) -> int:
+    """Return when what led to a realignment came to the CDB: a change, a subscription."""
+    return int(str(event.detail["asked_ns"]))
+
+
+def _moves(journal: Journal) -> tuple[list[float], list[float]]:
+    left: dict[tuple[str, str], int] = {}
+    entered: dict[tuple[str, str], int] = {}
+    exposure_s: list[float] = []
+    gap_s: list[float] = []
+    for event in journal.select("realigned", "imported"):
+        if event.kind == "realigned":
+            guid, asked_ns = event.subject.removeprefix("order "), _asked_ns(event)
+            for name, times in (("leaving", left), ("entering", entered)):
+                sites = event.detail[name]
+                assert isinstance(sites, tuple)
+                times.update({(site, guid): asked_ns for site in sites})
+            continue
+        key = event.actor, str(event.detail.get("guid", ""))
+        what = event.detail["what"]
+        times, found = (left, exposure_s) if what == "removal" else (entered, gap_s)
+        if key in times:
+            found.append(to_seconds(event.time_ns - times.pop(key)))
+    return exposure_s, gap_s
+
+
+def _idle_sites(result: Result) -> list[str]:
+    """Return the laptops that no subscription names: they get nothing, and nobody is told."""
+    topology = result.simulation.topology
+    named: dict[str, None] = {}
+    for crm in topology.sites("crm"):
+        for one in result.simulation.store(crm).table("subscriptions").values():
+            named.update(dict.fromkeys(one.sites))
+    return [laptop for laptop in topology.sites("mobile") if laptop not in named]

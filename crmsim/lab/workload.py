@@ -1,9 +1,10 @@
-"""What is written when?
+"""What is there, and what is written when?
 
-Turns an order book into the diaries of the reps, and makes up a book where there is none. Every
-choice is keyed by the order it is about.
+Turns an order book into the diaries of the reps, makes up a book where there is none, and makes up
+customers with what depends on them. Every choice is keyed by the thing it is about.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import attrs
@@ -11,18 +12,73 @@ import attrs
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.chance import Lognormal, Luck, Stream, word_of
 from crmsim.errors import BadValue
+from crmsim.lab.landscape import Landscape
 from crmsim.lab.orderbook import BookOrder, OrderBook
-from crmsim.systems.people import DiaryEntry
+from crmsim.network.profiles import gprs, wan
+from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes
 
-__all__ = ["diaries", "made_up_book"]
+__all__ = ["add_customers", "add_field_force", "customers_of", "diaries", "made_up_book"]
 
+Diary = Callable[[int], tuple[DiaryEntry, ...]]
 PROVISIONAL_SHARE = 0.1
 """Share of orders first written with a provisional quantity (the scenario's own rule)."""
 OPENS_NS, CLOSES_NS = hours(8.5), hours(17.5)
 """Working hours in which reps write (assumed)."""
 ITEMS_MEAN = 2.6
 """Items per order of a made-up book: about that of a small wholesale order book (assumed)."""
+
+
+def customers_of(rep: int, count: int) -> tuple[str, ...]:
+    """Return the keys of the customers that a rep has at the beginning."""
+    return tuple(f"C{rep:04}-{number:03}" for number in range(1, count + 1))
+
+
+def add_field_force(land: Landscape, reps: int, diary: Diary = lambda rep: ()) -> None:
+    """Add a station and a laptop for each rep, who gets the customers that are his.
+
+    Args:
+        land: The landscape; CRM and ERP have been added.
+        reps: How many; they are called 1, 2, ...
+        diary: Rep -> what he writes.
+    """
+    land.add_station("station", wan())
+    for rep in range(1, reps + 1):
+        name = f"laptop-{rep}"
+        land.add_laptop(
+            name,
+            gprs(dial_up=True),
+            rep=f"{rep}",
+            diary=diary(rep),
+            habits=Habits(),
+            station="station",
+        )
+        land.add_subscription(f"rep {rep}", "customer", (name,), rep=f"{rep}")
+
+
+def add_customers(
+    land: Landscape, reps: int, each: int, contacts: int, activities: int, regions: int = 5
+) -> None:
+    """Add customers that every rep has at the beginning, with what depends on them.
+
+    Args:
+        land: The landscape; laptops and subscriptions have been added.
+        reps: How many reps there are.
+        each: Customers of each rep.
+        contacts: Contacts of each customer.
+        activities: Activities at each customer.
+        regions: How many regions there are; customers are spread over them.
+    """
+    for rep in range(1, reps + 1):
+        for place, customer in enumerate(customers_of(rep, each)):
+            region = f"region {(rep + place) % regions}"
+            land.add_record("customer", customer, rep=f"{rep}", region=region, name=customer)
+            for number in range(1, contacts + 1):
+                key = f"{customer} contact {number}"
+                land.add_record("contact", key, parent=customer, name="somebody")
+            for number in range(1, activities + 1):
+                key = f"{customer} visit {number}"
+                land.add_record("activity", key, parent=customer, text="was visited")
 
 
 def made_up_book(luck: Luck, reps: int, orders: int, day_count: int) -> OrderBook:

@@ -202,3 +202,4 @@ class Job:
     patterns: tuple[tuple[str, Pattern], ...] = ()
     """SUBCHECK: (replication object, pattern) of what may have come or gone."""
     since_ns: int = 0
+    """When what it follows from came to the server."""

@@ -86,7 +86,8 @@ class Jobs:
         """Put a job at the end of its queue."""
         number = 1 + int(change.get("counts", "jobs", 0))
         change.put("counts", "jobs", number)
-        numbered = attrs.evolve(job, number=number, since_ns=self._actor.now_ns)
+        since_ns = job.since_ns or self._actor.now_ns
+        numbered = attrs.evolve(job, number=number, since_ns=since_ns)
         jobs: PDeque[Job] = change.get(TABLE, queue.value, pdeque())
         change.put(TABLE, queue.value, jobs.append(numbered))
         change.then(self._go_on)

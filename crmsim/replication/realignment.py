@@ -96,9 +96,9 @@ class Realignment:
     def _subcheck(self, change: Change, job: Job) -> None:
         for key in self._matching(job.patterns):
             if self._framework is Framework.OLD:
-                self._enqueue(change, RrQueue.REALIGN, Job(0, (key,)))
+                self._enqueue(change, RrQueue.REALIGN, Job(0, (key,), since_ns=job.since_ns))
             else:
-                self._realign_one(change, key)
+                self._realign_one(change, key, job.since_ns)
 
     def _matching(self, wanted: Iterable[tuple[str, Pattern]]) -> list[Key]:
         """Return the instances in the CDB that match one of some patterns."""
@@ -117,20 +117,22 @@ class Realignment:
 
     def _realign(self, change: Change, job: Job) -> None:
         for key in job.keys:
-            self._realign_one(change, key)
+            self._realign_one(change, key, job.since_ns)
 
-    def _realign_one(self, change: Change, key: Key) -> None:
+    def _realign_one(self, change: Change, key: Key, since_ns: int) -> None:
         """Compute the sites of an instance anew; what depends on it follows, now or later."""
-        moved = self._compute(change, key)
+        moved = self._compute(change, key, since_ns)
         if moved is None:
             return
         has_dependents = bool(change.get("dependents", key, ()))
         if self._framework is Framework.NEW and has_dependents:
-            self._enqueue(change, RrQueue.DEPENDENCY, Job(0, (key,), moved.leaving))
+            self._enqueue(
+                change, RrQueue.DEPENDENCY, Job(0, (key,), moved.leaving, since_ns=since_ns)
+            )
         else:
-            self._follow(change, key, moved.leaving)
+            self._follow(change, key, moved.leaving, since_ns)
 
-    def _compute(self, change: Change, key: Key) -> _Moved | None:
+    def _compute(self, change: Change, key: Key, since_ns: int) -> _Moved | None:
         """Bring the lookup row of one instance up to date; None when it is so already."""
         old: tuple[str, ...] = change.get("lookup", key, ())
         new = wanting(change.get, self._model.of(key[0]), self._facts(change.get, key))
@@ -143,7 +145,14 @@ class Realignment:
         waiting: tuple[str, ...] = change.get("extracting", key, ())
         held = tuple(site for site in leaving if site not in waiting)
         self._wait(change, key, (*(site for site in waiting if site in will), *entering))
-        change.note(REALIGNED, " ".join(key), object=key[0], entering=entering, leaving=leaving)
+        change.note(
+            REALIGNED,
+            " ".join(key),
+            object=key[0],
+            entering=entering,
+            leaving=leaving,
+            asked_ns=since_ns,
+        )
         return _Moved(entering, held)
 
     def _wait(self, change: Change, key: Key, sites: tuple[str, ...]) -> None:
@@ -157,13 +166,13 @@ class Realignment:
         for key in job.keys:
             now = dict.fromkeys(change.get("lookup", key, ()))
             leaving = tuple(site for site in job.sites if site not in now)
-            self._follow(change, key, leaving)
+            self._follow(change, key, leaving, job.since_ns)
 
-    def _follow(self, change: Change, key: Key, leaving: tuple[str, ...]) -> None:
+    def _follow(self, change: Change, key: Key, leaving: tuple[str, ...], since_ns: int) -> None:
         """Realign what depends on a parent; delete from below, extract from above."""
         gone: list[tuple[Key, tuple[str, ...]]] = [(key, leaving)]
         for below in _below(change.get, key):
-            moved = self._compute(change, below)
+            moved = self._compute(change, below, since_ns)
             gone.append((below, () if moved is None else moved.leaving))
         for below, sites in reversed(gone):
             for site in sites:

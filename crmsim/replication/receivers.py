@@ -91,15 +91,16 @@ class Receivers:
         if before is None:
             self._send_new(change, about, key, now, content, origin)
             return
+        # Also sites that it is about to leave: they may be wanted again before they have.
         waiting = change.get("extracting", key, ())
         for site in change.get("lookup", key, ()):
             if site != origin and site not in waiting:
                 tell(change, site, content(Task.UPDATE))
-        if about.parent and now.parent != before.parent:
-            self._depend(change, about, key, before.parent, now.parent)
-        elif all(now.fields.get(name) == before.fields.get(name) for name in about.criteria):
-            return
-        self._enqueue(change, RrQueue.REALIGN, Job(0, (key,)))
+        is_moved = now.parent != before.parent if about.parent else _differ(about, now, before)
+        if is_moved:
+            if about.parent:
+                self._depend(change, about, key, before.parent, now.parent)
+            self._enqueue(change, RrQueue.REALIGN, Job(0, (key,)))
 
     def _send_new(
         self,
@@ -170,6 +171,11 @@ class Receivers:
             if row is not None and (row.about, row.pattern) == (about, pattern)
         )
         change.put("wanted", (about, pattern), united(groups))
+
+
+def _differ(about: ReplicationObject, now: Facts, before: Facts) -> bool:
+    """Say whether a criterion has changed."""
+    return any(now.fields.get(name) != before.fields.get(name) for name in about.criteria)
 
 
 def above_of(about: ReplicationObject, now: Facts) -> str:

@@ -239,7 +239,8 @@ class CrmEnterprise(QueuePartner):
                 record = attrs.evolve(
                     held, fields=merged, parent=parent or held.parent, version=held.version + 1
                 )
-            said = {"guid": record.identity, "parent": record.parent}
+            carried = held is not None and held.parent != record.parent
+            said = {"guid": record.identity, "parent": record.parent, "carried": carried}
             change.note(CHANGED, record.identity, version=record.version, **said)
             self._outflow.store_record(change, record, "office")
             change.then(done)

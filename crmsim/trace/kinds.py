@@ -134,7 +134,8 @@ SPREAD = _kind(
 CHANGED = _kind(
     "changed",
     Level.BUSINESS,
-    "Somebody in the office created or changed a record in CRM Online: version, parent.",
+    "Somebody in the office created or changed a record in CRM Online: version, parent, whether it "
+    "was carried there from another parent.",
 )
 SUBSCRIBED = _kind(
     "subscribed",
@@ -143,8 +144,9 @@ SUBSCRIBED = _kind(
 )
 REALIGNED = _kind(
     "realigned",
-    Level.BUSINESS,
-    "The sites of an object were computed anew: object, entering and leaving sites. (REALIGN)",
+    Level.METRICS,
+    "The sites of an object were computed anew: object, entering and leaving sites, and when what "
+    "led to it came to the CDB. (REALIGN)",
 )
 WORKED = _kind(
     "worked",

@@ -1,0 +1,81 @@
+"""A whole price list changes in one night. How long until every rep has the new prices?
+
+Prices are for everybody. CRM lays them ready once, and each laptop fetches them from where it left
+off. So the server does the same work whether there are ten laptops or thousands; the lines and the
+laptops do not. A rep who comes back from a holiday has all of them to fetch.
+
+Hypothesis: the number of entries on the server does not depend on the number of laptops; the time
+that a laptop spends on the line grows with the list, and by the next evening all have it.
+
+Runs in: 3 s.
+"""
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from crmsim.checks.catalogue import ALL_CHECKS
+from crmsim.lab.landscape import Landscape
+from crmsim.lab.scenario import Result, scenario
+from crmsim.lab.settings import setting
+from crmsim.lab.workload import add_field_force
+from crmsim.measure.latency import quantile
+from crmsim.middleware.replication import BY_CUSTOMER
+from crmsim.network.profiles import wan
+from crmsim.units import days, hours, to_seconds
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What can be changed about the story."""
+
+    prices: int = setting(2_000, "prices that change", low=1, high=100_000)
+    reps: int = setting(20, "reps", low=1, high=2_000)
+    away: int = setting(1, "reps who are away until the day after tomorrow", low=0, high=2_000)
+
+
+def price_metrics(result: Result) -> Mapping[str, object]:
+    """Return when the laptops had the new prices, and what that took."""
+    journal = result.journal
+    [published, *_] = [event.time_ns for event in journal.select("published")]
+    last: dict[str, int] = {}
+    for event in journal.select("imported"):
+        if event.detail["what"] == "bulk":
+            last[event.actor] = event.time_ns
+    waits_s = [to_seconds(time_ns - published) for time_ns in last.values()]
+    spread = list(journal.select("spread"))
+    return {
+        "laptops": len(result.simulation.topology.sites("mobile")),
+        "entries_on_the_server": int(str(spread[-1].detail["last"])) if spread else 0,
+        "packages": sum(e.detail["what"] == "bulk" for e in journal.select("imported")),
+        "has_it_s_p50": quantile(waits_s, 0.5),
+        "has_it_s_max": max(waits_s, default=None),
+        "minutes_on_the_line": round(sum(_on_the_line_s(result)) / 60, 1),
+    }
+
+
+def _on_the_line_s(result: Result) -> list[float]:
+    """Return how long each session held the line: from dialling to the import."""
+    begun: dict[str, int] = {}
+    found = []
+    for event in result.journal.select("entered"):
+        if event.detail["phase"] == "AUTH":
+            begun[event.subject] = event.time_ns
+        elif event.detail["phase"] == "IMPORT" and event.subject in begun:
+            found.append(to_seconds(event.time_ns - begun.pop(event.subject)))
+    return found
+
+
+@scenario(Settings, checks=ALL_CHECKS, metrics=price_metrics)
+async def price_list_night(land: Landscape, settings: Settings) -> None:
+    land.replicate(BY_CUSTOMER)
+    land.add_crm()
+    land.add_erp(wan())
+    add_field_force(land, settings.reps)
+    land.check()
+    prices = {f"price {number}": "new" for number in range(settings.prices)}
+    land.at(hours(22), land.publish, "prices", prices)
+    for rep in range(1, min(settings.away, settings.reps) + 1):
+        land.at(0, land.pause, f"laptop-{rep}", lasts=days(2))
+    await land.run_until("2d 12:00")
+    await land.settle()
