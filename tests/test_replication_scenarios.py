@@ -1,0 +1,118 @@
+"""Do the figures of the replication scenarios move the way that they should?
+
+Each direction is asserted over several seeds; where luck plays a part, by an interval.
+"""
+
+import statistics
+
+import pytest
+
+from crmsim.lab.runs import load_scenario
+from crmsim.lab.scenario import Result
+
+
+def run(name: str, seed: int = 1, **settings: str) -> Result:
+    return load_scenario(f"scenarios/{name}.py").run(seed=seed, **settings).must_hold()
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Return a t interval of 95 % for the mean of ten numbers."""
+    assert len(values) == 10
+    half = 2.262 * statistics.stdev(values) / len(values) ** 0.5
+    return statistics.mean(values) - half, statistics.mean(values) + half
+
+
+@pytest.mark.parametrize("framework", ["blocks", "one by one"])
+@pytest.mark.parametrize(("moved", "contacts", "activities"), [(1, 0, 0), (3, 2, 3), (7, 1, 5)])
+def test_a_handover_costs_one_message_for_each_thing_and_laptop(
+    framework, moved, contacts, activities
+):
+    """Question 45, and the exact count: a customer and what depends on it, deleted and inserted."""
+    result = run(
+        "territory_handover",
+        moved=str(moved),
+        contacts=str(contacts),
+        activities=str(activities),
+        framework=framework,
+    )
+    each = 1 + contacts + activities
+    assert result.metrics["moved"] == moved * each
+    assert result.metrics["messages_deleted"] == moved * each
+    assert result.metrics["messages_inserted"] == moved * each
+    assert result.metrics["receive_nothing"] == []
+
+
+def test_people_see_the_wrong_customers_for_hours_though_the_demon_needs_seconds():
+    """Question 64: how long a rep still sees what is no longer his."""
+    shown = []
+    for seed in range(1, 11):
+        metrics = run("territory_handover", seed).metrics
+        assert metrics["demon_done_after_s"] < 60
+        shown.append(metrics["exposure_s_p50"] / 3600)
+    low, high = interval(shown)
+    assert 4 < low < high < 7, "from Tuesday noon to the evening session, 18:00 and an hour"
+
+
+def test_blocks_are_done_in_a_third_of_the_time():
+    """Question 46: the old framework against the new one."""
+    ratios = []
+    for seed in range(1, 11):
+        small = {"reps": "15", "customers": "10"}
+        old = run("reorganisation_night", seed, framework="one by one", **small).metrics
+        new = run("reorganisation_night", seed, framework="blocks", **small).metrics
+        assert old["messages_inserted"] == new["messages_inserted"], "the same messages"
+        ratios.append(old["demon_done_after_s"] / new["demon_done_after_s"])
+    low, _ = interval(ratios)
+    assert low > 3
+
+
+def test_more_customers_and_deeper_families_cost_the_demon_more():
+    """Question 48: what hangs on a customer multiplies the work."""
+    times = [
+        run("reorganisation_night", reps="10", activities=str(count)).metrics["demon_done_after_s"]
+        for count in (0, 3, 12)
+    ]
+    assert times == sorted(times)
+    assert times[2] > 2 * times[0]
+
+
+def test_the_way_back_from_a_wrong_subscription_costs_as_much_as_the_way_there():
+    """Question 47."""
+    wrong = run("wrong_subscription", reps="10").metrics
+    right = run("wrong_subscription", reps="10", is_too_broad="off").metrics
+    assert wrong["messages_inserted"] == wrong["messages_deleted"]
+    assert wrong["messages_inserted"] > 5 * right["messages_inserted"] > 0
+
+
+def test_a_price_list_costs_the_server_the_same_for_ten_laptops_and_for_fifty():
+    """Question 27: what everybody gets is laid ready once."""
+    few, many = (run("price_list_night", reps=reps, prices="500").metrics for reps in ("10", "50"))
+    assert few["entries_on_the_server"] == many["entries_on_the_server"] == 500
+    assert many["packages"] == 5 * few["packages"]
+    longer = run("price_list_night", reps="10", prices="2000").metrics
+    assert longer["minutes_on_the_line"] > 1.5 * few["minutes_on_the_line"]
+    assert few["has_it_s_max"] > 24 * 3600, "the one who was away"
+
+
+def test_a_laptop_that_no_subscription_names_is_listed():
+    from crmsim.lab.landscape import Landscape
+    from crmsim.lab.metrics import realignment_metrics
+    from crmsim.lab.scenario import scenario
+    from crmsim.lab.workload import add_field_force
+    from crmsim.middleware.replication import BY_CUSTOMER
+    from crmsim.network.profiles import wan
+    from crmsim.units import days
+    from tests.test_replication import NoSettings
+
+    @scenario(NoSettings, metrics=realignment_metrics)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """Who gets nothing?"""
+        land.replicate(BY_CUSTOMER)
+        land.add_crm()
+        land.add_erp(wan())
+        add_field_force(land, 3)
+        land.at(0, land.unsubscribe, "rep 2")
+        await land.run_until(days(1))
+        await land.settle()
+
+    assert story.run().must_hold().metrics["receive_nothing"] == ["laptop-2"]
