@@ -14,6 +14,7 @@ from crmsim.checks.check import Check, Ending, Scene, Verdict
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import Store
 from crmsim.lab.landscape import Landscape
+from crmsim.lab.runs import load_scenario
 from crmsim.lab.scenario import Result, scenario
 from crmsim.middleware.replication import (
     BY_CUSTOMER,
@@ -21,11 +22,13 @@ from crmsim.middleware.replication import (
     Kind,
     Model,
     ReplicationObject,
+    RrQueue,
     matches,
     pattern_of,
     patterns,
 )
 from crmsim.network.profiles import gprs, wan
+from crmsim.replication.realignment import Realignment
 from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes
 
@@ -249,7 +252,7 @@ def do(land: Landscape, op: tuple) -> None:
             land.crash(site, down=minutes(7))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(OPS, st.sampled_from(Framework))
 def test_whatever_happens_every_laptop_ends_with_the_selection_computed_from_scratch(
     ops, framework
@@ -540,3 +543,99 @@ def test_a_change_of_what_was_taken_away_gets_its_answer():
     assert [e.detail["version"] for e in result.journal.select("missed")] == [3]
     [local] = result.simulation.store("laptop-2").table("orders").values()
     assert local.base.order.version == 2
+
+
+BULLETINS = Model((ReplicationObject("bulletin", Kind.SIMPLE, ("region",)),))
+
+
+def test_what_is_simple_is_sent_as_it_comes_and_never_taken_back():
+    """I-46: no lookup row, no realignment."""
+
+    @scenario(NoSettings, checks=ALL_CHECKS)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """Who gets the news?"""
+        land.replicate(BULLETINS)
+        land.add_crm()
+        land.add_erp(wan())
+        land.add_station("station", wan())
+        for rep, laptop in zip(REPS, LAPTOPS, strict=True):
+            line = gprs(dial_up=True)
+            land.add_laptop(laptop, line, rep=rep, diary=(), habits=Habits(), station="station")
+        land.add_subscription("north", "bulletin", LAPTOPS[:2], region="N")
+        land.add_subscription("south", "bulletin", LAPTOPS[2:], region="S")
+        land.at(hours(1), land.change, "bulletin", "B1", region="N", text="snow")
+        land.at(hours(2), land.change, "bulletin", "B1", region="S")
+        await land.run_until(days(1))
+        await land.settle()
+
+    result = story.run()
+    assert result.findings == []
+    where = [laptop for laptop in LAPTOPS if ("bulletin", "B1") in held(result, laptop)]
+    assert where == list(LAPTOPS), "it went north, then south, and stayed"
+    assert not list(result.journal.select("realigned"))
+    assert not result.simulation.store("crm").table("lookup")
+
+
+def test_a_demon_that_stands_still_lets_everything_wait_and_says_so():
+    """Complaint 10, and what-if 39: all laptops grow old until somebody starts it again."""
+
+    async def tell(land: Landscape) -> None:
+        land.at("1d 09:00", land.set_demon, is_running=False)
+        land.at("1d 12:00", land.change, "customer", "C1", rep="2")
+        await land.run_until("3d")
+        quiet = await land.settle(days(2))
+        assert not quiet.is_quiet
+        assert quiet.still_moving == ("crm: 1 jobs in REALIGN (the demon stands still)",)
+        assert C1 in land.simulation.store("laptop-1").table("records")
+        land.set_demon(is_running=True)
+
+    must_be_in_place(told(tell))
+
+
+def test_a_server_that_forgets_one_realignment_is_found_out(monkeypatch):
+    plain = Realignment._realign
+
+    def forgetful(self, change, job):
+        if job.keys != (C1,):
+            plain(self, change, job)
+
+    monkeypatch.setitem(Realignment._services, RrQueue.REALIGN, forgetful)
+
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        land.change("customer", "C1", rep="2")
+        land.change("customer", "C2", rep="3")
+
+    found = {text.split(":")[0] for text in told(tell).findings}
+    assert {replication.IN_PLACE.name, replication.LOOKUP_IS_TRUE.name} <= found
+
+
+def test_a_change_back_while_the_dependents_wait_takes_nothing_away():
+    """The demon has done the parent and not yet what depends on it, when all is turned back."""
+
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        land.slow_down("crm", factor=1000.0, lasts=hours(5))  # a turn of the demon takes minutes
+        land.change("customer", "C1", rep="2")
+        await land.run_until("1d 12:03")
+        land.change("customer", "C1", rep="1")
+
+    result = told(tell)
+    must_be_in_place(result)
+    assert C1 in held(result, "laptop-1")
+    assert ("contact", "C1-1") in held(result, "laptop-1")
+
+
+def test_a_case_of_replication_is_written_down_and_cut_down():
+    """The hunt can take down what the office does, and leave customers and laptops out."""
+    from crmsim.hunt.case import take_down
+    from crmsim.hunt.shrinking import with_laptops
+
+    story = load_scenario("scenarios/territory_handover.py")
+    settings_ = story.ready({"moved": "2", "customers": "3", "edits": "2", "reps": "3"})
+    case = take_down(story, settings_, 1)
+    plain = story.run_with(settings_, seed=1)
+    assert [tuple(e) for e in case.run().journal] == [tuple(e) for e in plain.journal]
+    less = with_laptops(case, ["laptop-1", "laptop-2"])
+    assert less.run().held
+    assert sum(call.verb == "add_subscription" for call in less.built) == 2

@@ -163,7 +163,9 @@ class _SameAsCdb(_Selected):
         records, orders = store.table("cdb records"), store.table("cdb")
         for laptop, held in self.laptops(ending):
             for key, thing in held.items():
-                name = selection.name_of(key)
+                name, about = selection.name_of(key), selection.model.get(key[0])
+                if about is not None and about.kind is Kind.SIMPLE:
+                    continue  # it was right when it was sent
                 if _aside(name, ending) or _is_unanswered(thing):
                     continue
                 self.judged += 1

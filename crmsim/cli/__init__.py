@@ -38,8 +38,10 @@ def run_command(arguments: list[str]) -> int:
         error.show()
         return BAD_INPUT
     except (click.Abort, KeyboardInterrupt) as error:
-        notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-        click.echo(f"crmsim: interrupted{notes}; nothing was written", err=True)
+        first = error.__cause__ or error  # click wraps it
+        notes = "".join(f"; {note}" for note in getattr(first, "__notes__", ()))
+        kept = "" if " runs are in " in notes else "; nothing was written"
+        click.echo(f"crmsim: interrupted{notes}{kept}", err=True)
         return INTERRUPTED
     except (ModelError, BadInput) as error:
         click.echo(f"crmsim: {error}", err=True)

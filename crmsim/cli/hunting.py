@@ -160,14 +160,19 @@ def _run(
     from crmsim.hunt.hunting import hunt as run_hunt
     from crmsim.report.hunting import show_finding
 
-    with progress(len(seeds), "runs") as step:
-        for run in run_hunt(what, seeds, jobs=processes, budget_s=budget_s):
-            runs.append(run)
-            step()
-            if file is not None:
-                append_run(file, what, run)
-            if run.findings:
-                show_finding(out, run, _command(what, run.seed))
+    try:
+        with progress(len(seeds), "runs") as step:
+            for run in run_hunt(what, seeds, jobs=processes, budget_s=budget_s):
+                runs.append(run)
+                step()
+                if file is not None:
+                    append_run(file, what, run)
+                if run.findings:
+                    show_finding(out, run, _command(what, run.seed))
+    except KeyboardInterrupt as error:
+        if file is not None:
+            error.add_note(f"{len(runs)} runs are in {file}; the same command goes on with them")
+        raise
 
 
 def _must_be_folder(corpus: str) -> None:

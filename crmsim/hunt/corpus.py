@@ -83,8 +83,9 @@ def cut_down(
     small = shrink(take_down(scenario, settings, luck_seed, trouble), finding, until_s=until_s)
     if small is None:
         small = shrink(as_it_is(scenario, settings, luck_seed, trouble), finding, until_s=until_s)
-        found = plain if small is None else _told(plain, small)
-        return attrs.evolve(found, why_not=ONLY_TROUBLE)
+        if small is None:
+            return attrs.evolve(plain, why_not="run again, it does not fail")
+        return attrs.evolve(_told(plain, small), why_not=ONLY_TROUBLE)
     found = _told(plain, small)
     failing = next((one for one in scenario.checks if one.name == finding.check), None)
     if failing is not None and not can_name(failing):

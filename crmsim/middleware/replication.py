@@ -199,6 +199,8 @@ class Job:
     keys: tuple[Key, ...] = ()
     sites: tuple[str, ...] = ()
     """DEPENDENCY: which sites leave the parent. EXTRACT: which sites get it."""
+    again: bool = False
+    """EXTRACT: the sites have it already, and get it once more."""
     patterns: tuple[tuple[str, Pattern], ...] = ()
     """SUBCHECK: (replication object, pattern) of what may have come or gone."""
     since_ns: int = 0

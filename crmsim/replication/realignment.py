@@ -29,7 +29,7 @@ from crmsim.middleware.replication import (
 )
 from crmsim.replication.demon import BLOCK_COUNT, Jobs
 from crmsim.replication.receivers import Facts, above_of, facts_of_order, facts_of_record, wanting
-from crmsim.replication.sites import Content, SiteQueue, tell
+from crmsim.replication.sites import Content, tell
 from crmsim.trace.kinds import ADMINISTERED, REALIGNED
 from crmsim.units import Duration, milliseconds
 
@@ -190,6 +190,9 @@ class Realignment:
 
     def _extract(self, change: Change, job: Job) -> None:
         """Send all of some instances to sites that do not have them yet."""
+        if job.again:
+            self._extract_again(change, job)
+            return
         for key in job.keys:
             waiting: tuple[str, ...] = change.get("extracting", key, ())
             facts = self._facts(change.get, key)
@@ -204,6 +207,15 @@ class Realignment:
             if again:  # its parent is still to come; that stands in a queue already
                 self._enqueue(change, RrQueue.EXTRACT, Job(0, (key,), again))
 
+    def _extract_again(self, change: Change, job: Job) -> None:
+        """Send all of some instances to sites that should have them already."""
+        for key in job.keys:
+            belongs = change.get("lookup", key, ())
+            waiting = change.get("extracting", key, ())  # they get it by another job
+            for site in job.sites:
+                if site in belongs and site not in waiting:
+                    tell(change, site, self._image(change, key), self._above(change, key))
+
     def extract_all(self, change: Change, site: str) -> None:
         """Ask for a site to be sent everything again."""
         change.note(ADMINISTERED, site, queue="", action="extract")
@@ -216,18 +228,10 @@ class Realignment:
         keys = sorted(
             (key for key, sites in rows if site in sites), key=lambda key: names.index(key[0])
         )
-        for key in keys:
-            self._wait(change, key, (*change.get("extracting", key, ()), site))
         size = BLOCK_COUNT if self._framework is Framework.NEW else 1
         for start in range(0, len(keys), size):
             block = tuple(keys[start : start + size])
-            self._enqueue(change, RrQueue.EXTRACT, Job(0, block, (site,)))
-
-    def replaced(self, change: Change, site: str) -> None:
-        """Forget what lies ready for a laptop whose disk is new, and send it everything again."""
-        lying: SiteQueue = change.get("site queues", site, SiteQueue())
-        change.put("site queues", site, SiteQueue(lying.last))
-        self.extract_all(change, site)
+            self._enqueue(change, RrQueue.EXTRACT, Job(0, block, (site,), again=True))
 
     _services: ClassVar[dict[RrQueue, Callable[["Realignment", Change, Job], None]]] = {
         RrQueue.SUBCHECK: _subcheck,
