@@ -25,6 +25,7 @@ from crmsim.lab.trouble import (
     ClockOff,
     Crashed,
     CrashedAt,
+    DemonStopped,
     Impatience,
     OneMessage,
     Paused,
@@ -220,6 +221,11 @@ def _breakage(draws: Draws, number: int) -> Any:
     return Broken(context, draws.moment_ns(lasts, number), lasts, Share(0.5))
 
 
+def _demon(draws: Draws, number: int) -> Any:
+    lasts = Duration(max(draws.span(number), 1))
+    return DemonStopped(draws.moment_ns(lasts, number), lasts)
+
+
 FAMILIES: dict[str, Maker] = {
     "partition": _partition,
     "outage": _outage,
@@ -235,6 +241,7 @@ FAMILIES: dict[str, Maker] = {
     "operator": _operator,
     "poison": _poison,
     "breakage": _breakage,
+    "demon": _demon,
 }
 """Family -> how one deviation of it is drawn."""
 
@@ -260,7 +267,7 @@ _OF_PROFILE = {
     Profile.FLAKY_MOBILE: ("partition", "hold", "slow", "message", "pause", "crash point", "clock"),
     Profile.BAD_OFFICE: (
         *("outage", "crash", "disk", "crash point", "slow work"),
-        *("operator", "poison", "breakage", "message"),
+        *("operator", "poison", "breakage", "message", "demon"),
     ),
     Profile.DISASTER: tuple(FAMILIES),
 }
@@ -310,6 +317,7 @@ def _possible(family: str, facts: Facts) -> bool:
         "operator": facts.of_kind("crm", "erp"),
         "poison": facts.orders,
         "breakage": facts.of_kind("crm"),
+        "demon": facts.of_kind("crm"),
         "message": facts.messages,
     }
     return bool(facts.moments_ns) and bool(needed.get(family, facts.lines))

@@ -36,6 +36,7 @@ __all__ = [
     "ClockOff",
     "Crashed",
     "CrashedAt",
+    "DemonStopped",
     "Deviation",
     "Impatience",
     "InOffice",
@@ -337,6 +338,31 @@ class Published(Deviation):
     def touched(self, simulation: Simulation) -> int:
         """Return how many records were published."""
         return len(self.values)
+
+
+@attrs.frozen
+class DemonStopped(Deviation):
+    """The demon of replication and realignment stands still for a while."""
+
+    at_ns: int
+    lasts: Duration
+    family: ClassVar[str] = "demon"
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What makes it happen."""
+        return (
+            Call("set_demon", named={"is_running": False}, at_ns=self.at_ns),
+            Call("set_demon", named={"is_running": True}, at_ns=self.at_ns + self.lasts),
+        )
+
+    def touched(self, simulation: Simulation) -> int:
+        """Return how much was realigned late because of it."""
+        end_ns = self.at_ns + self.lasts
+        return sum(
+            self.at_ns <= int(str(event.detail["asked_ns"])) <= end_ns <= event.time_ns
+            for event in simulation.journal.select("realigned")
+        )
 
 
 @attrs.frozen
