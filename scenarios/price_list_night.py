@@ -20,8 +20,6 @@ from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import add_field_force
 from crmsim.measure.latency import quantile
-from crmsim.middleware.replication import BY_CUSTOMER
-from crmsim.network.profiles import wan
 from crmsim.units import days, hours, to_seconds
 
 
@@ -68,9 +66,6 @@ def _on_the_line_s(result: Result) -> list[float]:
 
 @scenario(Settings, checks=ALL_CHECKS, metrics=price_metrics)
 async def price_list_night(land: Landscape, settings: Settings) -> None:
-    land.replicate(BY_CUSTOMER)
-    land.add_crm()
-    land.add_erp(wan())
     add_field_force(land, settings.reps)
     land.check()
     prices = {f"price {number}": "new" for number in range(settings.prices)}

@@ -23,8 +23,7 @@ from crmsim.lab.metrics import realignment_metrics
 from crmsim.lab.scenario import scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import add_customers, add_field_force, customers_of
-from crmsim.middleware.replication import BY_CUSTOMER, Framework
-from crmsim.network.profiles import wan
+from crmsim.middleware.replication import Framework
 from crmsim.units import days, hours, minutes
 
 
@@ -45,10 +44,7 @@ class Settings:
 
 @scenario(Settings, checks=ALL_CHECKS, metrics=realignment_metrics)
 async def territory_handover(land: Landscape, settings: Settings) -> None:
-    land.replicate(BY_CUSTOMER, settings.framework)
-    land.add_crm()
-    land.add_erp(wan())
-    add_field_force(land, settings.reps)
+    add_field_force(land, settings.reps, settings.framework)
     add_customers(land, settings.reps, settings.customers, settings.contacts, settings.activities)
     land.check()
     for customer in customers_of(1, settings.customers)[: settings.moved]:

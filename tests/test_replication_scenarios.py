@@ -99,17 +99,12 @@ def test_a_laptop_that_no_subscription_names_is_listed():
     from crmsim.lab.metrics import realignment_metrics
     from crmsim.lab.scenario import scenario
     from crmsim.lab.workload import add_field_force
-    from crmsim.middleware.replication import BY_CUSTOMER
-    from crmsim.network.profiles import wan
     from crmsim.units import days
     from tests.test_replication import NoSettings
 
     @scenario(NoSettings, metrics=realignment_metrics)
     async def story(land: Landscape, _: NoSettings) -> None:
         """Who gets nothing?"""
-        land.replicate(BY_CUSTOMER)
-        land.add_crm()
-        land.add_erp(wan())
         add_field_force(land, 3)
         land.at(0, land.unsubscribe, "rep 2")
         await land.run_until(days(1))

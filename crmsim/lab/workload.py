@@ -14,6 +14,7 @@ from crmsim.chance import Lognormal, Luck, Stream, word_of
 from crmsim.errors import BadValue
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.orderbook import BookOrder, OrderBook
+from crmsim.middleware.replication import BY_CUSTOMER, Framework
 from crmsim.network.profiles import gprs, wan
 from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes
@@ -34,14 +35,20 @@ def customers_of(rep: int, count: int) -> tuple[str, ...]:
     return tuple(f"C{rep:04}-{number:03}" for number in range(1, count + 1))
 
 
-def add_field_force(land: Landscape, reps: int, diary: Diary = lambda rep: ()) -> None:
-    """Add a station and a laptop for each rep, who gets the customers that are his.
+def add_field_force(
+    land: Landscape, reps: int, framework: Framework = Framework.NEW, diary: Diary = lambda rep: ()
+) -> None:
+    """Add CRM, ERP, a station, and a laptop for each rep, who gets the customers that are his.
 
     Args:
-        land: The landscape; CRM and ERP have been added.
+        land: The landscape; nothing has been added yet.
         reps: How many; they are called 1, 2, ...
+        framework: How the demon of replication and realignment works.
         diary: Rep -> what he writes.
     """
+    land.replicate(BY_CUSTOMER, framework)
+    land.add_crm()
+    land.add_erp(wan())
     land.add_station("station", wan())
     for rep in range(1, reps + 1):
         name = f"laptop-{rep}"
