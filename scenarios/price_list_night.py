@@ -16,6 +16,7 @@ from attrs import frozen
 
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.lab.landscape import Landscape
+from crmsim.lab.metrics import line_times_s
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import add_field_force
@@ -48,20 +49,8 @@ def price_metrics(result: Result) -> Mapping[str, object]:
         "packages": sum(e.detail["what"] == "bulk" for e in journal.select("imported")),
         "has_it_s_p50": quantile(waits_s, 0.5),
         "has_it_s_max": max(waits_s, default=None),
-        "minutes_on_the_line": round(sum(_on_the_line_s(result)) / 60, 1),
+        "minutes_on_the_line": round(sum(spent for _, spent in line_times_s(journal)) / 60, 1),
     }
-
-
-def _on_the_line_s(result: Result) -> list[float]:
-    """Return how long each session held the line: from dialling to the import."""
-    begun: dict[str, int] = {}
-    found = []
-    for event in result.journal.select("entered"):
-        if event.detail["phase"] == "AUTH":
-            begun[event.subject] = event.time_ns
-        elif event.detail["phase"] == "IMPORT" and event.subject in begun:
-            found.append(to_seconds(event.time_ns - begun.pop(event.subject)))
-    return found
 
 
 @scenario(Settings, checks=ALL_CHECKS, metrics=price_metrics)

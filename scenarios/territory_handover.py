@@ -1,4 +1,4 @@
-"""A rep goes on holiday and a colleague takes over. How long do both see the wrong customers?
+"""A rep is away, or leaves; a colleague takes over. How long do both see the wrong customers?
 
 Each laptop holds the customers of its rep, with their contacts and what was done at them. On
 Tuesday at noon the office gives some customers of rep 1 to rep 2. From then on they belong to
@@ -32,6 +32,7 @@ class Settings:
     """What can be changed about the story."""
 
     moved: int = setting(10, "customers that go from rep 1 to rep 2", low=0, high=10_000)
+    leaves: bool = setting(False, "rep 1 leaves: all customers go, and the subscription ends")
     customers: int = setting(20, "customers of each rep", low=1, high=10_000)
     contacts: int = setting(2, "contacts of each customer", low=0, high=100)
     activities: int = setting(3, "activities at each customer", low=0, high=1_000)
@@ -47,8 +48,11 @@ async def territory_handover(land: Landscape, settings: Settings) -> None:
     add_field_force(land, settings.reps, settings.framework)
     add_customers(land, settings.reps, settings.customers, settings.contacts, settings.activities)
     land.check()
-    for customer in customers_of(1, settings.customers)[: settings.moved]:
+    moved = settings.customers if settings.leaves else settings.moved
+    for customer in customers_of(1, settings.customers)[:moved]:
         land.at(days(1) + hours(12), land.change, "customer", customer, rep="2")
+    if settings.leaves:
+        land.at(days(1) + hours(12), land.unsubscribe, "rep 1")
     plan_edits(land, settings)
     await land.run_until("2d 12:00")
     await land.settle()

@@ -111,3 +111,23 @@ def test_a_laptop_that_no_subscription_names_is_listed():
         await land.settle()
 
     assert story.run().must_hold().metrics["receive_nothing"] == ["laptop-2"]
+
+
+def test_a_first_fill_takes_the_line_longer_than_the_server():
+    """Question 49: what a new laptop costs, and many of them."""
+    ratios = []
+    for seed in range(1, 11):
+        one, four = (run("new_laptop", seed, new=new).metrics for new in ("1", "4"))
+        assert one["longest_call_s"] > one["demon_done_after_s"]
+        assert one["gap_s_max"] >= one["complete_after_s_max"] - 3600
+        ratios.append(four["messages_inserted"] / one["messages_inserted"])
+        assert four["complete_after_s_max"] < 1.5 * one["complete_after_s_max"], "side by side"
+    low, high = interval(ratios)
+    assert 3.5 < low <= high < 4.5
+
+
+def test_who_leaves_keeps_nothing():
+    result = run("territory_handover", leaves="on")
+    assert not result.simulation.store("laptop-1").table("records")
+    assert result.metrics["receive_nothing"] == ["laptop-1"]
+    assert result.metrics["moved"] == 20 * 6

@@ -20,7 +20,7 @@ from crmsim.trace.journal import Event, Journal
 from crmsim.trace.kinds import ENQUEUED, KINDS, SENT
 from crmsim.units import to_seconds
 
-__all__ = ["order_metrics", "realignment_metrics"]
+__all__ = ["line_times_s", "order_metrics", "realignment_metrics"]
 
 _OF_MESSAGES = (
     *("messages_sent", "messages_lost", "messages_lost_because"),
@@ -186,6 +186,18 @@ def realignment_metrics(result: Result) -> Mapping[str, object]:
         "gap_s_max": max(gap_s, default=None),
         "receive_nothing": _idle_sites(result),
     }
+
+
+def line_times_s(journal: Journal) -> list[tuple[str, float]]:
+    """Return (laptop, how long a session held the line): from dialling to the import."""
+    begun: dict[str, int] = {}
+    found = []
+    for event in journal.select("entered"):
+        if event.detail["phase"] == "AUTH":
+            begun[event.subject] = event.time_ns
+        elif event.detail["phase"] == "IMPORT" and event.subject in begun:
+            found.append((event.actor, to_seconds(event.time_ns - begun.pop(event.subject))))
+    return found
 
 
 def _asked_ns(event: Event) -> int:
