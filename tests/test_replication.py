@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crmsim.business.sales import OrderItem, SalesOrder
+from crmsim.chance import Exponential
 from crmsim.checks import replication
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.checks.check import Check, Ending, Scene, Verdict
@@ -16,6 +17,7 @@ from crmsim.kernel.durable import Store
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.runs import load_scenario
 from crmsim.lab.scenario import Result, scenario
+from crmsim.middleware.flow import Breakage, Context
 from crmsim.middleware.replication import (
     BY_CUSTOMER,
     Framework,
@@ -29,14 +31,19 @@ from crmsim.middleware.replication import (
 )
 from crmsim.network.profiles import gprs, wan
 from crmsim.replication.realignment import Realignment
-from crmsim.systems.people import DiaryEntry, Habits
-from crmsim.units import days, hours, minutes
+from crmsim.systems.people import DiaryEntry, Habits, Worklist
+from crmsim.units import days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge
 
 LAPTOPS = ("laptop-1", "laptop-2", "laptop-3")
 REPS = ("1", "2", "3")
 CUSTOMERS = ("C1", "C2", "C3")
+BULLETINS = Model((ReplicationObject("bulletin", Kind.SIMPLE, ("region",)),))
+
+
+def dependent(parent: str) -> ReplicationObject:
+    return ReplicationObject("note", Kind.DEPENDENT, parent=parent)
 
 
 @frozen
@@ -145,7 +152,14 @@ def test_an_instance_has_as_many_patterns_whatever_the_number_of_sites():
     ("make", "text"),
     [
         (lambda: ReplicationObject("x", Kind.INTELLIGENT), "criteria are for intelligent ones"),
-        (lambda: ReplicationObject("x", Kind.BULK, ("rep",)), "criteria are for intelligent ones"),
+        (lambda: ReplicationObject("x", Kind.DEPENDENT, ("rep",), "y"), "criteria are for intel"),
+        (lambda: ReplicationObject("order", Kind.SIMPLE, ("rep",)), "orders change for long"),
+        (
+            lambda: Model((BULLETINS.of("bulletin"), dependent("bulletin"))),
+            "nothing can depend on 'bulletin'",
+        ),
+        (lambda: pattern_of(BY_CUSTOMER.of("contact"), {}), "goes where 'customer' goes"),
+        (lambda: pattern_of(BY_CUSTOMER.of("customer"), {"rep": 2}), "are texts"),
         (lambda: ReplicationObject("x", Kind.DEPENDENT), "a parent is for dependent ones"),
         (lambda: Model((BY_CUSTOMER.of("contact"),)), "must stand before it"),
         (lambda: Model((BY_CUSTOMER.of("customer"),) * 2), "is there twice"),
@@ -545,9 +559,6 @@ def test_a_change_of_what_was_taken_away_gets_its_answer():
     assert local.base.order.version == 2
 
 
-BULLETINS = Model((ReplicationObject("bulletin", Kind.SIMPLE, ("region",)),))
-
-
 def test_what_is_simple_is_sent_as_it_comes_and_never_taken_back():
     """I-46: no lookup row, no realignment."""
 
@@ -639,3 +650,116 @@ def test_a_case_of_replication_is_written_down_and_cut_down():
     less = with_laptops(case, ["laptop-1", "laptop-2"])
     assert less.run().held
     assert sum(call.verb == "add_subscription" for call in less.built) == 2
+
+
+# --- what a review broke ---
+
+
+@pytest.mark.parametrize("framework", Framework)
+def test_what_came_before_its_parent_follows_when_that_comes(framework):
+    async def tell(land: Landscape) -> None:
+        land.at("1d 10:00", land.change, "contact", "X1", parent="C9", name="early")
+        land.at("1d 11:00", land.change, "customer", "C9", rep="1", region="N")
+        await land.run_until("2d")
+
+    result = told(tell, framework=framework)
+    must_be_in_place(result)
+    assert ("contact", "X1") in held(result, "laptop-1")
+
+
+def test_who_leaves_comes_back_and_leaves_again_before_the_demon_is_through_loses_it():
+    def at(second: int) -> int:
+        return days(1) + hours(12) + seconds(second)
+
+    async def tell(land: Landscape) -> None:
+        land.at(at(0), land.slow_down, "crm", factor=1000.0, lasts=hours(8))
+        land.at(at(0), land.change, "customer", "C1", rep="2")
+        land.at(at(76), land.set_demon, is_running=False)
+        land.at(at(222), land.change, "customer", "C1", rep="1")
+        land.at(at(606), land.set_demon, is_running=True)
+        land.at(at(753), land.change, "customer", "C1", rep="3")
+        await land.run_until("2d")
+
+    result = told(tell)
+    must_be_in_place(result)
+    assert C1 in held(result, "laptop-3")
+
+
+@pytest.mark.parametrize("worklist", [Worklist.NEWEST_FIRST, Worklist.NEWEST_ONLY])
+def test_the_author_drops_what_is_not_his_though_the_erp_was_quicker(worklist):
+    @scenario(NoSettings, checks=ALL_CHECKS)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """Who holds it?"""
+        broken = Breakage(Context.SO1, minutes(2529), minutes(2559))
+        land.replicate(BY_CUSTOMER)
+        land.add_crm(breakages=(broken,), operator_s=Exponential(60), worklist=worklist)
+        land.add_erp(wan())
+        land.add_station("station", wan())
+        diary = (DiaryEntry(minutes(2528) + 1, order("301", "3", "C2")),)
+        for rep, laptop in zip(REPS, LAPTOPS, strict=True):
+            entries, line = diary if rep == "3" else (), gprs(dial_up=True)
+            land.add_laptop(
+                laptop, line, rep=rep, diary=entries, habits=Habits(), station="station"
+            )
+            land.add_subscription(f"rep {rep}", "customer", (laptop,), rep=rep)
+        for rep, customer in zip(REPS, CUSTOMERS, strict=True):
+            land.add_record("customer", customer, rep=rep, region="N")
+        await land.run_until("4d")
+        await land.settle()
+
+    must_be_in_place(story.run())
+
+
+def test_sites_of_a_subscription_have_no_order():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        land.subscribe("z", "customer", ("laptop-2", "laptop-1", "laptop-2"), rep="9")
+        land.change("customer", "C3", rep="9")
+
+    result = told(tell)
+    must_be_in_place(result)
+    assert result.simulation.store("crm").get("lookup", ("customer", "C3")) == LAPTOPS[:2]
+
+
+def test_what_the_office_wants_is_done_in_order_once_though_crm_is_down_or_stands_still():
+    async def tell(land: Landscape) -> None:
+        land.at("1d 12:00", land.crash, "crm", down=minutes(7))
+        land.at("1d 12:05", land.set_demon, is_running=False)
+        land.at("1d 12:05", land.change, "customer", "C1", rep="2")
+        land.at("1d 12:08", land.set_demon, is_running=True)
+        land.at("1d 12:08", land.change, "customer", "C1", rep="3")
+        land.at("2d 12:00", land.pause, "crm", lasts=hours(3))
+        land.at("2d 12:01", land.change, "customer", "C1", name="new")
+        await land.run_until("3d")
+
+    result = told(tell)
+    must_be_in_place(result)
+    record = result.simulation.store("crm").get("records", C1)
+    assert (record.version, dict(record.fields)["rep"]) == (4, "3")
+
+
+@pytest.mark.parametrize(
+    ("verb", "text"),
+    [
+        (lambda land: land.subscribe("x", "customer", ("laptop-9",)), "'laptop-9' is no laptop"),
+        (lambda land: land.subscribe("x", "customer", "laptop-1"), r"write a tuple"),
+        (lambda land: land.subscribe("x", "contact", LAPTOPS), "subscribe to that"),
+        (lambda land: land.extract("crm"), "'crm' is no laptop"),
+        (lambda land: land.change("order", "C1", rep="1"), "written by reps"),
+        (lambda land: land.change("customer", "C1", parent="C2"), "depends on nothing"),
+        (lambda land: land.change("customer", "C1", rep=2), "are texts"),
+        (lambda land: land.change("contact", "new"), "name the customer it depends on"),
+        (lambda land: land.change("customer", "C1", crm="erp"), "'erp' is no CRM Enterprise"),
+        (lambda land: land.replicate(BY_CUSTOMER), "before CRM is added"),
+        (lambda land: land.add_record("contact", "x", parent="C7"), "add that before"),
+        (lambda land: land.add_record("customer", "C1"), "already"),
+        (lambda land: land.add_subscription("late", "customer", LAPTOPS), "first record"),
+    ],
+)
+def test_what_nobody_can_do_is_refused_with_the_reason(verb, text):
+    async def tell(land: Landscape) -> None:
+        await land.run(minutes(1))
+        with pytest.raises(BadValue, match=text):
+            verb(land)
+
+    told(tell)

@@ -236,7 +236,7 @@ class _OneQueue(Judge):
 
     def on_changed(self, event: Event) -> None:
         key = event.actor, str(event.detail["guid"])
-        self._customers[key] = str(event.detail["parent"])
+        self._customers[key] = str(event.detail["customer"])
 
     def on_enqueued(self, event: Event) -> None:
         queue, guid = str(event.detail["queue"]), str(event.detail.get("guid", ""))

@@ -80,6 +80,14 @@ class Selection:
             return str(self._orders[key[1]].document.order.customer)
         return str(self._records[key].parent)
 
+    def line_of(self, key: Key) -> Iterator[Key]:
+        """Yield something and everything that it depends on."""
+        yield key
+        is_known = key in self._records or (key[0] == "order" and key[1] in self._orders)
+        about = self.model.get(key[0])
+        if is_known and about is not None and about.parent:
+            yield from self.line_of((about.parent, self.parent_of(key)))
+
     def _fields(self, key: Key) -> dict[str, str]:
         if key[0] == "order":
             order = self._orders[key[1]].document.order
@@ -135,7 +143,7 @@ class _InPlace(_Selected):
             mine = wanted.get(laptop, {})
             for key in mine:
                 self.judged += 1
-                if key not in held and not _aside(selection.name_of(key), ending):
+                if key not in held and not _aside(selection, key, ending):
                     self.blame(f"{laptop} lacks {selection.name_of(key)}, which belongs there")
             for key in held:
                 about = selection.model.get(key[0])
@@ -143,12 +151,14 @@ class _InPlace(_Selected):
                     continue
                 self.judged += 1
                 name = selection.name_of(key)
-                if not _aside(name, ending) and not _is_unanswered(held[key]):
+                if not _aside(selection, key, ending) and not _is_unanswered(held[key]):
                     self.blame(f"{laptop} holds {name}, which does not belong there")
 
 
-def _aside(name: str, ending: Ending) -> bool:
-    return name in ending.set_aside or name.removeprefix("order ") in ending.set_aside
+def _aside(selection: Selection, key: Key, ending: Ending) -> bool:
+    """Say whether something waits for a person, or what it depends on does."""
+    names = [selection.name_of(one) for one in selection.line_of(key)]
+    return any(name.removeprefix("order ") in ending.set_aside for name in names)
 
 
 def _is_unanswered(thing: Any) -> bool:
@@ -166,7 +176,7 @@ class _SameAsCdb(_Selected):
                 name, about = selection.name_of(key), selection.model.get(key[0])
                 if about is not None and about.kind is Kind.SIMPLE:
                     continue  # it was right when it was sent
-                if _aside(name, ending) or _is_unanswered(thing):
+                if _aside(selection, key, ending) or _is_unanswered(thing):
                     continue
                 self.judged += 1
                 if key[0] == "order":
@@ -186,7 +196,7 @@ class _LookupIsTrue(_Selected):
     def compare(self, ending: Ending, store: Any, selection: Selection) -> None:
         lookup = store.table("lookup")
         for key in selection.everything():
-            if _aside(selection.name_of(key), ending):
+            if _aside(selection, key, ending):
                 continue
             in_cdb = key[1] in store.table("cdb") if key[0] == "order" else True
             if not in_cdb:
@@ -216,7 +226,7 @@ class _ParentsThere(_Selected):
                     continue
                 self.judged += 1
                 parent = about.parent, selection.parent_of(key)
-                if parent not in held and not _aside(selection.name_of(key), ending):
+                if parent not in held and not _aside(selection, key, ending):
                     name = selection.name_of(key)
                     self.blame(f"{laptop} holds {name} without {' '.join(parent)}")
 
@@ -266,10 +276,16 @@ class _OrderOfExtracts(Judge):
         self._entering: dict[tuple[str, str], None] = {}
         self._leaving: dict[tuple[str, str], None] = {}
         self._carried: dict[str, None] = {}
+        self._customers: dict[str, str] = {}
 
     def on_changed(self, event: Event) -> None:
         if event.detail["carried"]:
             self._carried[str(event.detail["guid"])] = None
+
+    def on_committed(self, event: Event) -> None:
+        guid, customer = str(event.detail["guid"]), str(event.detail["customer"])
+        if self._customers.setdefault(guid, customer) != customer:
+            self._carried[guid] = None
 
     def on_realigned(self, event: Event) -> None:
         for site in _sites(event, "entering"):

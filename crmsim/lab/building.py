@@ -19,6 +19,7 @@ from crmsim.middleware.replication import (
     Framework,
     Kind,
     Model,
+    ReplicationObject,
     Subscription,
     pattern_of,
     united,
@@ -74,6 +75,8 @@ class Building:
             model: What is replicated, and how the sites of it are found.
             framework: How the demon works through what is to be realigned.
         """
+        if self.simulation.topology.sites("crm"):
+            raise BadValue("say what is replicated before CRM is added")
         self._model, self._framework = model, framework
 
     def add_subscription(
@@ -97,9 +100,35 @@ class Building:
         if store.get("subscriptions", name) is not None:
             raise BadValue(f"there is a subscription {name!r} already")
         pattern = pattern_of(self._model.of(about), values)
+        self._must_be_laptops(sites)
         store.load("subscriptions", {name: Subscription(name, about, pattern, tuple(sites))})
         others = store.get("wanted", (about, pattern), ())
-        store.load("wanted", {(about, pattern): united((others, tuple(sites)))})
+        both = (others, tuple(sorted(set(sites))))
+        store.load("wanted", {(about, pattern): united(both)})
+
+    def _must_be_laptops(self, sites: Sequence[str]) -> None:
+        if isinstance(sites, str):
+            raise BadValue(f"sites is {sites!r}; write a tuple: ({sites!r},)")
+        for site in sites:
+            if site not in self._laptops.values():
+                raise BadValue(f"{site!r} is no laptop; only laptops subscribe")
+
+    def _kind_of_record(
+        self, about: str, parent: str, fields: Mapping[str, str]
+    ) -> ReplicationObject:
+        """Return the kind of a record that somebody wants to have.
+
+        Raises:
+            BadValue: there can be no such record.
+        """
+        kind = self._model.of(about)
+        if about == "order":
+            raise BadValue("orders are written by reps, in their diaries")
+        if parent and not kind.parent:
+            raise BadValue(f"a {about} depends on nothing, so it has no parent {parent!r}")
+        if not all(isinstance(value, str) for value in fields.values()):
+            raise BadValue(f"fields of a {about} are texts: {dict(fields)}")
+        return kind
 
     def add_record(
         self, about: str, key: str, *, parent: str = "", crm: str = "crm", **fields: str
@@ -116,7 +145,8 @@ class Building:
         Raises:
             BadValue: there is no such object, its parent is missing, or the key is taken.
         """
-        kind, store, row = self._model.of(about), self.simulation.store(crm), (about, key)
+        kind = self._kind_of_record(about, parent, fields)
+        store, row = self.simulation.store(crm), (about, key)
         if store.get("records", row) is not None:
             raise BadValue(f"there is a {about} {key!r} already")
         above = kind.parent, parent
@@ -299,6 +329,8 @@ class Building:
         Raises:
             BadValue: the rep has a laptop already, or the line is no dial-up line.
         """
+        if diary and all(one.name != "order" for one in self._model.objects):
+            raise BadValue(f"{name!r} writes orders, but the landscape replicates none")
         if rep in self._laptops:
             raise BadValue(f"rep {rep!r} works on {self._laptops[rep]!r} already")
         if not link.dial_up:

@@ -57,6 +57,8 @@ class Landscape(Building):
         self._has_begun = False
         self.quiet: Quiet | None = None
         """What `settle` found; None when it was never asked for."""
+        self._office: dict[str, list[Callable[[Any, Callable[[], None]], None]]] = {}
+        """What the office wants of each CRM, in order; the first is being done."""
         self.expect = Expect(simulation)
         """What the story expects, and what became of it."""
 
@@ -138,21 +140,38 @@ class Landscape(Building):
         self._in_office(crm, lambda it, done: it.publish(publication, values, done))
 
     def _in_office(self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None]) -> None:
-        """Do something in CRM now; try again every ten minutes until it is done durably."""
-        is_done: list[bool] = []
+        """Do something in CRM, behind what the office wanted before.
 
-        def attempt() -> None:
-            if is_done:
-                return
-            if self.simulation.site(crm).is_up:
-                enterprise = self.simulation.actor(crm)
-                assert isinstance(enterprise, CrmEnterprise)
-                self.simulation.seat_of(crm).cause = 0  # nothing in the run brought it about
-                with suppress(SiteCrashed):
-                    do(enterprise, lambda: is_done.append(True))
-            self.simulation.at(self.now_ns + minutes(10), attempt)
+        If CRM is down, or loses it in a crash, whoever does it tries again ten minutes later.
+        """
+        if not isinstance(self.simulation.actor(crm), CrmEnterprise):
+            raise BadValue(f"{crm!r} is no CRM Enterprise")
+        waiting = self._office.setdefault(crm, [])
+        waiting.append(do)
+        if len(waiting) == 1:
+            self._attempt(crm, None)
 
-        attempt()
+    def _attempt(self, crm: str, crash_count: int | None) -> None:
+        """Try the first thing that the office wants, unless that is under way since no crash."""
+        site, do = self.simulation.site(crm), self._office[crm][0]
+        if site.is_up and not site.is_paused and site.crash_count != crash_count:
+            crash_count = site.crash_count
+            self.simulation.seat_of(crm).cause = 0  # nothing in the run brought it about
+            with suppress(SiteCrashed):
+                do(self.simulation.actor(crm), lambda: self._done(crm, do))
+
+        def look() -> None:
+            if do in self._office[crm][:1]:
+                self._attempt(crm, crash_count)
+
+        self.simulation.at(self.now_ns + minutes(10), look)
+
+    def _done(self, crm: str, do: object) -> None:
+        """Go on with what the office wants next."""
+        if do in self._office[crm][:1]:
+            del self._office[crm][0]
+            if self._office[crm]:
+                self._attempt(crm, None)
 
     def change(
         self, about: str, key: str, *, parent: str = "", crm: str = "crm", **fields: str
@@ -166,7 +185,10 @@ class Landscape(Building):
             crm: The name of CRM Enterprise.
             fields: Field -> new value; the others stay as they are.
         """
-        self._model.of(about)
+        kind = self._kind_of_record(about, parent, fields)
+        is_known = self.simulation.store(crm).get("records", (about, key)) is not None
+        if kind.parent and not (parent or is_known or self._office.get(crm)):
+            raise BadValue(f"{about} {key!r} is new; name the {kind.parent} it depends on")
         self._in_office(crm, lambda it, done: it.change_record(about, key, fields, parent, done))
 
     def subscribe(
@@ -174,6 +196,7 @@ class Landscape(Building):
     ) -> None:
         """Create a subscription now, or give it other values and sites; see `add_subscription`."""
         pattern = pattern_of(self._model.of(about), values)
+        self._must_be_laptops(sites)
         self._subscribed(crm, name, Subscription(name, about, pattern, tuple(sites)))
 
     def unsubscribe(self, name: str, *, crm: str = "crm") -> None:
@@ -199,6 +222,7 @@ class Landscape(Building):
 
     def extract(self, site: str, *, crm: str = "crm") -> None:
         """Let a laptop be sent everything that belongs to it once more."""
+        self._must_be_laptops((site,))
         self._in_office(
             crm,
             lambda it, done: it.administer_replication(

@@ -4,7 +4,7 @@ The CRM server knows *sites* (laptops), kinds of *replication objects*, and *sub
 subscription says for which values of certain fields, the criteria, which sites want an object. From
 these follow the sites that an object belongs to. Four kinds of objects differ in how:
 
-- bulk: every site gets everything;
+- bulk: every site gets everything; such things are published (`crmsim.middleware.publication`);
 - intelligent: the sites whose criteria match; kept in a *lookup table*, and computed anew
   (*realigned*) when a criterion or a subscription changes;
 - simple intelligent: the same, but computed for each message and kept nowhere, so what is sent once
@@ -50,7 +50,6 @@ Pattern = tuple[tuple[str, str], ...]
 class Kind(enum.Enum):
     """How the sites of an object are found."""
 
-    BULK = "bulk"
     INTELLIGENT = "intelligent"
     SIMPLE = "simple intelligent"
     DEPENDENT = "dependent"
@@ -68,6 +67,8 @@ class ReplicationObject:
     """What it depends on; for dependent objects."""
 
     def __attrs_post_init__(self) -> None:
+        if self.name == "order" and self.kind is Kind.SIMPLE:
+            raise BadValue("orders change for long; they cannot be simple intelligent")
         by_criteria = self.kind in (Kind.INTELLIGENT, Kind.SIMPLE)
         if by_criteria is not bool(self.criteria):
             raise BadValue(f"{self.name!r} is {self.kind.value}: criteria are for intelligent ones")
@@ -82,7 +83,7 @@ class Model:
     objects: tuple[ReplicationObject, ...]
 
     def __attrs_post_init__(self) -> None:
-        seen: dict[str, None] = {}
+        seen: dict[str, Kind] = {}
         for one in self.objects:
             if one.name in seen:
                 raise BadValue(f"{one.name!r} is there twice")
@@ -90,7 +91,9 @@ class Model:
                 raise BadValue(
                     f"{one.name!r} depends on {one.parent!r}, which must stand before it"
                 )
-            seen[one.name] = None
+            if one.parent and seen[one.parent] is Kind.SIMPLE:
+                raise BadValue(f"nothing can depend on {one.parent!r}: nobody knows who has it")
+            seen[one.name] = one.kind
 
     def of(self, name: str) -> ReplicationObject:
         """Return a kind of thing.
@@ -118,6 +121,11 @@ BY_CUSTOMER = Model(
 """Each laptop gets the customers that its subscriptions name, and all that depends on them."""
 
 
+def _in_order(sites: Iterable[str]) -> tuple[str, ...]:
+    """Return sites in order of their names, each once."""
+    return tuple(sorted(set(sites)))
+
+
 @attrs.frozen
 class Subscription:
     """Which sites want the instances of an object whose criteria have these values."""
@@ -126,15 +134,19 @@ class Subscription:
     about: str
     """The name of the replication object."""
     pattern: Pattern
-    sites: tuple[str, ...]
+    sites: tuple[str, ...] = attrs.field(converter=_in_order)
 
 
 def pattern_of(about: ReplicationObject, values: Mapping[str, str]) -> Pattern:
     """Return values of criteria in the order of the criteria.
 
     Raises:
-        BadValue: the object has no such criterion.
+        BadValue: nobody can subscribe to the object, or it has no such criterion.
     """
+    if about.parent:
+        raise BadValue(f"{about.name!r} goes where {about.parent!r} goes; subscribe to that")
+    if not all(isinstance(value, str) for value in values.values()):
+        raise BadValue(f"values of criteria are texts: {dict(values)}")
     for name in values:
         if name not in about.criteria:
             known = ", ".join(about.criteria) or "none"

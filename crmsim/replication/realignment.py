@@ -143,7 +143,9 @@ class Realignment:
         entering = tuple(site for site in new if site not in was)
         leaving = tuple(site for site in old if site not in will)
         waiting: tuple[str, ...] = change.get("extracting", key, ())
-        held = tuple(site for site in leaving if site not in waiting)
+        still: tuple[str, ...] = change.get("still held", key, ())
+        held = tuple(site for site in leaving if site not in waiting or site in still)
+        self._keep(change, "still held", key, (site for site in still if site in will))
         self._wait(change, key, (*(site for site in waiting if site in will), *entering))
         change.note(
             REALIGNED,
@@ -157,15 +159,23 @@ class Realignment:
 
     def _wait(self, change: Change, key: Key, sites: tuple[str, ...]) -> None:
         """Keep which sites an instance has still to be extracted to."""
-        if sites:
-            change.put("extracting", key, tuple(dict.fromkeys(sites)))
-        else:
-            change.delete("extracting", key)
+        self._keep(change, "extracting", key, sites)
+
+    def _keep(self, change: Change, table: str, key: Key, sites: Iterable[str]) -> None:
+        """Keep some sites of an instance, each once; no row when there are none."""
+        kept = tuple(dict.fromkeys(sites))
+        if kept:
+            change.put(table, key, kept)
+        elif change.get(table, key) is not None:
+            change.delete(table, key)
 
     def _dependency(self, change: Change, job: Job) -> None:
         for key in job.keys:
             now = dict.fromkeys(change.get("lookup", key, ()))
             leaving = tuple(site for site in job.sites if site not in now)
+            # Who is back already has it still, though an extract is on its way as well.
+            back = (site for site in job.sites if site in now)
+            self._keep(change, "still held", key, (*change.get("still held", key, ()), *back))
             self._follow(change, key, leaving, job.since_ns)
 
     def _follow(self, change: Change, key: Key, leaving: tuple[str, ...], since_ns: int) -> None:
@@ -203,6 +213,8 @@ class Realignment:
                 tell(change, site, self._image(change, key), self._above(change, key))
             left = tuple(site for site in waiting if site not in ready)
             self._wait(change, key, left)
+            still = change.get("still held", key, ())
+            self._keep(change, "still held", key, (site for site in still if site not in ready))
             again = tuple(site for site in left if site in job.sites)
             if again:  # its parent is still to come; that stands in a queue already
                 self._enqueue(change, RrQueue.EXTRACT, Job(0, (key,), again))
@@ -212,9 +224,15 @@ class Realignment:
         for key in job.keys:
             belongs = change.get("lookup", key, ())
             waiting = change.get("extracting", key, ())  # they get it by another job
-            for site in job.sites:
-                if site in belongs and site not in waiting:
+            about, facts = self._model.of(key[0]), self._facts(change.get, key)
+            above = change.get("extracting", (about.parent, facts.parent), ())
+            again = [site for site in job.sites if site in belongs and site not in waiting]
+            for site in again:
+                if site not in above:
                     tell(change, site, self._image(change, key), self._above(change, key))
+            late = tuple(site for site in again if site in above)
+            if late:  # its parent is still to come; that stands in a queue already
+                self._enqueue(change, RrQueue.EXTRACT, Job(0, (key,), late, again=True))
 
     def extract_all(self, change: Change, site: str) -> None:
         """Ask for a site to be sent everything again."""

@@ -113,6 +113,8 @@ class Receivers:
     ) -> None:
         sites = wanting(change.get, about, now)
         change.put("lookup", key, sites)
+        if change.get("dependents", key, ()):  # they came before it, and belonged to nobody
+            self._enqueue(change, RrQueue.DEPENDENCY, Job(0, (key,)))
         late: tuple[str, ...] = ()
         if about.parent:
             self._depend(change, about, key, "", now.parent)
@@ -124,9 +126,9 @@ class Receivers:
         if late:
             change.put("extracting", key, late)
             self._enqueue(change, RrQueue.EXTRACT, Job(0, (key,), late))
-        if origin not in sites and origin in self._laptops.values():
-            # It made what does not belong to it.
-            tell(change, origin, Removal(*key), above_of(about, now))
+        author = self._laptops.get(now.fields.get("rep", "")) if key[0] == "order" else None
+        if author is not None and author not in sites:  # it made what does not belong to it
+            tell(change, author, Removal(*key), above_of(about, now))
 
     def _depend(
         self, change: Change, about: ReplicationObject, key: Key, old: str, new: str

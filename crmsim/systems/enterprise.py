@@ -240,8 +240,9 @@ class CrmEnterprise(QueuePartner):
                     held, fields=merged, parent=parent or held.parent, version=held.version + 1
                 )
             carried = held is not None and held.parent != record.parent
-            said = {"guid": record.identity, "parent": record.parent, "carried": carried}
-            change.note(CHANGED, record.identity, version=record.version, **said)
+            customer = self._outflow.customer_of(record)
+            said = {"guid": record.identity, "parent": record.parent, "customer": customer}
+            change.note(CHANGED, record.identity, version=record.version, carried=carried, **said)
             self._outflow.store_record(change, record, "office")
             change.then(done)
 

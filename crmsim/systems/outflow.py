@@ -154,8 +154,8 @@ class Outflow:
             change, queue, Luw(name, bdoc, bdoc.guid), () if was == queue else (was,)
         )
 
-    def _record_queue(self, record: Record) -> str:
-        """Return the CSA queue of a record: that of the customer it belongs to."""
+    def customer_of(self, record: Record) -> str:
+        """Return what a record belongs to in the end: a customer, if the model has them on top."""
         about, parent = self._receivers.model.of(record.object), record.parent
         customer = record.key
         while parent:
@@ -163,6 +163,11 @@ class Outflow:
             about = self._receivers.model.of(about.parent)
             above: Record | None = self._actor.store.get("records", (about.name, parent))
             parent = "" if above is None else above.parent
+        return customer
+
+    def _record_queue(self, record: Record) -> str:
+        """Return the CSA queue of a record: that of the customer it belongs to."""
+        customer = self.customer_of(record)
         return queue_name("CSA", self._csa_key, f"_{record.identity}", customer)
 
     def publish(self, change: Change, publication: str, values: Mapping[str, str]) -> None:
