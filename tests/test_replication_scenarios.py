@@ -66,6 +66,15 @@ def test_blocks_are_done_in_a_third_of_the_time():
     assert low > 3
 
 
+def test_a_laptop_more_costs_a_few_bytes_for_each_thing_that_it_holds():
+    sizes = [
+        run("reorganisation_night", reps=reps, share="0%").metrics["lookup_bytes_each"]
+        for reps in ("5", "20")
+    ]
+    assert all(50 < size < 300 for size in sizes), sizes
+    assert sizes[1] < 1.5 * sizes[0], "it does not grow with the number of laptops"
+
+
 def test_more_customers_and_deeper_families_cost_the_demon_more():
     """Question 48: what hangs on a customer multiplies the work."""
     times = [

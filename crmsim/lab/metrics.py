@@ -4,6 +4,7 @@ Everything comes from the journal and the final states. Quantiles are by nearest
 100 numbers is the 95th smallest. What never arrived is counted apart (censored), not left out.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
@@ -162,7 +163,8 @@ def realignment_metrics(result: Result) -> Mapping[str, object]:
     """Return what is measured of a run in which things move from laptop to laptop.
 
     `exposure_s`: how long a laptop still held what was no longer its own, from the change in the
-    office to the deletion on the laptop. `gap_s`: how long until the laptop that it went to had it.
+    CDB to the deletion on the laptop. `gap_s`: how long until the laptop that it went to had it.
+    `lookup_bytes_each`: bytes of the lookup table for each (laptop, thing) that it names.
     """
     journal = result.journal
     queued = journal.select("enqueued")
@@ -184,6 +186,7 @@ def realignment_metrics(result: Result) -> Mapping[str, object]:
         "exposure_s_max": max(exposure_s, default=None),
         "gap_s_p50": quantile(gap_s, 0.5),
         "gap_s_max": max(gap_s, default=None),
+        "lookup_bytes_each": _lookup_bytes(result),
         "receive_nothing": _idle_sites(result),
     }
 
@@ -224,6 +227,17 @@ def _moves(journal: Journal) -> tuple[list[float], list[float]]:
         if key in times:
             found.append(to_seconds(event.time_ns - times.pop(key)))
     return exposure_s, gap_s
+
+
+def _lookup_bytes(result: Result) -> float | None:
+    """Return what the lookup table costs for each pair of a laptop and a thing."""
+    total, pairs = 0, 0
+    for crm in result.simulation.topology.sites("crm"):
+        lookup = dict(result.simulation.store(crm).table("lookup"))
+        groups = dict.fromkeys(lookup.values())  # things with the same sites share one list
+        total += sys.getsizeof(lookup) + sum(map(sys.getsizeof, (*lookup, *groups)))
+        pairs += sum(map(len, lookup.values()))
+    return round(total / pairs, 1) if pairs else None
 
 
 def _idle_sites(result: Result) -> list[str]:
