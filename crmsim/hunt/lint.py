@@ -110,7 +110,7 @@ class _Reader(ast.NodeVisitor):
         self.found: list[tuple[ast.expr | ast.stmt, str]] = []
         self._imported: dict[str, str] = {}
         """Name in the file -> dotted name."""
-        self._free: list[ast.expr] = []
+        self._free: set[ast.expr] = set()
         """Expressions of whose order nobody makes use."""
         self._sets: list[dict[str, bool]] = [{}]
         """For each function around: name -> whether it holds a set."""
@@ -162,7 +162,7 @@ class _Reader(ast.NodeVisitor):
         for argument in node.args if is_ordering and node not in self._free else ():
             self._judge_order(argument)
         if dotted in UNORDERED:
-            self._free += node.args
+            self._free.update(node.args)
         if isinstance(node.func, ast.Attribute) and method == "pop" and not node.args:
             self._judge_order(node.func.value)
         self.generic_visit(node)

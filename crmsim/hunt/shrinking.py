@@ -223,27 +223,27 @@ def with_deviations(case: Case, deviations: Sequence[Deviation]) -> Case:
 def with_laptops(case: Case, laptops: Sequence[str]) -> Case:
     """Return a case with some of its laptops; stations that nobody calls go too."""
     gone = set(case.laptops) - set(laptops)
-    built = [
-        one
-        for call in case.built
-        if call.verb == "add_subscription" or call.named.get("name") not in gone
-        for one in _without_subscribers(call, gone)
-    ]
+    built = [one for call in _without(case.built, gone) for one in _without_subscribers(call, gone)]
     called = {call.named["station"] for call in built if call.verb == "add_laptop"}
     idle = {
         call.named["name"]
         for call in built
         if call.verb == "add_station" and called and call.named["name"] not in called
     }
-    built = [
-        call
-        for call in built
-        if call.verb == "add_subscription" or call.named.get("name") not in idle
-    ]
+    built = _without(built, idle)
     left = [_without_sites(one, gone | idle) for one in case.trouble.deviations]
     trouble = Trouble(tuple(one for one in left if one is not None))
     keep_still = tuple(name for name in case.keep_still if name not in gone)
     return attrs.evolve(case, built=tuple(built), trouble=trouble, keep_still=keep_still)
+
+
+def _without(built: Sequence[Call], sites: set[str]) -> list[Call]:
+    """Leave out what adds some sites; the name of a subscription is not that of a site."""
+    return [
+        call
+        for call in built
+        if call.verb == "add_subscription" or call.named.get("name") not in sites
+    ]
 
 
 def _without_sites(one: Any, gone: set[str]) -> Any:

@@ -101,10 +101,10 @@ class Building:
             raise BadValue(f"there is a subscription {name!r} already")
         pattern = pattern_of(self._model.of(about), values)
         self._must_be_laptops(sites)
-        store.load("subscriptions", {name: Subscription(name, about, pattern, tuple(sites))})
+        subscription = Subscription(name, about, pattern, tuple(sites))
+        store.load("subscriptions", {name: subscription})
         others = store.get("wanted", (about, pattern), ())
-        both = (others, tuple(sorted(set(sites))))
-        store.load("wanted", {(about, pattern): united(both)})
+        store.load("wanted", {(about, pattern): united((others, subscription.sites))})
 
     def _must_be_laptops(self, sites: Sequence[str]) -> None:
         if isinstance(sites, str):

@@ -6,6 +6,7 @@ Every deviation is something that can happen in a real landscape; none breaks a 
 or lines make.
 """
 
+import abc
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
@@ -70,7 +71,7 @@ class Call:
             land.at(self.at_ns, verb, *self.arguments, **self.named)
 
 
-class Deviation:
+class Deviation(abc.ABC):
     """One thing that goes wrong."""
 
     family: ClassVar[str]
@@ -81,9 +82,9 @@ class Deviation:
         """What makes it happen in a landscape that is built; nothing, if it was built with it."""
         return ()
 
+    @abc.abstractmethod
     def touched(self, simulation: Simulation) -> int:
         """Return how often it touched something."""
-        raise NotImplementedError
 
 
 @attrs.frozen

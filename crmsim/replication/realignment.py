@@ -11,8 +11,6 @@ another one, does no harm. Sources: CONTRIBUTING.md, S44 to S48, S59.
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-import attrs
-
 from crmsim.formats.bdoc import Removal, Replica, Task, Update
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
@@ -41,15 +39,6 @@ PER_RECEIVER: Duration = milliseconds(5)
 """And for each receiver of it (assumed)."""
 PER_OBJECT: Duration = milliseconds(30)
 """And for each object that it realigns (assumed)."""
-
-
-@attrs.frozen
-class _Moved:
-    """What a realignment of one instance brought about."""
-
-    entering: tuple[str, ...]
-    leaving: tuple[str, ...]
-    """Sites that held it."""
 
 
 class Realignment:
@@ -121,19 +110,21 @@ class Realignment:
 
     def _realign_one(self, change: Change, key: Key, since_ns: int) -> None:
         """Compute the sites of an instance anew; what depends on it follows, now or later."""
-        moved = self._compute(change, key, since_ns)
-        if moved is None:
+        leaving = self._compute(change, key, since_ns)
+        if leaving is None:
             return
         has_dependents = bool(change.get("dependents", key, ()))
         if self._framework is Framework.NEW and has_dependents:
-            self._enqueue(
-                change, RrQueue.DEPENDENCY, Job(0, (key,), moved.leaving, since_ns=since_ns)
-            )
+            self._enqueue(change, RrQueue.DEPENDENCY, Job(0, (key,), leaving, since_ns=since_ns))
         else:
-            self._follow(change, key, moved.leaving, since_ns)
+            self._follow(change, key, leaving, since_ns)
 
-    def _compute(self, change: Change, key: Key, since_ns: int) -> _Moved | None:
-        """Bring the lookup row of one instance up to date; None when it is so already."""
+    def _compute(self, change: Change, key: Key, since_ns: int) -> tuple[str, ...] | None:
+        """Bring the lookup row of one instance up to date.
+
+        Returns:
+            The sites that held it and lose it; None when the row was up to date already.
+        """
         old: tuple[str, ...] = change.get("lookup", key, ())
         new = wanting(change.get, self._model.of(key[0]), self._facts(change.get, key))
         if old == new:
@@ -155,7 +146,7 @@ class Realignment:
             leaving=leaving,
             asked_ns=since_ns,
         )
-        return _Moved(entering, held)
+        return held
 
     def _wait(self, change: Change, key: Key, sites: tuple[str, ...]) -> None:
         """Keep which sites an instance has still to be extracted to."""
@@ -182,8 +173,8 @@ class Realignment:
         """Realign what depends on a parent; delete from below, extract from above."""
         gone: list[tuple[Key, tuple[str, ...]]] = [(key, leaving)]
         for below in _below(change.get, key):
-            moved = self._compute(change, below, since_ns)
-            gone.append((below, () if moved is None else moved.leaving))
+            lost = self._compute(change, below, since_ns)
+            gone.append((below, lost or ()))
         for below, sites in reversed(gone):
             for site in sites:
                 tell(change, site, Removal(*below), self._above(change, below))
