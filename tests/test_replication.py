@@ -51,9 +51,9 @@ class NoSettings:
     pass
 
 
-def order(reference: str, rep: str, customer: str) -> SalesOrder:
-    item = OrderItem("tea", 1, Decimal(2))
-    return SalesOrder("", reference, rep, customer, (item,))
+def order(reference: str, rep: str, customer: str, version: int = 1) -> SalesOrder:
+    item = OrderItem("tea", version, Decimal(2))
+    return SalesOrder("", reference, rep, customer, (item,), version)
 
 
 def build(land: Landscape, framework: Framework = Framework.NEW) -> None:
@@ -69,6 +69,8 @@ def build(land: Landscape, framework: Framework = Framework.NEW) -> None:
                 [(f"{rep}01", rep, customer), (f"{rep}02", rep, CUSTOMERS[int(rep) % 3])]
             )
         )
+        again = order(f"{rep}01", rep, customer, version=2)
+        diary += (DiaryEntry(days(1) + hours(10) + minutes(int(rep)), again),)
         line = gprs(dial_up=True)
         land.add_laptop(laptop, line, rep=rep, diary=diary, habits=Habits(), station="station")
         land.add_subscription(f"rep {rep}", "customer", (laptop,), rep=rep)
@@ -238,6 +240,8 @@ OPS = st.lists(
             st.tuples(st.just("extract"), st.sampled_from(LAPTOPS)),
             st.tuples(st.just("demon"), st.booleans()),
             st.tuples(st.just("crash"), st.sampled_from(("crm", "station", *LAPTOPS))),
+            st.tuples(st.just("lose"), st.sampled_from(LAPTOPS)),
+            st.tuples(st.just("replace"), st.sampled_from(LAPTOPS)),
         ),
     ),
     max_size=14,
@@ -264,6 +268,10 @@ def do(land: Landscape, op: tuple) -> None:
             land.set_demon(is_running=is_running)
         case ("crash", site):
             land.crash(site, down=minutes(7))
+        case ("lose", laptop):
+            land.crash(laptop, down=minutes(70), wipe=True)
+        case ("replace", laptop):
+            land.replace_laptop(laptop, down=minutes(70))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

@@ -33,6 +33,7 @@ NOT_EXCHANGED = {
     "mine": "what the rep changed and nobody answered yet",
     "pending": "how many saves of the laptop are unanswered",
     "upload": "how many of those the server holds",
+    "save": "which save of CRM Online the laptop's copy is",
     "leaves": "whether it goes once the rep's change is answered",
     "refusal": "the reason of the last rejection, for the rep's eyes",
     "distribution": "how far CRM's transfer to the ERP got",

@@ -120,6 +120,11 @@ class _Published(Finals):
         self._spread: dict[str, int] = {}
         self._imported: dict[tuple[str, str], int] = {}
 
+    def on_replaced(self, event: Event) -> None:
+        for row in list(self._imported):
+            if row[0] == event.subject:
+                del self._imported[row]
+
     def on_spread(self, event: Event) -> None:
         self._spread[event.subject] = int(str(event.detail["last"]))
 

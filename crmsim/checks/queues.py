@@ -145,7 +145,8 @@ class _EffectOnce(Judge):
 
 class _Conserve(Judge):
     """I-10: what was put into a queue is done, still lies in it, or was taken out by a person:
-    nothing vanishes and nothing comes from nowhere.
+    nothing vanishes and nothing comes from nowhere. An outbox goes with the disk that it is on, and
+    what lay ready for that disk with it; both are counted.
     """
 
     TABLES = ("outbound", "inbound")
@@ -165,6 +166,16 @@ class _Conserve(Judge):
     def on_administered(self, event: Event) -> None:
         if "serial" in event.detail:
             self._take(event)
+
+    def on_wiped(self, event: Event) -> None:
+        self._balance.pop((event.actor, "outbox"), None)
+
+    def on_replaced(self, event: Event) -> None:
+        queue = event.actor, f"CRM_SITE_{event.subject} out"
+        thrown_away = int(str(event.detail["thrown_away"]))
+        if self._balance.get(queue, 0) != thrown_away:
+            self.blame(f"{_told(queue)} was emptied of {thrown_away}, which is not what it held")
+        self._balance.pop(queue, None)
 
     def on_saved(self, event: Event) -> None:
         queue = (event.actor, "outbox")

@@ -233,11 +233,16 @@ class _ParentsThere(_Selected):
 
 class _Told(Judge):
     """I-40, I-41: nothing but deletions and answers goes into the queue of a laptop about what has
-    left it; the first thing that it hears of what has come to it is all of it.
+    left it; the first thing that it hears of what has come to it is all of it. A laptop with a new
+    disk hears of everything anew, but of what it writes there.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
+        self._on_new_disk: dict[str, dict[str, None]] = {}
+        """Laptop with a new disk -> what it has got since, or written."""
+        self._has_called: dict[str, None] = {}
+        """Laptops that have called with a new disk."""
         self._left: dict[tuple[str, str], Event] = {}
         self._entered: dict[tuple[str, str], Event] = {}
 
@@ -256,17 +261,37 @@ class _Told(Judge):
             return
         self.judged += 1
         key = _laptop_of(event), str(event.detail["guid"])
+        there = self._on_new_disk.get(key[0])
         if what == "insert":
             self._entered.pop(key, None)
+        if there is not None:
+            if what == "update" and key[1] not in there and key[0] in self._has_called:
+                self.blame(f"{key[0]} is told of a change of {key[1]}, lost with its disk", event)
+            there[key[1]] = None
         if what != "delete" and key in self._left:
             self.blame(f"{key[0]} is told of {key[1]}, which has left it", event)
         if what == "update" and key in self._entered:
             self.blame(f"{key[0]} is told of a change of {key[1]} before it has it", event)
 
+    def on_saved(self, event: Event) -> None:
+        if event.actor in self._on_new_disk:
+            self._on_new_disk[event.actor][str(event.detail["guid"])] = None
+
+    def on_wiped(self, event: Event) -> None:
+        self._on_new_disk[event.actor] = {}
+        self._has_called.pop(event.actor, None)
+
+    def on_replaced(self, event: Event) -> None:
+        self._has_called[event.subject] = None
+        for table in (self._left, self._entered):
+            for key in [key for key in table if key[0] == event.subject]:
+                del table[key]
+
 
 class _OrderOfExtracts(Judge):
     """I-42: in the queue of a laptop, what depends on something is inserted after it, and deleted
-    before it. What was carried from one parent to another meanwhile is not judged.
+    before it. What was carried from one parent to another meanwhile is not judged. A laptop with a
+    new disk gets parents first too.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -277,6 +302,8 @@ class _OrderOfExtracts(Judge):
         self._leaving: dict[tuple[str, str], None] = {}
         self._carried: dict[str, None] = {}
         self._customers: dict[str, str] = {}
+        self._on_new_disk: dict[str, dict[str, None]] = {}
+        """Laptop with a new disk -> what it has got since."""
 
     def on_changed(self, event: Event) -> None:
         if event.detail["carried"]:
@@ -301,16 +328,27 @@ class _OrderOfExtracts(Judge):
         laptop, name = _laptop_of(event), str(event.detail["guid"])
         above = laptop, str(event.detail.get("above", ""))
         self._last[laptop, name] = str(what)
+        there = self._on_new_disk.get(laptop)
         if what == "insert":
             self._entering.pop((laptop, name), None)
+            if there is not None:
+                there[name] = None
         if not above[1] or name in self._carried:
             return
         self.judged += 1
         if what == "insert" and above in self._entering:
             self.blame(f"{laptop} gets {name} before {above[1]}, on which it depends", event)
+        elif what == "insert" and there is not None and above[1] not in there:
+            self.blame(f"{laptop} gets {name}, but not {above[1]}, with its new disk", event)
         was_there = self._leaving.pop((laptop, name), 0) is None  # not only just written there
         if what == "delete" and was_there and self._last.get(above) == "delete":
             self.blame(f"{laptop} loses {name} after {above[1]}, on which it depends", event)
+
+    def on_replaced(self, event: Event) -> None:
+        self._on_new_disk[event.subject] = {}
+        for table in (self._last, self._entering, self._leaving):
+            for key in [key for key in table if key[0] == event.subject]:
+                del table[key]
 
 
 def _laptop_of(event: Event) -> str:

@@ -14,6 +14,10 @@ __all__ = [
 ]
 
 
+Place = tuple[int, int]
+"""(disk of the laptop, number of a save on it)."""
+
+
 class _ValidatedInOrder(Judge):
     """I-25: CRM validates the changes of one laptop in the order they were saved, except those it
     parked; for one document the order always holds. What a person has processed again comes late
@@ -22,16 +26,20 @@ class _ValidatedInOrder(Judge):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._saves: dict[str, tuple[str, int, str]] = {}
+        self._saves: dict[str, tuple[str, Place, str]] = {}
+        self._disks: dict[str, int] = {}
         self._parked: set[str] = set()
         self._processed_again: set[str] = set()
-        self._latest_of_site: dict[str, int] = {}
-        self._latest_of_document: dict[str, int] = {}
+        self._latest_of_site: dict[str, Place] = {}
+        self._latest_of_document: dict[str, Place] = {}
 
     def on_saved(self, event: Event) -> None:
-        number = int(str(event.detail["number"]))
+        place = self._disks.get(event.actor, 0), int(str(event.detail["number"]))
         message, guid = str(event.detail["message"]), str(event.detail["guid"])
-        self._saves[message] = (event.actor, number, guid)
+        self._saves[message] = (event.actor, place, guid)
+
+    def on_wiped(self, event: Event) -> None:
+        self._disks[event.actor] = int(str(event.detail["disk"]))
 
     def on_parked(self, event: Event) -> None:
         self._parked.add(event.subject)
@@ -44,14 +52,16 @@ class _ValidatedInOrder(Judge):
         if event.subject not in self._saves or event.subject in self._processed_again:
             return
         self.judged += 1
-        site, number, guid = self._saves[event.subject]
-        if number < self._latest_of_document.get(guid, 0):
+        site, place, guid = self._saves[event.subject]
+        of_document = self._latest_of_document.get(guid, (0, 0))
+        of_site = self._latest_of_site.get(site, (0, 0))
+        if place < of_document:
             self.blame(f"{event.subject} was validated after a later change of its document", event)
-        elif number < self._latest_of_site.get(site, 0) and event.subject not in self._parked:
+        elif place < of_site and event.subject not in self._parked:
             self.blame(f"{event.subject} was validated after a later change of {site}", event)
-        self._latest_of_document[guid] = max(number, self._latest_of_document.get(guid, 0))
+        self._latest_of_document[guid] = max(place, of_document)
         if event.subject not in self._parked:
-            self._latest_of_site[site] = max(number, self._latest_of_site.get(site, 0))
+            self._latest_of_site[site] = max(place, of_site)
 
 
 class _ReceiptsFirst(Judge):
@@ -74,12 +84,15 @@ class _ReceiptsFirst(Judge):
 
 class _MessagesOnce(Judge):
     """I-27: whatever crashes or breaks off, each message of a session takes effect at most once,
-    and exactly once when all is quiet: uploads in CRM, downloads on the laptop.
+    and exactly once when all is quiet: uploads in CRM, downloads on the laptop. What lay ready for
+    a disk that was lost is not due any more.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._due: dict[str, str] = {}
+        self._ready: dict[str, dict[str, None]] = {}
+        """Laptop -> news for it that it has not imported."""
         self._done: dict[str, int] = {}
 
     def on_saved(self, event: Event) -> None:
@@ -88,11 +101,18 @@ class _MessagesOnce(Judge):
     def on_enqueued(self, event: Event) -> None:
         if str(event.detail["queue"]).endswith(" out"):
             self._due[event.subject] = "its laptop"
+            laptop = str(event.detail["queue"]).removeprefix("CRM_SITE_").removesuffix(" out")
+            self._ready.setdefault(laptop, {})[event.subject] = None
+
+    def on_replaced(self, event: Event) -> None:
+        for news in self._ready.pop(event.subject, {}):
+            self._due.pop(news, None)
 
     def on_effected(self, event: Event) -> None:
         self._count(event)
 
     def on_imported(self, event: Event) -> None:
+        self._ready.get(event.actor, {}).pop(event.subject, None)
         self._count(event)
 
     def _count(self, event: Event) -> None:
@@ -113,11 +133,18 @@ class _MessagesOnce(Judge):
 
 
 class _ImportInOrder(Judge):
-    """I-28: a laptop imports in the order of its queue, and each publication in its order."""
+    """I-28: a laptop imports in the order of its queue, and each publication in its order; with a
+    new disk it begins every publication anew.
+    """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._latest: dict[tuple[str, str], int] = {}
+
+    def on_replaced(self, event: Event) -> None:
+        for laptop, publication in list(self._latest):
+            if laptop == event.subject and publication:
+                del self._latest[laptop, publication]
 
     def on_imported(self, event: Event) -> None:
         self.judged += 1
@@ -133,16 +160,25 @@ class _ImportInOrder(Judge):
 
 class _AnsweredOnce(Judge):
     """I-29: every change of a laptop gets at most one answer, confirmation or rejection, and
-    exactly one when all is quiet.
+    exactly one when all is quiet. A laptop that has lost its disk asks for no answer any more.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._answers: dict[str, int] = {}
         self._imported: dict[str, int] = {}
+        self._asked: dict[str, dict[str, None]] = {}
+        """Laptop -> changes that are saved on its disk."""
+        self._gone: dict[str, None] = {}
+        """Changes of disks that are lost."""
 
     def on_saved(self, event: Event) -> None:
-        self._answers.setdefault(str(event.detail["message"]), 0)
+        message = str(event.detail["message"])
+        self._answers.setdefault(message, 0)
+        self._asked.setdefault(event.actor, {})[message] = None
+
+    def on_wiped(self, event: Event) -> None:
+        self._gone |= self._asked.pop(event.actor, {})
 
     def on_imported(self, event: Event) -> None:
         message = str(event.detail.get("answers", ""))
@@ -167,7 +203,7 @@ class _AnsweredOnce(Judge):
                 continue
             if count == 0:
                 self.blame(f"all is quiet, but nobody ever answered {message}")
-            elif message not in self._imported:
+            elif message not in self._imported and message not in self._gone:
                 self.blame(f"all is quiet, but the answer to {message} never reached its laptop")
 
 

@@ -19,6 +19,8 @@ class Confirmation:
     message: str
     guid: str
     document: OrderDocument
+    save: int
+    """The how-manieth save of the order in CRM Online that is."""
 
 
 @attrs.frozen
@@ -30,3 +32,5 @@ class Rejection:
     reason: str
     before: OrderDocument | None
     """The document as it was before; None when CRM never had it."""
+    save: int = 0
+    """The how-manieth save of the order in CRM Online the before-image is."""

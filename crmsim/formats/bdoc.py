@@ -129,6 +129,8 @@ class SyncBDoc:
     task: Task
     guid: str
     segments: tuple[Segment, ...]
+    disk: int = 0
+    """Which disk of the site it was saved on: its numbers begin anew on each."""
 
     @property
     def reference(self) -> str:
@@ -264,6 +266,8 @@ class MessageBDoc:
     """Who made the change: a laptop's site, or the ERP's; that one is not told of it again."""
     save: int
     """The how-manieth save of the document in CRM Online this is, from 1."""
+    disk: int = 0
+    """Which disk of the laptop it came from: a later one has to be told."""
 
     @property
     def version(self) -> int:

@@ -6,8 +6,8 @@ from those at which something happens in a calm run, so that trouble meets someb
 relative to the waits of the protocols (a repetition, the patience of a session, the gap between two
 sessions), because what is shorter or longer than all of them never gets interesting.
 
-The budget keeps a case solvable: the only copy of somebody's work is never destroyed, cuts end, and
-whatever needs a person gets one.
+The budget keeps a case solvable: cuts end, whatever needs a person gets one, servers keep their
+disks, and what is lost with the disk of a laptop is known by name.
 """
 
 import enum
@@ -174,8 +174,8 @@ def _crash(draws: Draws, number: int) -> Any:
 
 
 def _disk(draws: Draws, number: int) -> Any:
-    """Only a station may lose its disk: nothing on it is anybody's only copy."""
-    site = draws.one_of(draws.facts.of_kind("station"), number, 10)
+    """Servers keep their disks; what is lost with a laptop's is set aside by name."""
+    site = draws.one_of(draws.facts.of_kind("station", "mobile"), number, 10)
     down = Duration(max(draws.span(number), seconds(1)))
     return Crashed(site, draws.moment_ns(1, number), down, wipe=True)
 
@@ -311,7 +311,7 @@ def _count(luck: Stream) -> int:
 def _possible(family: str, facts: Facts) -> bool:
     """Say whether there is anything in the landscape that the family could hit."""
     needed = {
-        "disk": facts.of_kind("station"),
+        "disk": facts.of_kind("station", "mobile"),
         "outage": facts.of_kind("station", "crm", "erp"),
         "slow work": facts.of_kind("crm", "erp"),
         "operator": facts.of_kind("crm", "erp"),

@@ -148,6 +148,11 @@ class Actor:
         store: Store = self._seat.site.store
         return store
 
+    @property
+    def disk(self) -> int:
+        """Which disk this site has now: 0 for the first, 1 after that one was lost, ..."""
+        return int(self._seat.site.disk)
+
     def address(self, name: str) -> Address[Any]:
         """Return the address of another actor.
 

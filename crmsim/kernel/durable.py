@@ -20,7 +20,7 @@ import attrs
 
 from crmsim.errors import BadValue, EscapedSimulation
 from crmsim.kernel.message import Inside
-from crmsim.trace.kinds import CRASHED, PAUSED, RESTARTED, RESUMED
+from crmsim.trace.kinds import CRASHED, PAUSED, RESTARTED, RESUMED, WIPED
 from crmsim.units import Duration
 
 if TYPE_CHECKING:
@@ -195,12 +195,6 @@ class Store:
             rows.update(ordered)
             self._order[name] = list(rows)
 
-    def clear(self) -> None:
-        """Lose everything: the disk is broken."""
-        for rows in self._tables.values():
-            rows.clear()
-        self._order.clear()
-
     def snapshot(self) -> tuple[tuple[str, tuple[tuple[Any, Any], ...]], ...]:
         """Return all tables as one frozen value, for comparing states."""
         return tuple(
@@ -243,6 +237,10 @@ class Site:
         self.name = name
         self.kind = kind
         self.store = Store()
+        self.lost_disks: list[Store] = []
+        """What was on the disks that it had before, for whoever asks what was lost."""
+        self.kept_in_mind: tuple[tuple[str, Any], ...] = ()
+        """(table, key) of rows that its people know by heart: they come to a new disk too."""
         self.inside = Inside()
         """The way between the actors of this site."""
         self.seats: list[Seat] = []
@@ -350,11 +348,12 @@ class Site:
         self.late.clear()
         lost_count = self.store.lose_unsafe()
         if wipe:
-            self.store.clear()
             point = point or "disk lost"
         simulation = self.simulation
         detail = {"site_kind": self.kind, "point": point, "undone": lost_count}
         cause = simulation.note_for(self.name, CRASHED, "", 0, detail)
+        if wipe:
+            self._change_disk(cause)
         self.inside.crash()
         for seat in self.seats:
             seat.crash(cause)
@@ -363,6 +362,22 @@ class Site:
             self.simulation.hang_up(address.reply.line)
         self.open_lines.clear()
         simulation.break_streams(self.name)
+
+    @property
+    def disk(self) -> int:
+        """Which disk it has now: 0 for the first one."""
+        return len(self.lost_disks)
+
+    def _change_disk(self, cause: int) -> None:
+        """Put an empty disk in place of the one that is lost."""
+        lost = self.store
+        self.lost_disks.append(lost)
+        self.store = Store()
+        for table, key in self.kept_in_mind:
+            value = lost.get(table, key, _ABSENT)
+            if value is not _ABSENT:
+                self.store.load(table, {key: value})
+        self.simulation.note_for(self.name, WIPED, "", cause, {"disk": self.disk})
 
     def restart(self) -> None:
         """Start every actor anew on the durable state; a site that is up stays up."""

@@ -12,14 +12,14 @@ import attrs
 
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import Distribution
-from crmsim.formats.bdoc import MassBDoc, MessageBDoc
+from crmsim.formats.bdoc import MassBDoc, MessageBDoc, SyncBDoc
 from crmsim.kernel.durable import Store
 from crmsim.kernel.simulation import Simulation
 from crmsim.middleware.queue import Luw, QueueStatus
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.systems.recovery import body_of
 
-__all__ = ["SetAside", "set_aside", "stands_still", "waits_for_people"]
+__all__ = ["SetAside", "lost_saves", "set_aside", "stands_still", "waits_for_people"]
 
 Waiting = tuple[str, str, str]
 """(GUID of a document, message or LUW, reason)"""
@@ -47,6 +47,7 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
             elif why_not_transfer(order) is not None:
                 yield SetAside(order.reference, f"{why_not_transfer(order)}")
     yield from _aside_for_people(simulation)
+    yield from _lost_with_disks(simulation)
     for laptop in dict.fromkeys(keep_still):
         yield SetAside(laptop, f"{laptop} is kept still", is_document=False)
         yield from _aside_with(simulation, laptop)
@@ -68,6 +69,26 @@ def _aside_for_people(simulation: Simulation) -> Iterator[SetAside]:
             for luw in luws:
                 if luw.guid in reasons:
                     yield SetAside(luw.luw, reasons[luw.guid], is_document=False)
+
+
+def _lost_with_disks(simulation: Simulation) -> Iterator[SetAside]:
+    """Yield what was saved on a disk that is lost and never came to CRM."""
+    for bdoc, reference in lost_saves(simulation):
+        reason = f"a change of it was lost with a disk of {bdoc.site} before it was sent"
+        yield SetAside(bdoc.message, reason, is_document=False)
+        yield SetAside(reference, reason)
+
+
+def lost_saves(simulation: Simulation) -> Iterator[tuple[SyncBDoc, str]]:
+    """Yield each change that was lost with a disk, and the reference of its document."""
+    for crm in simulation.topology.sites("crm"):
+        known = simulation.store(crm).table("known")
+        for laptop in simulation.topology.sites("mobile"):
+            for disk in simulation.site(laptop).lost_disks:
+                for bdoc in disk.table("outbox").values():
+                    if bdoc.message not in known:
+                        order = disk.get("orders", bdoc.guid).document.order
+                        yield bdoc, order.reference
 
 
 def _references(simulation: Simulation) -> dict[str, str]:

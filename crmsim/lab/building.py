@@ -335,7 +335,9 @@ class Building:
             raise BadValue(f"rep {rep!r} works on {self._laptops[rep]!r} already")
         if not link.dial_up:
             raise BadValue(f"{name!r} calls its station; its line needs dial_up=True")
-        self.simulation.add_site(name, "mobile").write_ns = WRITE
+        site = self.simulation.add_site(name, "mobile")
+        site.write_ns = WRITE
+        site.kept_in_mind = (("rep", "written"),)
         self.simulation.connect(name, station, link)
         self._laptops[rep] = name
         if self._model is ORDERS_BY_REP:

@@ -26,6 +26,7 @@ from crmsim.qrfc.inbound import ACTIONS
 from crmsim.qrfc.partner import QueuePartner, QueueRow
 from crmsim.qrfc.wire import Action
 from crmsim.systems.enterprise import CrmEnterprise
+from crmsim.systems.mobile import MobileClient
 from crmsim.units import (
     Duration,
     days,
@@ -315,7 +316,8 @@ class Landscape(Building):
         Args:
             site: Which one.
             down: How long until it restarts.
-            wipe: It loses its disk too.
+            wipe: It loses its disk too, with all that was not sent. A laptop then gets everything
+                anew with its next call; what was on the lost disk alone is set aside by name.
             point: The point of its work at which it crashes (not with `wipe`); None for now.
         """
         if point is not None:
@@ -323,6 +325,38 @@ class Landscape(Building):
             return
         self.simulation.site(site).crash(wipe=wipe)
         self.simulation.at(self.now_ns + down, self.simulation.site(site).restart)
+
+    def replace_laptop(self, site: str, *, down: Duration, patience: Duration = days(2)) -> None:
+        """Replace a laptop in good order: its rep writes no more, sends what is left, gets another.
+
+        The other one is empty, and gets everything with its first call. If the outbox does not get
+        empty in time, what is left in it is lost.
+
+        Args:
+            site: The laptop.
+            down: How long the rep is without any.
+            patience: How long one waits until all is sent.
+
+        Raises:
+            BadValue: it is no laptop.
+        """
+        self._must_be_laptops((site,))
+        end_ns = self.now_ns + patience
+
+        def look() -> None:
+            laptop = self.simulation.actor(site)
+            place = self.simulation.site(site)
+            assert isinstance(laptop, MobileClient)
+            is_usable = place.is_up and not place.is_paused
+            if is_usable and (laptop.is_drained or self.now_ns >= end_ns):
+                place.crash(wipe=True)
+                self.simulation.at(self.now_ns + down, place.restart)
+                return
+            if is_usable:
+                laptop.stop_using()
+            self.simulation.at(self.now_ns + minutes(10), look)
+
+        look()
 
     def plan_crashes(self, count: int, span: Duration) -> None:
         """Crash each kind of site `count` times at each named point, spread over a span.

@@ -188,10 +188,11 @@ class RrQueue(enum.Enum):
     """A criterion of an instance was changed: compute its sites anew."""
     DEPENDENCY = "DEPENDENCY"
     """The sites of a parent have changed: take what depends on it along."""
+    AC_EXTRACT = "AC_EXTRACT"
+    """A site needs everything again: find what that is. Before EXTRACT, where things may wait for
+    what is found here."""
     EXTRACT = "EXTRACT"
     """A site has become one of the sites of an instance: send it all of it."""
-    AC_EXTRACT = "AC_EXTRACT"
-    """Somebody wants a site to be sent everything again."""
 
 
 class Framework(enum.Enum):
@@ -212,7 +213,7 @@ class Job:
     sites: tuple[str, ...] = ()
     """DEPENDENCY: which sites leave the parent. EXTRACT: which sites get it."""
     again: bool = False
-    """EXTRACT: the sites have it already, and get it once more."""
+    """EXTRACT, AC_EXTRACT: the sites have it already, and get it once more."""
     patterns: tuple[tuple[str, Pattern], ...] = ()
     """SUBCHECK: (replication object, pattern) of what may have come or gone."""
     since_ns: int = 0

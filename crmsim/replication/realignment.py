@@ -27,8 +27,8 @@ from crmsim.middleware.replication import (
 )
 from crmsim.replication.demon import BLOCK_COUNT, Jobs
 from crmsim.replication.receivers import Facts, above_of, facts_of_order, facts_of_record, wanting
-from crmsim.replication.sites import Content, tell
-from crmsim.trace.kinds import ADMINISTERED, REALIGNED
+from crmsim.replication.sites import Content, SiteQueue, tell
+from crmsim.trace.kinds import ADMINISTERED, REALIGNED, REPLACED
 from crmsim.units import Duration, milliseconds
 
 __all__ = ["Realignment"]
@@ -228,19 +228,41 @@ class Realignment:
     def extract_all(self, change: Change, site: str) -> None:
         """Ask for a site to be sent everything again."""
         change.note(ADMINISTERED, site, queue="", action="extract")
+        self._enqueue(change, RrQueue.AC_EXTRACT, Job(0, sites=(site,), again=True))
+
+    def fill(self, change: Change, site: str, disk: int) -> None:
+        """Let a laptop that calls with a new disk be sent everything that belongs to it.
+
+        What lay ready for the old disk is thrown away, and changes wait until the extract has come.
+        """
+        lying: SiteQueue = change.get("site queues", site, SiteQueue())
+        change.put("site queues", site, SiteQueue(lying.last))
+        change.put("disks", site, disk)
+        for row in self._actor.store.table("cursors"):
+            if row[0] == site:
+                change.delete("cursors", row)
+        for key in self._keys_of(site):
+            self._wait(change, key, (*change.get("extracting", key, ()), site))
+            still = change.get("still held", key, ())
+            self._keep(change, "still held", key, (one for one in still if one != site))
+        change.note(REPLACED, site, disk=disk, thrown_away=len(lying.contents))
         self._enqueue(change, RrQueue.AC_EXTRACT, Job(0, sites=(site,)))
+
+    def _keys_of(self, site: str) -> list[Key]:
+        """Return what the lookup table sends to a site, parents first."""
+        names = [one.name for one in self._model.objects]
+        rows = self._actor.store.table("lookup").items()
+        return sorted(
+            (key for key, sites in rows if site in sites), key=lambda key: names.index(key[0])
+        )
 
     def _ac_extract(self, change: Change, job: Job) -> None:
         [site] = job.sites
-        names = [one.name for one in self._model.objects]
-        rows = self._actor.store.table("lookup").items()
-        keys = sorted(
-            (key for key, sites in rows if site in sites), key=lambda key: names.index(key[0])
-        )
+        keys = self._keys_of(site)
         size = BLOCK_COUNT if self._framework is Framework.NEW else 1
         for start in range(0, len(keys), size):
             block = tuple(keys[start : start + size])
-            self._enqueue(change, RrQueue.EXTRACT, Job(0, block, (site,), again=True))
+            self._enqueue(change, RrQueue.EXTRACT, Job(0, block, (site,), again=job.again))
 
     _services: ClassVar[dict[RrQueue, Callable[["Realignment", Change, Job], None]]] = {
         RrQueue.SUBCHECK: _subcheck,

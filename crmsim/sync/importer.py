@@ -31,6 +31,8 @@ class LocalOrder:
     """Of these, how many the server has receipted."""
     refusal: str = ""
     """The reason of the last rejection, until the rep has dealt with it."""
+    save: int = 0
+    """The how-manieth save of the order in CRM Online the server's copy is."""
     leaves: bool = False
     """It does not belong here any more, and goes when what the rep changed is answered."""
 
@@ -61,17 +63,23 @@ def after_import(
     """Return the order after an import, None when it is gone from the laptop."""
     if isinstance(content, Update):
         if local is None:
-            return LocalOrder(content.document, None, content.document.number)
-        return attrs.evolve(local, base=content.document, leaves=False)
+            number = content.document.number
+            return LocalOrder(content.document, None, number, save=content.save)
+        return attrs.evolve(_moved_on(local, content.document, content.save), leaves=False)
     if local is None:
         return None  # an answer about something that an earlier rejection took away
     pending = max(local.pending - 1, 0)
     counted = attrs.evolve(local, pending=pending, upload=min(max(local.upload - 1, 0), pending))
     if isinstance(content, Confirmation):
-        return _answered(counted, content.document, counted.refusal)
+        return _answered(_moved_on(counted, content.document, content.save), counted.refusal)
     if content.before is None:
         return None
-    return _answered(counted, content.before, content.reason)
+    return _answered(_moved_on(counted, content.before, content.save), content.reason)
+
+
+def _moved_on(local: LocalOrder, document: OrderDocument, save: int) -> LocalOrder:
+    """Return the order with a newer copy of the server's; an older one, late, changes nothing."""
+    return local if save < local.save else attrs.evolve(local, base=document, save=save)
 
 
 def after_removal(local: LocalOrder | None) -> LocalOrder | None:
@@ -79,11 +87,12 @@ def after_removal(local: LocalOrder | None) -> LocalOrder | None:
     return attrs.evolve(local, leaves=True) if local is not None and local.pending else None
 
 
-def _answered(local: LocalOrder, base: OrderDocument, refusal: str) -> LocalOrder | None:
+def _answered(local: LocalOrder, refusal: str) -> LocalOrder | None:
     """Return the order after an answer; a refusal of what has come through after all is none."""
     if local.pending:
-        return attrs.evolve(local, base=base, refusal=refusal)
+        return attrs.evolve(local, refusal=refusal)
     if local.leaves:
         return None
-    is_as_wanted = local.mine is not None and local.mine == base.order
-    return attrs.evolve(local, base=base, mine=None, refusal="" if is_as_wanted else refusal)
+    wanted, base = local.mine, local.base
+    is_as_wanted = wanted is not None and base is not None and wanted == base.order
+    return attrs.evolve(local, mine=None, refusal="" if is_as_wanted else refusal)

@@ -150,16 +150,23 @@ class CrmEnterprise(QueuePartner):
     @handles(Dial)
     def dialled(self, message: Dial, sender: Address[Admitted]) -> None:
         """Open a session; say what is known of the session before, whose outcome may be unknown."""
-        known = self.store.get("received", message.site, 0) if self._guarantees.dedup else 0
+        row = message.site, message.disk
+        if message.disk < self.store.get("disks", message.site, 0):
+            return
+        known = self.store.get("received", row, 0) if self._guarantees.dedup else 0
         with self.commit() as change:
+            if message.disk > self.store.get("disks", message.site, 0):
+                self.realignment.fill(change, message.site, message.disk)
             answer = Admitted(message.site, message.session, message.attempt, known)
             change.send(sender, answer, attempt=message.attempt)
 
     @handles(Upload)
     def uploaded(self, message: Upload, sender: Address[UploadReceipt]) -> None:
         """Store the changes of a laptop durably, in order, then receipt them."""
-        queue = site_queue(message.site)
-        expected = self.store.get("received", message.site, 0) + 1
+        if message.disk != self.store.get("disks", message.site, 0):
+            return  # it was still under way when another disk had taken its place
+        queue, row = site_queue(message.site), (message.site, message.disk)
+        expected = self.store.get("received", row, 0) + 1
         guarded = self._guarantees.dedup and self._guarantees.receipts
         with self.commit() as change:
             for bdoc in message.changes:
@@ -167,7 +174,7 @@ class CrmEnterprise(QueuePartner):
                     break  # an earlier one is still missing: take nothing out of order
                 if self._inbound.store(change, queue, Luw(bdoc.message, bdoc, bdoc.guid)):
                     self._inflow.take_upload(change, bdoc)
-                    change.put("received", message.site, bdoc.number)
+                    change.put("received", row, bdoc.number)
                     expected = bdoc.number + 1
             numbers = tuple(bdoc.number for bdoc in message.changes if bdoc.number < expected)
             answer = UploadReceipt(
@@ -178,6 +185,8 @@ class CrmEnterprise(QueuePartner):
     @handles(Fetch)
     def fetched(self, message: Fetch, sender: Address[Package]) -> None:
         """Forget what the laptop holds durably; hand out what comes next."""
+        if message.disk != self.store.get("disks", message.site, 0):
+            return
         lying: SiteQueue = self.store.get("site queues", message.site, SiteQueue())
         gone = list(takewhile(lambda row: row[0] <= message.held, lying.contents))
         left = lying.contents.popleft(len(gone))

@@ -129,7 +129,7 @@ class Inflow:
             return True
         changed = order_of(bdoc.guid, order, bdoc.segments)
         document = attrs.evolve(record.document, order=changed, fate=Fate.ACCEPTED)
-        self._save(change, attrs.evolve(record, document=document), bdoc.site)
+        self._save(change, attrs.evolve(record, document=document), bdoc)
         self._confirm(change, bdoc, document)
         return True
 
@@ -206,7 +206,7 @@ class Inflow:
         number = order_number(count)
         change.put("numbers", bdoc.guid, number)
         document = OrderDocument(order, number, Fate.ACCEPTED)
-        self._save(change, OrderRecord(document), bdoc.site)
+        self._save(change, OrderRecord(document), bdoc)
         self._confirm(change, bdoc, document)
 
     def _confirm(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
@@ -214,7 +214,13 @@ class Inflow:
             change, step(self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.VALIDATED)
         )
         change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
-        tell(change, bdoc.site, Confirmation(bdoc.message, bdoc.guid, document))
+        save = int(change.get("saves", document.number))
+        self._answer(change, bdoc, Confirmation(bdoc.message, bdoc.guid, document, save))
+
+    def _answer(self, change: Change, bdoc: SyncBDoc, answer: Confirmation | Rejection) -> None:
+        """Answer a laptop, unless the disk is gone that had asked."""
+        if bdoc.disk == change.get("disks", bdoc.site, 0):
+            tell(change, bdoc.site, answer)
 
     def _reject(self, change: Change, bdoc: SyncBDoc, reason: str) -> None:
         """SO2: send the error back, with what the CDB holds, to the sender alone."""
@@ -224,13 +230,13 @@ class Inflow:
         self._monitor.put(change, attrs.evolve(flow, context=Context.SO2))
         change.note(REJECTED, bdoc.message, site=bdoc.site, guid=bdoc.guid, reason=reason)
         row: CdbRow | None = self._actor.store.get("cdb", bdoc.guid)
-        before = None if row is None else row.document
+        before, save = (None, 0) if row is None else (row.document, row.save)
         change.put("refused", bdoc.guid, bdoc.version)
-        rejection = Rejection(bdoc.message, bdoc.guid, reason, before)
-        tell(change, bdoc.site, rejection)
+        rejection = Rejection(bdoc.message, bdoc.guid, reason, before, save)
+        self._answer(change, bdoc, rejection)
         self._own.call(Context.SOB, change, rejection)
 
-    def _save(self, change: Change, record: OrderRecord, site: str) -> None:
+    def _save(self, change: Change, record: OrderRecord, bdoc: SyncBDoc) -> None:
         """Store an order in CRM Online and begin its way out, in one commit."""
         document = record.document
         order, number = document.order, document.number
@@ -246,7 +252,8 @@ class Inflow:
             customer=order.customer,
         )
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
-        self._outflow.store_online(change, attrs.evolve(record, distribution=status), site)
+        changed = attrs.evolve(record, distribution=status)
+        self._outflow.store_online(change, changed, bdoc.site, bdoc.disk)
 
     def _take_news(self, change: Change, queue: str, luw: Luw) -> bool:
         """MI0 for the ERP adapter: take over what the ERP says about an order."""

@@ -95,43 +95,73 @@ class MobileClient(Actor):
             self._first_entries.setdefault(written.order.reference, entry)
 
     @property
+    def is_drained(self) -> bool:
+        """Whether nothing of what was written here is still to be sent."""
+        return not (self.store.table("outbox") or self.store.is_writing or self._session)
+
+    @property
     def left_to_write(self) -> int:
         """How many entries of the diary are still to be written."""
         return len(self._diary) - int(self.store.get("rep", "written", 0))
 
     def started(self) -> None:
         """Go on with the diary and the sessions that are still to come."""
+        if self.store.get("rep", "disk", 0) != self.disk:
+            self._begin_anew()
         self._plan_writing()
         self._plan_session()
+
+    def _begin_anew(self) -> None:
+        """Begin with an empty database: on a new disk, or on one that a backup was put back on.
+
+        What is in such a backup has used up its numbers, and the server knows better by now.
+        """
+        written = self.store.get("rep", "written", 0)
+        with self.commit() as change:
+            for table in self.store:
+                for key in self.store.table(table):
+                    change.delete(table, key)
+            change.put("rep", "disk", self.disk)
+            change.put("rep", "written", written)
+            change.put("rep", "since", written)
+
+    def stop_using(self) -> None:
+        """Let the rep write nothing more here: another laptop is on its way."""
+        if not self.store.get("rep", "stopped", False):
+            with self.commit() as change:
+                change.put("rep", "stopped", True)
 
     # --- writing ---
 
     def _plan_writing(self) -> None:
         entry: int = self.store.get("rep", "written", 0)
-        if entry < len(self._diary):
+        if entry < len(self._diary) and not self.store.get("rep", "stopped", False):
             self.after(max(self._diary[entry].time_ns - self.now_ns, 0), WriteDue(entry))
 
     @handles(WriteDue)
     def write(self, message: WriteDue, sender: object) -> None:
         """Save what the rep writes: document and outbox in one commit."""
-        if message.entry != self.store.get("rep", "written", 0):
+        is_stopped = self.store.get("rep", "stopped", False)
+        if is_stopped or message.entry != self.store.get("rep", "written", 0):
             return
         draft = self._diary[message.entry].order
         number: int = self.store.get("rep", "saves", 0) + 1
         guid = self._guid(draft.reference)
         order = attrs.evolve(draft, guid=guid)
         local: LocalOrder | None = self.store.get("orders", guid)
-        if local is None and self.store.get("purged", guid, False):
+        if local is None and self._is_gone(guid, order.reference):
             self._miss(message.entry, order)
             return
-        temporary = temporary_number(self.name, number)
+        here = f"{self.name} disk {self.disk}" if self.disk else self.name
+        temporary = temporary_number(here, number)
         bdoc = SyncBDoc(
-            f"{self.name} save {number}",
+            f"{here} save {number}",
             self.name,
             number,
             Task.INSERT if local is None else Task.UPDATE,
             guid,
             segments_of(None if local is None else local.document.order, order),
+            self.disk,
         )
         with self.commit() as change:
             change.put("orders", guid, after_save(local, order, temporary))
@@ -150,6 +180,11 @@ class MobileClient(Actor):
                 value=str(net_value(order.items)),
             )
         self._plan_writing()
+
+    def _is_gone(self, guid: str, reference: str) -> bool:
+        """Say whether an order was here and was taken away, or was lost with an earlier disk."""
+        is_older = self._first_entries[reference] < self.store.get("rep", "since", 0)
+        return is_older or bool(self.store.get("purged", guid, False))
 
     def _miss(self, entry: int, order: SalesOrder) -> None:
         """Find that what was to be changed is not there any more."""
@@ -193,7 +228,7 @@ class MobileClient(Actor):
             wait_ns = self._habits.break_wait_ns(luck, session.number, phase)
             self.after(wait_ns, LineDrops(session.number))
         if phase is Phase.AUTH:
-            self._request(Dial(self.name, session.number, 0))
+            self._request(Dial(self.name, session.number, 0, self.disk))
         elif phase is Phase.SEND:
             self._send_next()
         elif phase is Phase.RECEIVE:
@@ -350,7 +385,7 @@ class MobileClient(Actor):
         if not changes:
             self._leave(went_well=True)
             return
-        self._request(Upload(self.name, session.number, session.step, 0, changes))
+        self._request(Upload(self.name, session.number, session.step, 0, changes, self.disk))
         if not self._guarantees.receipts:
             self._forget([bdoc.number for bdoc in changes])
 
@@ -373,9 +408,8 @@ class MobileClient(Actor):
         self._request(self._fetch(session, held, self._held_bulk()))
 
     def _fetch(self, session: Session, held: int, held_bulk: dict[str, int]) -> Fetch:
-        return Fetch(
-            self.name, session.number, session.step, 0, held, tuple(sorted(held_bulk.items()))
-        )
+        bulk = tuple(sorted(held_bulk.items()))
+        return Fetch(self.name, session.number, session.step, 0, held, bulk, self.disk)
 
     def _held_bulk(self) -> dict[str, int]:
         """Return publication -> position up to which everything of it is held durably."""

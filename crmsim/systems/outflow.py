@@ -102,7 +102,7 @@ class Outflow:
         }
         """Context -> the work of a LUW that the flow takes up there; False when it broke off."""
 
-    def store_online(self, change: Change, record: OrderRecord, origin: str) -> None:
+    def store_online(self, change: Change, record: OrderRecord, origin: str, disk: int = 0) -> None:
         """Write CRM Online; the mBDoc for all who need it goes into the document's CSA queue."""
         document = record.document
         change.put("orders", document.number, record)
@@ -111,7 +111,7 @@ class Outflow:
         known: OrderRecord | None = self._actor.store.get("orders", document.number)
         before = None if known is None else known.document
         name = f"save {count} of order {document.number}"
-        bdoc = MessageBDoc(name, document, before, origin, count)
+        bdoc = MessageBDoc(name, document, before, origin, count, disk)
         self._monitor.put(change, begin(bdoc.bdoc, bdoc.guid, bdoc.version, Context.MO1))
         luw = Luw(bdoc.bdoc, bdoc, bdoc.guid)
         queue = self._csa_queue(document)
@@ -290,7 +290,7 @@ class Outflow:
             facts_of_order(document),
             before,
             lambda task: Update(document, bdoc.save, task),
-            bdoc.origin,
+            bdoc.origin if bdoc.disk == change.get("disks", bdoc.origin, 0) else "",
         )
 
     def _write_record(self, change: Change, bdoc: RecordBDoc) -> None:

@@ -18,6 +18,8 @@ class Dial:
     site: str
     session: int
     attempt: int
+    disk: int = 0
+    """Which disk the laptop has now; with a new one it needs everything."""
 
 
 @message(about=("site", "session", "attempt"))
@@ -28,7 +30,7 @@ class Admitted:
     session: int
     attempt: int
     received: int
-    """The highest number of a save of this laptop that CRM holds durably; 0 for none."""
+    """The highest number of a save of this disk that CRM holds durably; 0 for none."""
 
 
 @message(about=("site", "session", "step"))
@@ -40,6 +42,7 @@ class Upload:
     step: int
     attempt: int
     changes: tuple[SyncBDoc, ...]
+    disk: int = 0
 
 
 @message(about=("site", "session", "step", "attempt"))
@@ -65,6 +68,7 @@ class Fetch:
     """The position up to which the laptop holds everything durably."""
     held_bulk: tuple[tuple[str, int], ...] = ()
     """The same for each publication of which it holds anything."""
+    disk: int = 0
 
 
 @message(about=("site", "session", "step", "attempt"))

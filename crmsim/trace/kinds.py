@@ -64,6 +64,9 @@ NOTED = _kind("noted", Level.METRICS, "An actor of the user's own wrote somethin
 
 # What befalls sites and lines.
 CRASHED = _kind("crashed", Level.METRICS, "A site lost all that was not durable: kind, point.")
+WIPED = _kind(
+    "wiped", Level.METRICS, "A site lost its disk; an empty one takes its place: its number."
+)
 RESTARTED = _kind("restarted", Level.METRICS, "A site started anew on its durable state.")
 PAUSED = _kind("paused", Level.METRICS, "A site stopped working but kept its memory.")
 RESUMED = _kind("resumed", Level.METRICS, "A paused site went on.")
@@ -158,6 +161,12 @@ MISSED = _kind(
     "missed",
     Level.METRICS,
     "A rep wanted to change a document that is not on the laptop any more: version.",
+)
+REPLACED = _kind(
+    "replaced",
+    Level.METRICS,
+    "A laptop called with a new disk: its number, and how many messages that lay ready for the "
+    "old one were thrown away.",
 )
 PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
