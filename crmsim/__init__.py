@@ -35,8 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crmsim.checks.catalogue import ALL_CHECKS
-    from crmsim.checks.check import Check, Judge, Mood
-    from crmsim.checks.jury import judge
+    from crmsim.checks.check import Check, Judge, Mood, judge
     from crmsim.kernel.actor import Actor, handles
     from crmsim.kernel.durable import CrashAt, CrashPoint
     from crmsim.kernel.message import Address, message
@@ -72,7 +71,7 @@ _HOMES = {
     "Simulation": "crmsim.kernel.simulation",
     "Topology": "crmsim.network.topology",
     "handles": "crmsim.kernel.actor",
-    "judge": "crmsim.checks.jury",
+    "judge": "crmsim.checks.check",
     "load_scenario": "crmsim.lab.runs",
     "message": "crmsim.kernel.message",
     "scenario": "crmsim.lab.scenario",

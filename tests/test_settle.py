@@ -97,7 +97,7 @@ def test_a_minority_is_kept_still_and_what_it_holds_is_set_aside_by_name():
 
 def test_without_setting_aside_the_same_end_would_be_accused():
     result = run(still=1)
-    from crmsim.checks.jury import Jury
+    from crmsim.checks.check import Jury
 
     jury = Jury(result.simulation, ALL_CHECKS)
     found = {c.name for c, v in jury.verdicts(is_quiet=True) if v.outcome is Outcome.VIOLATED}

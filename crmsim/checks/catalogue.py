@@ -40,13 +40,16 @@ from crmsim.checks.queues import (
     QUEUES_CONSERVE,
 )
 from crmsim.checks.replication import (
+    ANSWERED_THOUGH,
     IN_PLACE,
     LOOKUP_IS_TRUE,
     NEVER_BACK,
     ORDER_OF_EXTRACTS,
     PARENTS_THERE,
     REALIGNED_ONLY,
+    REPEATABLE,
     SAME_AS_CDB,
+    TAKEN_BACK,
     TOLD_WHAT_IS_THEIRS,
 )
 from crmsim.checks.sessions import (
@@ -112,6 +115,9 @@ ALL_CHECKS: tuple[Check, ...] = (
     ORDER_OF_EXTRACTS,
     PARENTS_THERE,
     REALIGNED_ONLY,
+    REPEATABLE,
+    ANSWERED_THOUGH,
+    TAKEN_BACK,
     NEVER_BACK,
     PUBLISHED_TO_ALL,
     FATES_ARE_KNOWN,

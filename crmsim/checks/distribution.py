@@ -5,6 +5,7 @@ from typing import Any
 from crmsim.applications.status import Distribution
 from crmsim.checks.backend import Finals
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.checks.selection import Selection
 from crmsim.trace.journal import Event
 
 __all__ = ["CDB_HOLDS", "LOCK_IS_KEPT", "PUBLISHED_TO_ALL", "STATUS_IS_TRUE", "TRANSFERABLE_ONLY"]
@@ -112,7 +113,8 @@ class _CdbHolds(Finals):
 class _Published(Finals):
     """I-82: what is published flows from CRM to the laptops only: a laptop never has a record that
     the CDB has not spread, and leaves none out; when all is quiet, CRM Online, the CDB and every
-    laptop hold the same records. A publication that waits for a person is left out.
+    laptop that subscribes (or all of them, if nobody can) hold the same records, and no other
+    laptop has any. A publication that waits for a person is left out.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -130,6 +132,8 @@ class _Published(Finals):
 
     def on_imported(self, event: Event) -> None:
         if event.detail["what"] != "bulk":
+            if event.detail["what"] == "removal":
+                self._imported.pop((event.actor, str(event.detail["guid"])), None)
             return
         self.judged += 1
         name = str(event.detail["publication"])
@@ -149,11 +153,13 @@ class _Published(Finals):
         )
         if online != cdb:
             self.blame("CRM Online and the CDB do not hold the same records for all")
+        selection = Selection(store)
         for laptop in self.scene.topology.sites("mobile"):
             if laptop not in ending.set_aside:
-                self.judged += len(online)
+                mine = {k: row for k, row in cdb.items() if selection.gets_bulk(k[0], laptop)}
+                self.judged += len(mine)
                 held = ending.stores[laptop].table("masters").items()
-                self._same(laptop, {k: row for k, row in held if _is_judged(k, ending)}, cdb)
+                self._same(laptop, {k: row for k, row in held if _is_judged(k, ending)}, mine)
 
     def _same(self, laptop: str, held: dict[Any, Any], cdb: dict[Any, Any]) -> None:
         for (publication, key), record in cdb.items():
@@ -161,7 +167,7 @@ class _Published(Finals):
                 self.blame(f"{laptop} has not got {publication} {key} as it was published last")
         for publication, key in held:
             if (publication, key) not in cdb:
-                self.blame(f"{laptop} holds {publication} {key}, which nobody published")
+                self.blame(f"{laptop} holds {publication} {key}, which is not for it")
 
 
 def _is_judged(key: tuple[str, str], ending: Ending) -> bool:

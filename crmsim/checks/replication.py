@@ -1,7 +1,6 @@
 """Does every laptop hold what belongs to it, and was it told so in the right order?
 
-What belongs to a laptop is computed here from scratch, from what CRM Online and its subscriptions
-say; the lookup table of the server is not trusted.
+What belongs to a laptop is computed from scratch (`crmsim.checks.selection`).
 """
 
 import abc
@@ -9,104 +8,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
-from crmsim.middleware.replication import Kind, ReplicationObject
+from crmsim.checks.selection import Key, Selection, held_by
+from crmsim.middleware.replication import Kind
 from crmsim.trace.journal import Event
 
 __all__ = [
+    "ANSWERED_THOUGH",
     "IN_PLACE",
     "LOOKUP_IS_TRUE",
     "NEVER_BACK",
     "ORDER_OF_EXTRACTS",
     "PARENTS_THERE",
     "REALIGNED_ONLY",
+    "REPEATABLE",
     "SAME_AS_CDB",
+    "TAKEN_BACK",
     "TOLD_WHAT_IS_THEIRS",
 ]
-
-Key = tuple[str, str]
-"""(replication object, key); an order by its GUID."""
-
-
-class Selection:
-    """What belongs to which site, computed from scratch."""
-
-    def __init__(self, store: Any) -> None:
-        self.model: dict[str, ReplicationObject] = dict(store.table("model"))
-        self._records = dict(store.table("records"))
-        self._orders = {
-            record.document.order.guid: record for record in store.table("orders").values()
-        }
-        self._wanted: dict[str, dict[tuple[str, ...], dict[tuple[str, ...], list[str]]]] = {}
-        """Object -> names of criteria -> their values -> sites; so many subscriptions name each."""
-        for one in store.table("subscriptions").values():
-            names = tuple(name for name, _ in one.pattern)
-            values = tuple(value for _, value in one.pattern)
-            groups = self._wanted.setdefault(one.about, {}).setdefault(names, {})
-            groups.setdefault(values, []).extend(one.sites)
-        self._known: dict[Key, tuple[str, ...]] = {}
-
-    def everything(self) -> Iterator[Key]:
-        """Yield everything in CRM Online that is kept in step, orders too."""
-        kept = (Kind.INTELLIGENT, Kind.DEPENDENT)
-        for key in self._records:
-            if self.model[key[0]].kind in kept:
-                yield key
-        if "order" in self.model and self.model["order"].kind in kept:
-            yield from (("order", guid) for guid in self._orders)
-
-    def name_of(self, key: Key) -> str:
-        """Return what people call it."""
-        if key[0] == "order" and key[1] in self._orders:
-            return f"order {self._orders[key[1]].document.order.reference}"
-        return " ".join(key)
-
-    def sites_of(self, key: Key) -> tuple[str, ...]:
-        """Return the sites that something belongs to."""
-        if key not in self._known:
-            about = self.model[key[0]]
-            if about.parent:
-                found = self._sites_of_parent((about.parent, self.parent_of(key)))
-            else:
-                found = self._wanting(about, self._fields(key))
-            self._known[key] = found
-        return self._known[key]
-
-    def _sites_of_parent(self, parent: Key) -> tuple[str, ...]:
-        return self.sites_of(parent) if parent in self._records else ()
-
-    def parent_of(self, key: Key) -> str:
-        """Return the key of what something depends on; empty when that is nothing."""
-        if key[0] == "order":
-            return str(self._orders[key[1]].document.order.customer)
-        return str(self._records[key].parent)
-
-    def line_of(self, key: Key) -> Iterator[Key]:
-        """Yield something and everything that it depends on."""
-        yield key
-        is_known = key in self._records or (key[0] == "order" and key[1] in self._orders)
-        about = self.model.get(key[0])
-        if is_known and about is not None and about.parent:
-            yield from self.line_of((about.parent, self.parent_of(key)))
-
-    def _fields(self, key: Key) -> dict[str, str]:
-        if key[0] == "order":
-            order = self._orders[key[1]].document.order
-            return {"rep": order.rep, "customer": order.customer}
-        return dict(self._records[key].fields)
-
-    def _wanting(self, about: ReplicationObject, fields: dict[str, str]) -> tuple[str, ...]:
-        found: dict[str, None] = {}
-        for names, groups in self._wanted.get(about.name, {}).items():
-            values = tuple(fields.get(name, "") for name in names)
-            found.update(dict.fromkeys(groups.get(values, ())))
-        return tuple(sorted(found))
-
-
-def held_by(store: Any) -> dict[Key, Any]:
-    """Return what a laptop holds: its records, and its orders by GUID."""
-    orders = store.table("orders").values()
-    held = {("order", local.document.order.guid): local for local in orders}
-    return dict(store.table("records")) | held
 
 
 class _Selected(Judge, abc.ABC):
@@ -409,6 +327,136 @@ class _NeverBack(Judge):
         self._last[key] = max(last, version)
 
 
+class _Repeatable(_Selected):
+    """I-44: what is extracted to a laptop once more, also between changes, does no harm: when all
+    is quiet, the laptop holds the newest save that it ever got of it.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._newest: dict[tuple[str, str], int] = {}
+        """(laptop, name) -> the newest save that it got."""
+        self._repeated: dict[tuple[str, str], None] = {}
+
+    def on_wiped(self, event: Event) -> None:
+        for key in [key for key in self._newest if key[0] == event.actor]:
+            self._forget(key)
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        self._newest.pop(key, None)
+        self._repeated.pop(key, None)
+
+    def on_imported(self, event: Event) -> None:
+        key = event.actor, str(event.detail.get("guid", ""))
+        if event.detail["what"] == "removal":
+            self._forget(key)
+        version = int(str(event.detail.get("version", 0)))
+        if not version:
+            return
+        if event.detail["task"] == "insert" and key in self._newest:
+            self._repeated[key] = None
+        self._newest[key] = max(version, self._newest.get(key, 0))
+
+    def compare(self, ending: Ending, store: Any, selection: Selection) -> None:
+        for laptop, held in self.laptops(ending):
+            for key, thing in held.items():
+                row = laptop, key[1] if key[0] == "order" else " ".join(key)
+                if row not in self._repeated:
+                    continue
+                self.judged += 1
+                save = thing.save if key[0] == "order" else thing.version
+                if save < self._newest[row]:
+                    self.blame(
+                        f"{laptop} holds save {save} of {selection.name_of(key)} after an extract, "
+                        f"though it had got save {self._newest[row]}"
+                    )
+
+
+class _AnsweredThough(Judge):
+    """I-47: what a rep changed of something that is taken away from the laptop gets its answer, yes
+    or no; it is never lost without a word. What went down with a disk is left out.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._open: dict[tuple[str, str], dict[str, None]] = {}
+        """(laptop, GUID) -> changes without an answer."""
+        self._leaving: dict[tuple[str, str], None] = {}
+        self._due: dict[str, str] = {}
+        """Change of what is taken away -> its laptop."""
+
+    def on_saved(self, event: Event) -> None:
+        key, message = (event.actor, str(event.detail["guid"])), str(event.detail["message"])
+        self._open.setdefault(key, {})[message] = None
+        if key in self._leaving:
+            self._due[message] = event.actor
+
+    def on_realigned(self, event: Event) -> None:
+        guid = _guid_of(event)
+        for site in _sites(event, "entering"):
+            self._leaving.pop((site, guid), None)
+        for site in _sites(event, "leaving"):
+            self._leaving[site, guid] = None
+            self._due |= dict.fromkeys(self._open.get((site, guid), {}), site)
+
+    def on_imported(self, event: Event) -> None:
+        key = event.actor, str(event.detail.get("guid", ""))
+        message = str(event.detail.get("answers", ""))
+        if message:
+            self._open.get(key, {}).pop(message, None)
+            self.judged += self._due.pop(message, None) is not None
+        elif event.detail["what"] == "removal":
+            self._leaving.pop(key, None)
+
+    def on_wiped(self, event: Event) -> None:
+        self._due = {one: site for one, site in self._due.items() if site != event.actor}
+        for key in [key for key in self._open if key[0] == event.actor]:
+            del self._open[key]
+
+    def end(self, ending: Ending) -> None:
+        if not ending.is_quiet:
+            return
+        for message, site in self._due.items():
+            if message not in ending.set_aside and site not in ending.set_aside:
+                self.judged += 1
+                self.blame(f"{message} was of what {site} had to give up, and nobody answered it")
+
+
+class _TakenBack(_Selected):
+    """I-48: a subscription that was created and deleted again leaves nothing behind on its laptops,
+    and a laptop that no subscription names ends empty, but for what its rep wrote and nobody has
+    accepted.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._sites: dict[str, tuple[str, ...]] = {}
+        self._deleted: dict[str, None] = {}
+        """Laptops that a subscription was taken from."""
+
+    def on_subscribed(self, event: Event) -> None:
+        had = self._sites.pop(event.subject, ())
+        if event.detail["action"] == "delete":
+            self._deleted |= dict.fromkeys(had)
+        else:
+            self._sites[event.subject] = _sites(event, "sites")
+
+    def compare(self, ending: Ending, store: Any, selection: Selection) -> None:
+        named = {site for one in store.table("subscriptions").values() for site in one.sites}
+        for laptop, held in self.laptops(ending):
+            if laptop in named and laptop not in self._deleted:
+                continue
+            self.judged += 1
+            for key, thing in held.items():
+                about = selection.model.get(key[0])
+                is_kept = about is None or about.kind is Kind.SIMPLE or _is_unanswered(thing)
+                if is_kept or _aside(selection, key, ending):
+                    continue
+                if laptop not in selection.sites_of(key):
+                    name = selection.name_of(key)
+                    self.blame(f"{laptop} still holds {name}, which no subscription brings there")
+
+
 IN_PLACE = Check(
     "every laptop holds what belongs to it, and nothing else",
     Mood.EVENTUALLY,
@@ -433,5 +481,12 @@ PARENTS_THERE = Check(
 )
 REALIGNED_ONLY = Check(
     "only what is kept in step is realigned", Mood.ALWAYS, ("I-46",), _RealignedOnly
+)
+REPEATABLE = Check("what is sent once more does no harm", Mood.EVENTUALLY, ("I-44",), _Repeatable)
+ANSWERED_THOUGH = Check(
+    "a change of what is taken away gets its answer", Mood.EVENTUALLY, ("I-47",), _AnsweredThough
+)
+TAKEN_BACK = Check(
+    "a subscription that ends leaves nothing behind", Mood.EVENTUALLY, ("I-48",), _TakenBack
 )
 NEVER_BACK = Check("no laptop goes back in time", Mood.ALWAYS, ("I-49",), _NeverBack)

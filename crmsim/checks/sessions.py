@@ -133,8 +133,8 @@ class _MessagesOnce(Judge):
 
 
 class _ImportInOrder(Judge):
-    """I-28: a laptop imports in the order of its queue, and each publication in its order; with a
-    new disk it begins every publication anew.
+    """I-28: a laptop imports in the order of its queue, and each publication in its order; that
+    begins anew on a new disk, or when it was taken away meanwhile.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -149,6 +149,7 @@ class _ImportInOrder(Judge):
     def on_imported(self, event: Event) -> None:
         self.judged += 1
         position = int(str(event.detail["position"]))
+        self._latest.pop((event.actor, str(event.detail.get("guid") or "-")), None)
         queue = event.actor, str(event.detail.get("publication", ""))
         if position <= self._latest.get(queue, 0):
             self.blame(

@@ -177,12 +177,13 @@ class Removal:
     """CRM tells a laptop that something does not belong on it any more (an sBDoc)."""
 
     object: str
-    key: str
+    key: str = ""
+    """Empty for all of a publication."""
 
     @property
     def guid(self) -> str:
         """What it is about: an order by its GUID, anything else by its name."""
-        return self.key if self.object == "order" else f"{self.object} {self.key}"
+        return self.key if self.object == "order" else f"{self.object} {self.key}".rstrip()
 
 
 @attrs.frozen

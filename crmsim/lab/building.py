@@ -105,6 +105,8 @@ class Building:
         store.load("subscriptions", {name: subscription})
         others = store.get("wanted", (about, pattern), ())
         store.load("wanted", {(about, pattern): united((others, subscription.sites))})
+        if self._model.of(about).kind is Kind.BULK:
+            store.load("bulk sites", {about: store.get("wanted", (about, pattern))})
 
     def _must_be_laptops(self, sites: Sequence[str]) -> None:
         if isinstance(sites, str):
@@ -124,6 +126,8 @@ class Building:
         kind = self._model.of(about)
         if about == "order":
             raise BadValue("orders are written by reps, in their diaries")
+        if kind.kind is Kind.BULK:
+            raise BadValue(f"{about!r} is bulk: publish it")
         if parent and not kind.parent:
             raise BadValue(f"a {about} depends on nothing, so it has no parent {parent!r}")
         if not all(isinstance(value, str) for value in fields.values()):

@@ -19,7 +19,7 @@ from crmsim.lab.settle import Quiet, settle
 from crmsim.lab.trouble import NO_TROUBLE, Trouble, crashes_everywhere
 from crmsim.measure.expect import Expect
 from crmsim.middleware.queue import QueueStatus
-from crmsim.middleware.replication import Subscription, pattern_of
+from crmsim.middleware.replication import Kind, Subscription, pattern_of
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap, NthMessage
 from crmsim.qrfc.inbound import ACTIONS
@@ -129,8 +129,9 @@ class Landscape(Building):
         self.simulation.lift(active)
 
     def publish(self, publication: str, values: Mapping[str, str], *, crm: str = "crm") -> None:
-        """Publish records now that every laptop gets: prices, products, customizing.
+        """Publish records now: prices, products, customizing.
 
+        Every laptop gets them; if the model has them as bulk, every laptop that subscribes.
         If CRM is down, or loses it in a crash, whoever does it tries again ten minutes later.
 
         Args:
@@ -138,6 +139,9 @@ class Landscape(Building):
             values: Key of a record -> its new value.
             crm: The name of CRM Enterprise.
         """
+        for one in self._model.objects:
+            if one.name == publication and one.kind is not Kind.BULK:
+                raise BadValue(f"{publication!r} is {one.kind.value}: change it")
         self._in_office(crm, lambda it, done: it.publish(publication, values, done))
 
     def _in_office(self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None]) -> None:

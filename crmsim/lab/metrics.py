@@ -12,6 +12,7 @@ from typing import Any
 
 from crmsim.applications.pricing import exact_sum
 from crmsim.kernel.durable import CrashPoint
+from crmsim.lab.aside import lost_saves
 from crmsim.lab.scenario import Result
 from crmsim.lab.trouble import CRASH_KINDS
 from crmsim.measure.latency import quantile
@@ -21,7 +22,7 @@ from crmsim.trace.journal import Event, Journal
 from crmsim.trace.kinds import ENQUEUED, KINDS, SENT
 from crmsim.units import to_seconds
 
-__all__ = ["line_times_s", "order_metrics", "realignment_metrics"]
+__all__ = ["line_times_s", "order_metrics", "realignment_metrics", "replacement_metrics"]
 
 _OF_MESSAGES = (
     *("messages_sent", "messages_lost", "messages_lost_because"),
@@ -189,6 +190,52 @@ def realignment_metrics(result: Result) -> Mapping[str, object]:
         "lookup_bytes_each": _lookup_bytes(result),
         "receive_nothing": _idle_sites(result),
     }
+
+
+def replacement_metrics(result: Result) -> Mapping[str, object]:
+    """Return what is measured of a run in which laptops lose their disks, or are replaced.
+
+    `lost_changes`: saves that were on a lost disk alone. `missed_changes`: changes that a rep could
+    not make, because the document was not on the laptop. `complete_after_s`: from the restart with
+    a new disk until everything was there that belonged there.
+    """
+    journal = result.journal
+    lost = list(lost_saves(result.simulation))
+    replaced = list(journal.select("replaced"))
+    filled_s = _filled_s(journal)
+    return {
+        "disks_lost": len(list(journal.select("wiped"))),
+        "lost_changes": len(lost),
+        "lost_documents": len(dict.fromkeys(reference for _, reference in lost)),
+        "missed_changes": len(list(journal.select("missed"))),
+        "thrown_away": sum(int(str(event.detail["thrown_away"])) for event in replaced),
+        "sent_anew": sum(int(str(event.detail["things"])) for event in replaced),
+        "complete_after_s_p50": quantile(filled_s, 0.5),
+        "complete_after_s_max": max(filled_s, default=None),
+        "longest_call_s": max((time_s for _, time_s in line_times_s(journal)), default=None),
+        "orders_written": len(dict.fromkeys(event.subject for event in journal.select("saved"))),
+        "orders_booked": len(result.simulation.store("erp").table("orders")),
+    }
+
+
+def _filled_s(journal: Journal) -> list[float]:
+    """Return for each new disk how long after its start everything was on it."""
+    begun: dict[str, int] = {}
+    missing: dict[str, int] = {}
+    found = []
+    for event in journal.select("wiped", "restarted", "replaced", "imported"):
+        if event.kind == "wiped":
+            begun[event.actor] = event.time_ns
+            missing.pop(event.actor, None)
+        elif event.kind == "restarted" and event.actor in begun and event.actor not in missing:
+            begun[event.actor] = event.time_ns
+        elif event.kind == "replaced":
+            missing[event.subject] = int(str(event.detail["things"]))
+        elif event.detail.get("task") == "insert" and event.actor in missing:
+            missing[event.actor] -= 1
+            if not missing[event.actor]:
+                found.append(to_seconds(event.time_ns - begun[event.actor]))
+    return found
 
 
 def line_times_s(journal: Journal) -> list[tuple[str, float]]:

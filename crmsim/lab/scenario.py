@@ -20,8 +20,7 @@ from typing import Any
 
 import attrs
 
-from crmsim.checks.check import Check, Outcome, Verdict
-from crmsim.checks.jury import Jury
+from crmsim.checks.check import Check, Jury, Outcome, Verdict
 from crmsim.errors import BadValue, CrmsimError, Finding, StoryError
 from crmsim.kernel.schedule import Strategy
 from crmsim.kernel.simulation import Simulation

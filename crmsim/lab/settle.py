@@ -20,6 +20,7 @@ from crmsim.kernel.message import Address
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.aside import SetAside, set_aside, stands_still, waits_for_people
 from crmsim.qrfc.partner import QueuePartner
+from crmsim.replication.sites import gets_bulk
 from crmsim.units import Duration, hours
 
 __all__ = ["Quiet", "behind", "settle", "what_moves"]
@@ -170,7 +171,7 @@ def behind(simulation: Simulation, store: Store) -> Iterator[tuple[str, str, int
     for name, publication in store.table("publications").items():
         for laptop in simulation.topology.sites("mobile"):
             count = publication.last - store.get("cursors", (laptop, name), 0)
-            if count:
+            if count and gets_bulk(store.get, laptop, name):
                 yield laptop, name, count
 
 

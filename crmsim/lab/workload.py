@@ -4,6 +4,7 @@ Turns an order book into the diaries of the reps, makes up a book where there is
 customers with what depends on them. Every choice is keyed by the thing it is about.
 """
 
+import itertools
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -19,11 +20,19 @@ from crmsim.network.profiles import gprs, wan
 from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes
 
-__all__ = ["add_customers", "add_field_force", "customers_of", "diaries", "made_up_book"]
+__all__ = [
+    "add_customers",
+    "add_field_force",
+    "customers_of",
+    "daily_orders",
+    "diaries",
+    "made_up_book",
+]
 
 Diary = Callable[[int], tuple[DiaryEntry, ...]]
 PROVISIONAL_SHARE = 0.1
 """Share of orders first written with a provisional quantity (the scenario's own rule)."""
+TWICE_A_DAY = Habits()
 OPENS_NS, CLOSES_NS = hours(8.5), hours(17.5)
 """Working hours in which reps write (assumed)."""
 ITEMS_MEAN = 2.6
@@ -36,7 +45,11 @@ def customers_of(rep: int, count: int) -> tuple[str, ...]:
 
 
 def add_field_force(
-    land: Landscape, reps: int, framework: Framework = Framework.NEW, diary: Diary = lambda rep: ()
+    land: Landscape,
+    reps: int,
+    framework: Framework = Framework.NEW,
+    diary: Diary = lambda rep: (),
+    habits: Habits = TWICE_A_DAY,
 ) -> None:
     """Add CRM, ERP, a station, and a laptop for each rep, who gets the customers that are his.
 
@@ -45,6 +58,7 @@ def add_field_force(
         reps: How many; they are called 1, 2, ...
         framework: How the demon of replication and realignment works.
         diary: Rep -> what he writes.
+        habits: When the reps call.
     """
     land.replicate(BY_CUSTOMER, framework)
     land.add_crm()
@@ -57,7 +71,7 @@ def add_field_force(
             gprs(dial_up=True),
             rep=f"{rep}",
             diary=diary(rep),
-            habits=Habits(),
+            habits=habits,
             station="station",
         )
         land.add_subscription(f"rep {rep}", "customer", (name,), rep=f"{rep}")
@@ -86,6 +100,35 @@ def add_customers(
             for number in range(1, activities + 1):
                 key = f"{customer} visit {number}"
                 land.add_record("activity", key, parent=customer, text="was visited")
+
+
+def daily_orders(
+    luck: Luck, rep: int, customers: int, orders: int, corrected: int, day_count: int
+) -> tuple[DiaryEntry, ...]:
+    """Return the diary of a rep who writes orders for his customers on each of some days.
+
+    Args:
+        luck: The luck of the run.
+        rep: Which rep.
+        customers: How many customers he has; see `customers_of`.
+        orders: Orders a day, at any time of the working hours.
+        corrected: How many of these he corrects a day later.
+        day_count: How many days; corrections come on the days after.
+    """
+    drawn, known = luck.stream("daily orders", f"rep {rep}"), customers_of(rep, customers)
+    entries = []
+    for day, number in itertools.product(range(day_count), range(orders)):
+        key = word_of(f"{day} {number}")
+        customer = known[drawn.below(len(known), key, 0)]
+        item = OrderItem("sample box", 1 + drawn.below(9, key, 1), Decimal(20))
+        order = SalesOrder("", f"{rep}-{day}-{number}", f"{rep}", customer, (item,))
+        due_ns = days(day) + OPENS_NS + drawn.below(CLOSES_NS - OPENS_NS, key, 2)
+        entries.append(DiaryEntry(due_ns, order))
+        if number < corrected:
+            more = attrs.evolve(item, quantity=item.quantity + 1)
+            changed = attrs.evolve(order, items=(more,), version=2)
+            entries.append(DiaryEntry(due_ns + days(1), changed))
+    return tuple(sorted(entries, key=lambda entry: (entry.time_ns, entry.order.reference)))
 
 
 def made_up_book(luck: Luck, reps: int, orders: int, day_count: int) -> OrderBook:

@@ -4,7 +4,8 @@ The CRM server knows *sites* (laptops), kinds of *replication objects*, and *sub
 subscription says for which values of certain fields, the criteria, which sites want an object. From
 these follow the sites that an object belongs to. Four kinds of objects differ in how:
 
-- bulk: every site gets everything; such things are published (`crmsim.middleware.publication`);
+- bulk: every site that subscribes gets everything; such things are published
+  (`crmsim.middleware.publication`), and a publication that the model does not name is for all;
 - intelligent: the sites whose criteria match; kept in a *lookup table*, and computed anew
   (*realigned*) when a criterion or a subscription changes;
 - simple intelligent: the same, but computed for each message and kept nowhere, so what is sent once
@@ -50,6 +51,7 @@ Pattern = tuple[tuple[str, str], ...]
 class Kind(enum.Enum):
     """How the sites of an object are found."""
 
+    BULK = "bulk"
     INTELLIGENT = "intelligent"
     SIMPLE = "simple intelligent"
     DEPENDENT = "dependent"
@@ -67,8 +69,8 @@ class ReplicationObject:
     """What it depends on; for dependent objects."""
 
     def __attrs_post_init__(self) -> None:
-        if self.name == "order" and self.kind is Kind.SIMPLE:
-            raise BadValue("orders change for long; they cannot be simple intelligent")
+        if self.name == "order" and self.kind in (Kind.SIMPLE, Kind.BULK):
+            raise BadValue(f"orders change for long; they cannot be {self.kind.value}")
         by_criteria = self.kind in (Kind.INTELLIGENT, Kind.SIMPLE)
         if by_criteria is not bool(self.criteria):
             raise BadValue(f"{self.name!r} is {self.kind.value}: criteria are for intelligent ones")
@@ -91,7 +93,7 @@ class Model:
                 raise BadValue(
                     f"{one.name!r} depends on {one.parent!r}, which must stand before it"
                 )
-            if one.parent and seen[one.parent] is Kind.SIMPLE:
+            if one.parent and seen[one.parent] in (Kind.SIMPLE, Kind.BULK):
                 raise BadValue(f"nothing can depend on {one.parent!r}: nobody knows who has it")
             seen[one.name] = one.kind
 
@@ -193,6 +195,8 @@ class RrQueue(enum.Enum):
     what is found here."""
     EXTRACT = "EXTRACT"
     """A site has become one of the sites of an instance: send it all of it."""
+    EXTRACTBLK = "EXTRACTBLK"
+    """A site has become one of the sites of a publication: let it fetch it from the beginning."""
 
 
 class Framework(enum.Enum):
@@ -211,7 +215,7 @@ class Job:
     number: int
     keys: tuple[Key, ...] = ()
     sites: tuple[str, ...] = ()
-    """DEPENDENCY: which sites leave the parent. EXTRACT: which sites get it."""
+    """DEPENDENCY: which sites leave the parent. EXTRACT, EXTRACTBLK: which sites get it."""
     again: bool = False
     """EXTRACT, AC_EXTRACT: the sites have it already, and get it once more."""
     patterns: tuple[tuple[str, Pattern], ...] = ()

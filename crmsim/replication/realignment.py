@@ -70,7 +70,7 @@ class Realignment:
         """Return how many instances a job is about."""
         if queue is RrQueue.SUBCHECK:
             return len(self._matching(job.patterns)) if self._framework is Framework.NEW else 1
-        if queue is RrQueue.AC_EXTRACT:
+        if queue in (RrQueue.AC_EXTRACT, RrQueue.EXTRACTBLK):
             return 1
         if queue is RrQueue.EXTRACT or (
             queue is RrQueue.REALIGN and self._framework is Framework.NEW
@@ -83,11 +83,35 @@ class Realignment:
         self._services[queue](self, change, job)
 
     def _subcheck(self, change: Change, job: Job) -> None:
+        for about, _ in job.patterns:
+            if self._model.of(about).kind is Kind.BULK:
+                self._subcheck_bulk(change, about)
         for key in self._matching(job.patterns):
             if self._framework is Framework.OLD:
                 self._enqueue(change, RrQueue.REALIGN, Job(0, (key,), since_ns=job.since_ns))
             else:
                 self._realign_one(change, key, job.since_ns)
+
+    def _subcheck_bulk(self, change: Change, publication: str) -> None:
+        """Take a publication from sites that want it no more; new ones get it with an extract."""
+        wanted = change.get("wanted", (publication, ()), ())
+        old = change.get("bulk sites", publication, ())
+        change.put("bulk sites", publication, tuple(site for site in old if site in wanted))
+        for site in old:
+            if site not in wanted:
+                change.delete("cursors", (site, publication))
+                tell(change, site, Removal(publication))
+        entering = tuple(site for site in wanted if site not in old)
+        if entering:
+            self._enqueue(change, RrQueue.EXTRACTBLK, Job(0, ((publication, ""),), entering))
+
+    def _extract_bulk(self, change: Change, job: Job) -> None:
+        """Let sites that still want a publication fetch it from the beginning."""
+        for publication, _ in job.keys:
+            wanted = change.get("wanted", (publication, ()), ())
+            entering = tuple(site for site in job.sites if site in wanted)
+            old = change.get("bulk sites", publication, ())
+            change.put("bulk sites", publication, united((old, entering)))
 
     def _matching(self, wanted: Iterable[tuple[str, Pattern]]) -> list[Key]:
         """Return the instances in the CDB that match one of some patterns."""
@@ -241,11 +265,18 @@ class Realignment:
         for row in self._actor.store.table("cursors"):
             if row[0] == site:
                 change.delete("cursors", row)
-        for key in self._keys_of(site):
+        for publication, sites in self._actor.store.table("bulk sites").items():
+            if site in sites:
+                left = tuple(one for one in sites if one != site)
+                change.put("bulk sites", publication, left)
+                self._enqueue(change, RrQueue.EXTRACTBLK, Job(0, ((publication, ""),), (site,)))
+        keys = self._keys_of(site)
+        for key in keys:
             self._wait(change, key, (*change.get("extracting", key, ()), site))
             still = change.get("still held", key, ())
             self._keep(change, "still held", key, (one for one in still if one != site))
-        change.note(REPLACED, site, disk=disk, thrown_away=len(lying.contents))
+        thrown_away = len(lying.contents)
+        change.note(REPLACED, site, disk=disk, thrown_away=thrown_away, things=len(keys))
         self._enqueue(change, RrQueue.AC_EXTRACT, Job(0, sites=(site,)))
 
     def _keys_of(self, site: str) -> list[Key]:
@@ -269,6 +300,7 @@ class Realignment:
         RrQueue.REALIGN: _realign,
         RrQueue.DEPENDENCY: _dependency,
         RrQueue.EXTRACT: _extract,
+        RrQueue.EXTRACTBLK: _extract_bulk,
         RrQueue.AC_EXTRACT: _ac_extract,
     }
 

@@ -3,6 +3,9 @@
 Sources: CONTRIBUTING.md, S31, S44.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import attrs
 from pyrsistent import PDeque, pdeque
 
@@ -12,7 +15,7 @@ from crmsim.kernel.durable import Change
 from crmsim.middleware.queue import site_queue
 from crmsim.trace.kinds import ENQUEUED
 
-__all__ = ["Content", "SiteQueue", "place_of", "tell", "version_of", "what_of"]
+__all__ = ["Content", "SiteQueue", "gets_bulk", "place_of", "tell", "version_of", "what_of"]
 
 Content = Confirmation | Rejection | Update | Replica | Removal
 
@@ -42,6 +45,18 @@ def tell(change: Change, site: str, content: Content, above: str = "") -> None:
         version=version_of(content),
         above=above,
     )
+
+
+def gets_bulk(get: Callable[..., Any], site: str, publication: str) -> bool:
+    """Say whether a site may fetch a publication now; one that the model does not name is for all.
+
+    Args:
+        get: Table, key, default -> row of CRM's store.
+        site: The laptop.
+        publication: The name of the publication.
+    """
+    is_for_all = get("model", publication) is None
+    return is_for_all or site in get("bulk sites", publication, ())
 
 
 def what_of(content: Content) -> str:

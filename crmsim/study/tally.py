@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from crmsim.checks.check import Check, Verdict
-from crmsim.checks.jury import judge
+from crmsim.checks.check import Check, Verdict, judge
 from crmsim.kernel.simulation import Simulation
 
 __all__ = ["Tally", "judge_seeds"]

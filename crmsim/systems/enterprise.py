@@ -29,7 +29,7 @@ from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.demon import DemonDone
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.receivers import Receivers
-from crmsim.replication.sites import SiteQueue, place_of
+from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.outflow import Outflow
 from crmsim.systems.recovery import (
@@ -197,8 +197,11 @@ class CrmEnterprise(QueuePartner):
                 for place, content in gone:
                     subject = place_of(message.site, place)
                     change.note(CLEARED, subject, queue=out, guid=content.guid)
-            for publication, position in message.held_bulk:
-                change.put("cursors", (message.site, publication), position)
+            held = dict(message.held_bulk)
+            for publication in self.store.table("publications"):
+                place, position = (message.site, publication), held.get(publication, 0)
+                if position != self.store.get("cursors", place, 0):
+                    change.put("cursors", place, position)
             package = tuple(islice(left, PACKAGE_COUNT))
             bulk = None if package else self._next_bulk(message)
             answer = Package(
@@ -210,6 +213,8 @@ class CrmEnterprise(QueuePartner):
         """Return what a laptop has not got yet of the first publication that it lags behind."""
         held = dict(message.held_bulk)
         for name, publication in self.store.table("publications").items():
+            if not gets_bulk(self.store.get, message.site, name):
+                continue
             position = held.get(name, 0)
             records = publication.behind(position, BULK_COUNT)
             if records:

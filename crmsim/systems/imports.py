@@ -35,6 +35,10 @@ def apply(change: Change, store: Store, laptop: str, place: Any, content: Conten
     if isinstance(content, Replica):
         record = content.record
         change.put("records", (record.object, record.key), record)
+    elif isinstance(content, Removal) and not content.key:
+        for key in store.table("masters"):
+            if key[0] == content.object:
+                change.delete("masters", key)
     elif isinstance(content, Removal) and content.object != "order":
         change.delete("records", (content.object, content.key))
     else:

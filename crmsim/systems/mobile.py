@@ -15,6 +15,7 @@ from crmsim.applications.pricing import net_value
 from crmsim.business.sales import SalesOrder
 from crmsim.formats.bdoc import (
     BulkPackage,
+    Removal,
     SyncBDoc,
     Task,
     segments_of,
@@ -433,6 +434,9 @@ class MobileClient(Actor):
                     change.put("inbox", place, content)
                     news = f"news {place} for {self.name}"
                     change.note(RECEIVED, news, queue="inbox", guid=content.guid)
+                    if isinstance(content, Removal) and not content.key:
+                        change.delete("held bulk", content.object)
+                        held_bulk.pop(content.object, None)
             change.put("rep", "held", last)
             if message.bulk is not None:
                 held_bulk |= self._store_bulk(change, message.bulk, held_bulk)

@@ -79,6 +79,14 @@ class Habits:
         if not self.times or not 1 <= self.working_days <= 7:
             raise BadValue("a rep has one session a day or more, on 1 to 7 days a week")
 
+    @classmethod
+    def spread_evenly(cls, calls: int) -> "Habits":
+        """Return habits with so many sessions a day, from 8:00 to 18:00; a single one at 18:00."""
+        gap_ns = hours(10) // max(calls - 1, 1)
+        spread = Duration(min(minutes(20), gap_ns // 4))
+        times = [Duration(hours(18) - gap_ns * place) for place in reversed(range(calls))]
+        return cls(times=tuple((time_ns, spread) for time_ns in times))
+
     def next_session(self, luck: Stream, now_ns: int) -> tuple[int, int]:
         """Return when the next session after now begins, and its number.
 

@@ -165,8 +165,8 @@ MISSED = _kind(
 REPLACED = _kind(
     "replaced",
     Level.METRICS,
-    "A laptop called with a new disk: its number, and how many messages that lay ready for the "
-    "old one were thrown away.",
+    "A laptop called with a new disk: its number, how many messages that lay ready for the old "
+    "one were thrown away, and how many things belong there.",
 )
 PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
