@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.chance import Exponential
-from crmsim.checks import replication
+from crmsim.checks import distribution, replication
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.checks.check import Check, Ending, Scene, Verdict
 from crmsim.errors import BadValue
@@ -39,6 +39,7 @@ from .stories import event, fired, rejudge
 LAPTOPS = ("laptop-1", "laptop-2", "laptop-3")
 REPS = ("1", "2", "3")
 CUSTOMERS = ("C1", "C2", "C3")
+PRICES = Model((*BY_CUSTOMER.objects, ReplicationObject("prices", Kind.BULK)))
 BULLETINS = Model((ReplicationObject("bulletin", Kind.SIMPLE, ("region",)),))
 
 
@@ -56,9 +57,14 @@ def order(reference: str, rep: str, customer: str, version: int = 1) -> SalesOrd
     return SalesOrder("", reference, rep, customer, (item,), version)
 
 
-def build(land: Landscape, framework: Framework = Framework.NEW) -> None:
+def build(
+    land: Landscape,
+    framework: Framework = Framework.NEW,
+    model: Model = BY_CUSTOMER,
+    also=lambda: None,
+) -> None:
     """Three reps with a customer each, two contacts and an activity at each customer."""
-    land.replicate(BY_CUSTOMER, framework)
+    land.replicate(model, framework)
     land.add_crm()
     land.add_erp(wan())
     land.add_station("station", wan())
@@ -74,6 +80,7 @@ def build(land: Landscape, framework: Framework = Framework.NEW) -> None:
         line = gprs(dial_up=True)
         land.add_laptop(laptop, line, rep=rep, diary=diary, habits=Habits(), station="station")
         land.add_subscription(f"rep {rep}", "customer", (laptop,), rep=rep)
+    also()
     for rep, customer in zip(REPS, CUSTOMERS, strict=True):
         land.add_record("customer", customer, rep=rep, region="N", name=customer)
         for number in (1, 2):
@@ -95,7 +102,9 @@ def wanted(result: Result, laptop: str) -> dict[object, object]:
         if key[0] != "customer":
             return is_mine(("customer", record.parent))
         return any(
-            laptop in one.sites and matches(one.pattern, dict(record.fields))
+            laptop in one.sites
+            and one.about == "customer"
+            and matches(one.pattern, dict(record.fields))
             for one in subscriptions
         )
 
@@ -242,6 +251,8 @@ OPS = st.lists(
             st.tuples(st.just("crash"), st.sampled_from(("crm", "station", *LAPTOPS))),
             st.tuples(st.just("lose"), st.sampled_from(LAPTOPS)),
             st.tuples(st.just("replace"), st.sampled_from(LAPTOPS)),
+            st.tuples(st.just("publish"), st.integers(1, 150)),
+            st.tuples(st.just("prices"), st.sets(st.sampled_from(LAPTOPS))),
         ),
     ),
     max_size=14,
@@ -272,6 +283,10 @@ def do(land: Landscape, op: tuple) -> None:
             land.crash(laptop, down=minutes(70), wipe=True)
         case ("replace", laptop):
             land.replace_laptop(laptop, down=minutes(70))
+        case ("publish", count):
+            land.publish("prices", {f"price {n}": f"{land.now_ns}" for n in range(count)})
+        case ("prices", sites):
+            land.subscribe("prices", "prices", tuple(sorted(sites)))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -285,7 +300,14 @@ def test_whatever_happens_every_laptop_ends_with_the_selection_computed_from_scr
         await land.run_until("6d")
         land.set_demon(is_running=True)
 
-    must_be_in_place(told(tell, framework=framework))
+    result = told(tell, framework=framework, model=PRICES)
+    must_be_in_place(result)
+    store = result.simulation.store("crm")
+    has_prices = store.get("subscriptions", "prices")
+    for laptop in LAPTOPS:
+        is_for_it = has_prices is not None and laptop in has_prices.sites
+        masters = dict(store.table("masters")) if is_for_it else {}
+        assert dict(result.simulation.store(laptop).table("masters")) == masters, laptop
 
 
 # --- each check fires ---
@@ -593,6 +615,173 @@ def test_what_is_simple_is_sent_as_it_comes_and_never_taken_back():
     assert where == list(LAPTOPS), "it went north, then south, and stayed"
     assert not list(result.journal.select("realigned"))
     assert not result.simulation.store("crm").table("lookup")
+
+
+def told_of_prices(tell, sites=("laptop-1",)) -> Result:
+    """Run a story on the three reps, in which prices are for those who subscribe."""
+
+    @scenario(NoSettings, checks=ALL_CHECKS)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """Who has the prices?"""
+        build(land, model=PRICES, also=lambda: land.add_subscription("prices", "prices", sites))
+        land.at("0d 7:00", land.publish, "prices", {f"price {n}": "1" for n in range(250)})
+        await tell(land)
+        await land.settle()
+
+    return story.run()
+
+
+def prices_at(result: Result, laptop: str) -> int:
+    return len(result.simulation.store(laptop).table("masters"))
+
+
+def test_bulk_goes_to_those_who_subscribe_and_is_extracted_to_new_ones():
+    """I-45; EXTRACTBLK lets a new subscriber begin at the beginning."""
+
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        assert [prices_at(land, laptop) for laptop in LAPTOPS] == [250, 0, 0]
+        land.subscribe("prices", "prices", ("laptop-1", "laptop-2"))
+        await land.run_until("2d 12:00")
+        land.publish("prices", {"price 7": "2", "price 300": "1"})
+        await land.run_until("3d 12:00")
+        assert [prices_at(land, laptop) for laptop in LAPTOPS] == [251, 251, 0]
+        land.subscribe("prices", "prices", ("laptop-2",))
+        await land.run_until("4d 12:00")
+        assert [prices_at(land, laptop) for laptop in LAPTOPS] == [0, 251, 0]
+
+    result = told_of_prices(tell)
+    must_be_in_place(result)
+    worked = [event.subject for event in result.journal.select("worked")]
+    assert worked.count("EXTRACTBLK") == 1
+
+
+def test_bulk_that_is_taken_away_and_given_back_between_two_calls_is_there_once():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        land.unsubscribe("prices")
+        await land.run_until("1d 12:30")
+        land.subscribe("prices", "prices", ("laptop-1",))
+        await land.run_until("3d 12:00")
+
+    result = told_of_prices(tell)
+    must_be_in_place(result)
+    assert prices_at(result, "laptop-1") == 250
+    seen = [
+        (e.detail["what"], e.detail.get("guid"))
+        for e in result.journal.select("imported", actor="laptop-1")
+    ]
+    assert seen.count(("removal", "prices")) == 1
+    assert seen.count(("bulk", None)) == 6, "250 records are 3 packages, and all came twice"
+
+
+def test_a_new_disk_gets_bulk_anew_and_only_what_is_subscribed():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        for laptop in LAPTOPS:
+            land.crash(laptop, down=minutes(10), wipe=True)
+        await land.run_until("3d 12:00")
+
+    result = told_of_prices(tell)
+    must_be_in_place(result)
+    assert [prices_at(result, laptop) for laptop in LAPTOPS] == [250, 0, 0]
+
+
+@pytest.mark.fires(distribution.PUBLISHED_TO_ALL)
+def test_bulk_at_a_laptop_that_did_not_subscribe_is_found():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+
+    result = told_of_prices(tell)
+    check = distribution.PUBLISHED_TO_ALL
+    rows = dict(result.simulation.store("laptop-1").table("masters"))
+    assert judged(check, result, "laptop-1", "masters", lambda table: None).held
+    ghost = judged(check, result, "laptop-2", "masters", lambda table: table.update(rows))
+    assert fired(ghost, "laptop-2 holds prices price 0, which is not for it")
+    assert fired(judged(check, result, "laptop-1", "masters", dict.clear), "has not got prices")
+
+
+@pytest.mark.parametrize(
+    ("verb", "text"),
+    [
+        (lambda land: land.change("prices", "price 1", value="3"), "'prices' is bulk: publish it"),
+        (lambda land: land.publish("customer", {"C1": "x"}), "'customer' is intelligent: change"),
+        (
+            lambda land: land.subscribe("p", "prices", ("laptop-1",), rep="1"),
+            "'prices' has no criterion 'rep'",
+        ),
+    ],
+)
+def test_what_is_bulk_is_published_and_nothing_else_is(verb, text):
+    async def tell(land: Landscape) -> None:
+        verb(land)
+
+    with pytest.raises(BadValue, match=text):
+        told_of_prices(tell)
+
+
+def imported(what: str, guid: str, task: str, version: int, answers: str = ""):
+    detail = {"what": what, "guid": guid, "task": task, "version": version, "answers": answers}
+    return event("imported", actor="laptop-2", **detail)
+
+
+@pytest.mark.fires(replication.REPEATABLE)
+def test_an_extract_that_took_a_laptop_back_is_found(moved):
+    check = replication.REPEATABLE
+    held_version = moved.simulation.store("laptop-2").get("records", C1).version
+    twice = [imported("replica", "customer C1", "insert", held_version)] * 2
+    assert rejudged(check, moved, twice).held
+    later = imported("replica", "customer C1", "update", held_version + 1)
+    assert fired(rejudged(check, moved, [later, *twice]), "though it had got save")
+    wiped = event("wiped", actor="laptop-2", disk=1)
+    assert not rejudged(check, moved, [later, wiped, *twice]).violations
+
+
+@pytest.mark.fires(replication.ANSWERED_THOUGH)
+def test_a_change_of_what_is_taken_away_without_an_answer_is_found(moved):
+    check = replication.ANSWERED_THOUGH
+    saved = event("saved", actor="laptop-2", guid="G", message="m", version=1)
+    gone, answer = realigned("order G", leaving=("laptop-2",)), imported("c", "G", "c", 0, "m")
+    assert rejudged(check, moved, [saved, gone, answer]).held
+    assert rejudged(check, moved, [gone, saved, answer]).held
+    assert fired(rejudged(check, moved, [saved, gone]), "nobody answered it")
+    assert fired(rejudged(check, moved, [gone, saved]), "nobody answered it")
+    lost = event("wiped", actor="laptop-2", disk=1)
+    assert not rejudged(check, moved, [saved, gone, lost]).violations
+
+
+@pytest.mark.fires(replication.TAKEN_BACK)
+def test_what_a_deleted_subscription_leaves_behind_is_found():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 8:00")
+        land.subscribe("all", "customer", ("laptop-1",))
+        await land.run_until("2d 12:00")
+        land.unsubscribe("all")
+        await land.run_until("3d 12:00")
+
+    result = told(tell)
+    must_be_in_place(result)
+    check = replication.TAKEN_BACK
+    [verdict] = [verdict for one, verdict in result.verdicts if one is check]
+    assert verdict.held
+    ghost = result.simulation.store("crm").get("records", ("customer", "C2"))
+    stores = {name: one.store for name, one in result.simulation.sites.items()}
+    judge = check.judge(Scene(result.simulation.topology, lambda actor: actor))
+    for one in result.journal.select("subscribed"):
+        judge.on_subscribed(one)
+    copy = Store()
+    copy.load("records", {("customer", "C2"): ghost})
+    found = judge.finish(Ending(result.journal, {**stores, "laptop-1": copy}, is_quiet=True))
+    assert fired(found, "laptop-1 still holds customer C2, which no subscription brings there")
+
+
+def rejudged(check: Check, result: Result, events) -> Verdict:
+    """Judge events and the final states of a run."""
+    judge = check.judge(Scene(result.simulation.topology, lambda actor: actor))
+    for one in events:
+        judge.feeds()[one.kind](one)
+    stores = {name: one.store for name, one in result.simulation.sites.items()}
+    return judge.finish(Ending(result.journal, stores, is_quiet=True))
 
 
 def test_a_demon_that_stands_still_lets_everything_wait_and_says_so():
