@@ -25,6 +25,7 @@ from crmsim.middleware.replication import (
     Model,
     ReplicationObject,
     RrQueue,
+    TakenAway,
     matches,
     pattern_of,
     patterns,
@@ -550,8 +551,8 @@ def test_an_extract_that_is_done_twice_changes_nothing():
     assert dict(held(result, "laptop-1")[C1].fields)["name"] == "second"
 
 
-def test_a_change_of_what_was_taken_away_gets_its_answer():
-    """I-47: what a rep changed before he heard that it is no longer his is not lost silently."""
+def taken_away(policy: TakenAway) -> Result:
+    """Run a story in which a rep changes an order that is not his any more."""
 
     @scenario(NoSettings, checks=ALL_CHECKS)
     async def story(land: Landscape, _: NoSettings) -> None:
@@ -559,7 +560,7 @@ def test_a_change_of_what_was_taken_away_gets_its_answer():
         first = order("101", "1", "C1")
         later = evolve(first, version=2, items=(OrderItem("tea", 5, Decimal(2)),))
         third = evolve(first, version=3, items=(OrderItem("tea", 7, Decimal(2)),))
-        land.replicate(BY_CUSTOMER)
+        land.replicate(BY_CUSTOMER, taken_away=policy)
         land.add_crm()
         land.add_erp(wan())
         land.add_station("station", wan())
@@ -581,12 +582,34 @@ def test_a_change_of_what_was_taken_away_gets_its_answer():
 
     result = story.run()
     assert result.findings == []
-    [row] = result.simulation.store("crm").table("orders").values()
-    assert row.document.order.version == 2, "the change in between counts"
     assert not result.simulation.store("laptop-1").table("orders")
     assert [e.detail["version"] for e in result.journal.select("missed")] == [3]
+    [verdict] = [v for check, v in result.verdicts if check is replication.ANSWERED_THOUGH]
+    assert (verdict.held, verdict.judged) == (True, 1)
+    return result
+
+
+def test_a_change_of_what_was_taken_away_gets_its_answer():
+    """I-47: what a rep changed before he heard that it is no longer his is not lost silently."""
+    result = taken_away(TakenAway.ACCEPT)
+    [row] = result.simulation.store("crm").table("orders").values()
+    assert row.document.order.version == 2, "the change in between counts"
     [local] = result.simulation.store("laptop-2").table("orders").values()
     assert local.base.order.version == 2
+
+
+def test_a_change_of_what_was_taken_away_can_be_refused():
+    """The other policy of I-47: the answer is no, and says why."""
+    result = taken_away(TakenAway.REJECT)
+    [row] = result.simulation.store("crm").table("orders").values()
+    assert row.document.order.version == 1
+    [local] = result.simulation.store("laptop-2").table("orders").values()
+    assert local.base.order.version == 1
+    [refused] = result.journal.select("rejected")
+    assert refused.detail["reason"] == "it belongs to somebody else by now"
+    assert ("101", "crm refused it, and its author has to decide") in {
+        (one.name, one.reason) for one in result.quiet.aside
+    }
 
 
 def test_what_is_simple_is_sent_as_it_comes_and_never_taken_back():

@@ -25,6 +25,7 @@ from crmsim.checks.check import Check
 from crmsim.checks.distribution import (
     CDB_HOLDS,
     LOCK_IS_KEPT,
+    MASTER_DATA_AGREES,
     PUBLISHED_TO_ALL,
     STATUS_IS_TRUE,
     TRANSFERABLE_ONLY,
@@ -120,6 +121,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     TAKEN_BACK,
     NEVER_BACK,
     PUBLISHED_TO_ALL,
+    MASTER_DATA_AGREES,
     FATES_ARE_KNOWN,
     AGREEMENT,
     TOTALS_ARE_EQUAL,

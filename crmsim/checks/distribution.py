@@ -8,16 +8,27 @@ from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
 from crmsim.checks.selection import Selection
 from crmsim.trace.journal import Event
 
-__all__ = ["CDB_HOLDS", "LOCK_IS_KEPT", "PUBLISHED_TO_ALL", "STATUS_IS_TRUE", "TRANSFERABLE_ONLY"]
+__all__ = [
+    "CDB_HOLDS",
+    "LOCK_IS_KEPT",
+    "MASTER_DATA_AGREES",
+    "PUBLISHED_TO_ALL",
+    "STATUS_IS_TRUE",
+    "TRANSFERABLE_ONLY",
+]
 
 
 class _Transferable(Judge):
-    """I-50: only an order with at least one item is put into a queue to the ERP."""
+    """I-50: of all orders, only one with at least one item is put into a queue to the ERP."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._items: dict[tuple[str, str], int] = {}
         self._online: dict[str, str] = {}
+        self._records: dict[str, None] = {}
+
+    def on_changed(self, event: Event) -> None:
+        self._records[str(event.detail["guid"])] = None
 
     def on_saved(self, event: Event) -> None:
         key = str(event.detail["guid"]), str(event.detail["version"])
@@ -30,8 +41,10 @@ class _Transferable(Judge):
         kind = self.scene.topology.kind(self.scene.site_of(event.actor))
         if kind != "crm" or not str(event.detail["queue"]).startswith("R3AU_"):
             return
-        self.judged += 1
         guid = str(event.detail["guid"])
+        if guid in self._records:
+            return
+        self.judged += 1
         if self._items.get((guid, self._online.get(guid, "")), 0) < 1:
             self.blame(f"{event.subject} is on its way to the ERP without an item", event)
 
@@ -170,6 +183,33 @@ class _Published(Finals):
                 self.blame(f"{laptop} holds {publication} {key}, which is not for it")
 
 
+class _MasterData(Finals):
+    """I-88: when all is quiet, CRM Online and the ERP hold the same customers, as far as both have
+    them, and the products and prices that come from the ERP. What waits for a person is left out.
+    """
+
+    def compare(self, ending: Ending) -> None:
+        crm, erp = ending.stores[self.site("crm")], ending.stores[self.site("erp")]
+        in_erp = {name for name, one in crm.table("model").items() if one.in_erp}
+        ours = {row: one.fields for row, one in crm.table("records").items() if row[0] in in_erp}
+        theirs = {row: one.fields for row, one in erp.table("records").items()}
+        self._same(ours, theirs, ending)
+        masters = {row: one.value for row, one in crm.table("masters").items() if row[0] in in_erp}
+        self._same(masters, dict(erp.table("masters")), ending)
+
+    def _same(self, ours: dict[Any, Any], theirs: dict[Any, Any], ending: Ending) -> None:
+        for row in {**ours, **theirs}:
+            name = " ".join(row)
+            if name in ending.set_aside or not _is_judged(row, ending):
+                continue
+            self.judged += 1
+            if row not in theirs or row not in ours:
+                where = "the ERP" if row in ours else "CRM Online"
+                self.blame(f"{where} has not got {name}")
+            elif ours[row] != theirs[row]:
+                self.blame(f"{name} is not the same in CRM Online and in the ERP")
+
+
 def _is_judged(key: tuple[str, str], ending: Ending) -> bool:
     """Say whether the publication of a record does not wait for a person."""
     return f"publication {key[0]}" not in ending.set_aside
@@ -183,6 +223,9 @@ LOCK_IS_KEPT = Check(
 )
 STATUS_IS_TRUE = Check("the distribution status is true", Mood.EVENTUALLY, ("I-53",), _StatusIsTrue)
 CDB_HOLDS = Check("the CDB holds what the laptops need", Mood.EVENTUALLY, ("I-38",), _CdbHolds)
+MASTER_DATA_AGREES = Check(
+    "CRM and the ERP agree on master data", Mood.EVENTUALLY, ("I-88",), _MasterData
+)
 PUBLISHED_TO_ALL = Check(
     "every laptop holds what is published to all", Mood.EVENTUALLY, ("I-45", "I-82"), _Published
 )

@@ -1,4 +1,4 @@
-"""What do CRM and the ERP exchange about an order?
+"""What do CRM and the ERP exchange about orders and master data?
 
 BAPI structures (business application programming interface): flat records that know nothing of
 BDocs, laptops or reps' diaries. Sources: CONTRIBUTING.md, S37, S69.
@@ -8,7 +8,14 @@ import attrs
 
 from crmsim.business.sales import OrderItem
 
-__all__ = ["BapiDelivery", "BapiOrder", "BapiResult"]
+__all__ = [
+    "BapiDelivery",
+    "BapiMasters",
+    "BapiOrder",
+    "BapiRecord",
+    "BapiRecordStored",
+    "BapiResult",
+]
 
 
 @attrs.frozen
@@ -42,3 +49,37 @@ class BapiDelivery:
 
     number: str
     shipped_day: int
+
+
+@attrs.frozen
+class BapiRecord:
+    """A record that both systems keep: a customer. Either way."""
+
+    object: str
+    key: str
+    fields: tuple[tuple[str, str], ...]
+    """CRM to ERP: all of it. ERP to CRM: (name, new value) of what was changed there."""
+    version: int
+    """The version in CRM Online; from the ERP, the one that it knew of when it made the change."""
+    number: int = 0
+    """ERP to CRM: the how-manieth change of the record there this is, from 1."""
+
+
+@attrs.frozen
+class BapiRecordStored:
+    """The ERP holds a version of a record. ERP to CRM."""
+
+    object: str
+    key: str
+    version: int
+
+
+@attrs.frozen
+class BapiMasters:
+    """Master data for everybody was changed: materials, prices. ERP to CRM."""
+
+    publication: str
+    values: tuple[tuple[str, str], ...]
+    """(key, new value)."""
+    number: int
+    """The how-manieth change of the publication in the ERP this is, from 1."""

@@ -51,7 +51,10 @@ BUILDING = (
     *("add_subscription", "add_record"),
 )
 """The verbs that build a landscape."""
-OFFICE = ("change", "subscribe", "unsubscribe", "set_demon", "extract", "replace_laptop")
+OFFICE = (
+    *("change", "subscribe", "unsubscribe", "set_demon", "extract", "replace_laptop"),
+    *("change_in_erp", "publish_in_erp"),
+)
 """The verbs of what people in the office do."""
 BUDGET: Duration = days(60)
 """How long a story that never settled gets to come to rest."""

@@ -92,9 +92,10 @@ def lost_saves(simulation: Simulation) -> Iterator[tuple[SyncBDoc, str]]:
 
 
 def _references(simulation: Simulation) -> dict[str, str]:
-    """Return GUID -> name of everything that a laptop or CRM has ever known."""
+    """Return GUID -> name of everything that a laptop, CRM or the ERP has ever known."""
     names: dict[str, str] = {}
-    for site in simulation.topology.sites("crm"):
+    topology = simulation.topology
+    for site in (*topology.sites("crm"), *topology.sites("erp")):
         names |= simulation.store(site).table("references")
     for site in simulation.topology.sites("mobile"):
         for guid, local in simulation.store(site).table("orders").items():

@@ -7,6 +7,8 @@ channels rule out is refused at once, with the reason.
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import attrs
+
 from crmsim.business.master import Record
 from crmsim.chance import Distribution, Exponential, Lognormal
 from crmsim.errors import BadValue
@@ -19,8 +21,10 @@ from crmsim.middleware.replication import (
     Framework,
     Kind,
     Model,
+    Replication,
     ReplicationObject,
     Subscription,
+    TakenAway,
     pattern_of,
     united,
 )
@@ -63,10 +67,18 @@ class Building:
         self._trouble = trouble
         self._laptops: dict[str, str] = {}
         self._stations: dict[str, list[str]] = {}
-        self._model = ORDERS_BY_REP
-        self._framework = Framework.NEW
+        self._replication = Replication(ORDERS_BY_REP)
 
-    def replicate(self, model: Model, framework: Framework = Framework.NEW) -> None:
+    @property
+    def _model(self) -> Model:
+        return self._replication.model
+
+    def replicate(
+        self,
+        model: Model,
+        framework: Framework = Framework.NEW,
+        taken_away: TakenAway = TakenAway.ACCEPT,
+    ) -> None:
         """Say what the landscape replicates, and how; to be said before the systems are added.
 
         Without it, each laptop gets the orders of its rep.
@@ -74,10 +86,12 @@ class Building:
         Args:
             model: What is replicated, and how the sites of it are found.
             framework: How the demon works through what is to be realigned.
+            taken_away: What becomes of a change of something that does not belong to its author
+                any more.
         """
         if self.simulation.topology.sites("crm"):
             raise BadValue("say what is replicated before CRM is added")
-        self._model, self._framework = model, framework
+        self._replication = Replication(model, framework, taken_away)
 
     def add_subscription(
         self, name: str, about: str, sites: Sequence[str], *, crm: str = "crm", **values: str
@@ -157,6 +171,9 @@ class Building:
         if kind.parent and store.get("records", above) is None:
             raise BadValue(f"{about} {key!r} depends on {kind.parent} {parent!r}; add that before")
         record = Record(about, key, tuple(sorted(fields.items())), parent)
+        if kind.in_erp:
+            for erp in self._erp_of(about):
+                self.simulation.store(erp).load("records", {row: attrs.evolve(record, parent="")})
         sites = wanting(store.get, kind, facts_of_record(record))
         for table in ("records", "cdb records"):
             store.load(table, {row: record})
@@ -166,6 +183,17 @@ class Building:
             store.load("dependents", {above: (*store.get("dependents", above, ()), row)})
         for site in sites:
             self.simulation.store(site).load("records", {row: record})
+
+    def _erp_of(self, about: str) -> Sequence[str]:
+        """Return the ERP, which has some records too.
+
+        Raises:
+            BadValue: it has not been added yet.
+        """
+        found = self.simulation.topology.sites("erp")
+        if not found:
+            raise BadValue(f"the ERP has each {about} too; add it before")
+        return found
 
     def add_crm(
         self,
@@ -220,8 +248,7 @@ class Building:
             lambda: CrmEnterprise(
                 erp,
                 self._laptops,
-                self._model,
-                self._framework,
+                self._replication,
                 service_s,
                 distribution_s,
                 staff,

@@ -26,6 +26,7 @@ from crmsim.qrfc.inbound import ACTIONS
 from crmsim.qrfc.partner import QueuePartner, QueueRow
 from crmsim.qrfc.wire import Action
 from crmsim.systems.enterprise import CrmEnterprise
+from crmsim.systems.erp import Erp
 from crmsim.systems.mobile import MobileClient
 from crmsim.units import (
     Duration,
@@ -142,19 +143,58 @@ class Landscape(Building):
         for one in self._model.objects:
             if one.name == publication and one.kind is not Kind.BULK:
                 raise BadValue(f"{publication!r} is {one.kind.value}: change it")
-        self._in_office(crm, lambda it, done: it.publish(publication, values, done))
+            if one.name == publication and one.in_erp:
+                raise BadValue(f"{publication!r} comes from the ERP: publish_in_erp")
+        self._in_crm(crm, lambda it, done: it.publish(publication, values, done))
 
-    def _in_office(self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None]) -> None:
-        """Do something in CRM, behind what the office wanted before.
+    def publish_in_erp(
+        self, publication: str, values: Mapping[str, str], *, erp: str = "erp"
+    ) -> None:
+        """Let somebody at the ERP change products or prices now; CRM takes them over.
 
-        If CRM is down, or loses it in a crash, whoever does it tries again ten minutes later.
+        Args:
+            publication: A bulk object of the model that the ERP has.
+            values: Key of a record -> its new value.
+            erp: The name of the ERP.
         """
+        kind = self._model.of(publication)
+        if kind.kind is not Kind.BULK or not kind.in_erp:
+            raise BadValue(f"{publication!r} does not come from the ERP")
+        self._at_erp(erp, lambda it, done: it.publish(publication, values, done))
+
+    def change_in_erp(self, about: str, key: str, *, erp: str = "erp", **fields: str) -> None:
+        """Let somebody at the ERP create or change a record now that both systems have.
+
+        Args:
+            about: The name of the replication object.
+            key: Its key.
+            erp: The name of the ERP.
+            fields: Field -> new value; the others stay as they are.
+        """
+        kind = self._kind_of_record(about, "", fields)
+        if not kind.in_erp:
+            raise BadValue(f"the ERP knows no {about}")
+        self._at_erp(erp, lambda it, done: it.change_record(about, key, fields, done))
+
+    def _in_crm(self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None]) -> None:
         if not isinstance(self.simulation.actor(crm), CrmEnterprise):
             raise BadValue(f"{crm!r} is no CRM Enterprise")
-        waiting = self._office.setdefault(crm, [])
+        self._in_office(crm, do)
+
+    def _at_erp(self, erp: str, do: Callable[[Erp, Callable[[], None]], None]) -> None:
+        if not isinstance(self.simulation.actor(erp), Erp):
+            raise BadValue(f"{erp!r} is no ERP")
+        self._in_office(erp, do)
+
+    def _in_office(self, site: str, do: Callable[[Any, Callable[[], None]], None]) -> None:
+        """Do something in a system, behind what its office wanted before.
+
+        If it is down, or loses it in a crash, whoever does it tries again ten minutes later.
+        """
+        waiting = self._office.setdefault(site, [])
         waiting.append(do)
         if len(waiting) == 1:
-            self._attempt(crm, None)
+            self._attempt(site, None)
 
     def _attempt(self, crm: str, crash_count: int | None) -> None:
         """Try the first thing that the office wants, unless that is under way since no crash."""
@@ -194,7 +234,7 @@ class Landscape(Building):
         is_known = self.simulation.store(crm).get("records", (about, key)) is not None
         if kind.parent and not (parent or is_known or self._office.get(crm)):
             raise BadValue(f"{about} {key!r} is new; name the {kind.parent} it depends on")
-        self._in_office(crm, lambda it, done: it.change_record(about, key, fields, parent, done))
+        self._in_crm(crm, lambda it, done: it.change_record(about, key, fields, parent, done))
 
     def subscribe(
         self, name: str, about: str, sites: Sequence[str], *, crm: str = "crm", **values: str
@@ -209,7 +249,7 @@ class Landscape(Building):
         self._subscribed(crm, name, None)
 
     def _subscribed(self, crm: str, name: str, subscription: Subscription | None) -> None:
-        self._in_office(
+        self._in_crm(
             crm,
             lambda it, done: it.administer_replication(
                 lambda change: it.receivers.subscribe(change, name, subscription), done
@@ -218,7 +258,7 @@ class Landscape(Building):
 
     def set_demon(self, *, is_running: bool, crm: str = "crm") -> None:
         """Let the demon of replication and realignment stand still, or work again."""
-        self._in_office(
+        self._in_crm(
             crm,
             lambda it, done: it.administer_replication(
                 lambda change: it.realignment.jobs.set_running(change, is_running=is_running), done
@@ -228,7 +268,7 @@ class Landscape(Building):
     def extract(self, site: str, *, crm: str = "crm") -> None:
         """Let a laptop be sent everything that belongs to it once more."""
         self._must_be_laptops((site,))
-        self._in_office(
+        self._in_crm(
             crm,
             lambda it, done: it.administer_replication(
                 lambda change: it.realignment.extract_all(change, site), done

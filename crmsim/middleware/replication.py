@@ -26,6 +26,7 @@ from crmsim.errors import BadValue
 
 __all__ = [
     "BY_CUSTOMER",
+    "FIELD_SALES",
     "ORDERS_BY_REP",
     "Framework",
     "Job",
@@ -33,9 +34,11 @@ __all__ = [
     "Kind",
     "Model",
     "Pattern",
+    "Replication",
     "ReplicationObject",
     "RrQueue",
     "Subscription",
+    "TakenAway",
     "matches",
     "pattern_of",
     "patterns",
@@ -67,10 +70,15 @@ class ReplicationObject:
     """Fields that subscriptions may name; for intelligent objects."""
     parent: str = ""
     """What it depends on; for dependent objects."""
+    in_erp: bool = False
+    """Whether the ERP has it too. Bulk objects then come from there; records may be changed in
+    both systems, and the change in CRM counts where the two cross."""
 
     def __attrs_post_init__(self) -> None:
         if self.name == "order" and self.kind in (Kind.SIMPLE, Kind.BULK):
             raise BadValue(f"orders change for long; they cannot be {self.kind.value}")
+        if self.name == "order" and self.in_erp:
+            raise BadValue("orders go to the ERP anyway; in_erp is for master data")
         by_criteria = self.kind in (Kind.INTELLIGENT, Kind.SIMPLE)
         if by_criteria is not bool(self.criteria):
             raise BadValue(f"{self.name!r} is {self.kind.value}: criteria are for intelligent ones")
@@ -126,6 +134,22 @@ BY_CUSTOMER = Model(
 def _in_order(sites: Iterable[str]) -> tuple[str, ...]:
     """Return sites in order of their names, each once."""
     return tuple(sorted(set(sites)))
+
+
+FIELD_SALES = Model(
+    (
+        ReplicationObject("customizing", Kind.BULK),
+        ReplicationObject("organisation", Kind.BULK),
+        ReplicationObject("products", Kind.BULK, in_erp=True),
+        ReplicationObject("prices", Kind.BULK, in_erp=True),
+        ReplicationObject("territory", Kind.INTELLIGENT, ("rep",)),
+        ReplicationObject("customer", Kind.DEPENDENT, parent="territory", in_erp=True),
+        ReplicationObject("contact", Kind.DEPENDENT, parent="customer"),
+        ReplicationObject("activity", Kind.DEPENDENT, parent="customer"),
+        ReplicationObject("order", Kind.DEPENDENT, parent="customer"),
+    )
+)
+"""What a field force in sales works with: master data for all, and what belongs to territories."""
 
 
 @attrs.frozen
@@ -206,6 +230,24 @@ class Framework(enum.Enum):
     """One message after the other; what depends on a parent is done together with it."""
     NEW = "blocks"
     """Many at once; what depends on a parent is done later, as one block."""
+
+
+class TakenAway(enum.Enum):
+    """What becomes of a change of something that was taken away from its laptop meanwhile."""
+
+    ACCEPT = "accept"
+    """It counts like any other: the server does not ask whose it is."""
+    REJECT = "reject"
+    """It is refused, and its author is told so."""
+
+
+@attrs.frozen
+class Replication:
+    """How a landscape replicates."""
+
+    model: Model
+    framework: Framework = Framework.NEW
+    taken_away: TakenAway = TakenAway.ACCEPT
 
 
 @attrs.frozen

@@ -13,16 +13,21 @@ from types import MappingProxyType
 
 import attrs
 
-from crmsim.business.master import Record
 from crmsim.chance import Distribution, word_of
-from crmsim.formats.bapi import BapiDelivery, BapiResult
+from crmsim.formats.bapi import (
+    BapiDelivery,
+    BapiMasters,
+    BapiRecord,
+    BapiRecordStored,
+    BapiResult,
+)
 from crmsim.formats.bdoc import BulkPackage, MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
-from crmsim.middleware.replication import Framework, Model
+from crmsim.middleware.replication import Replication
 from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
@@ -42,7 +47,7 @@ from crmsim.systems.recovery import (
     body_of,
 )
 from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
-from crmsim.trace.kinds import CHANGED, CLEARED
+from crmsim.trace.kinds import CLEARED
 
 __all__ = ["CrmEnterprise"]
 
@@ -55,6 +60,9 @@ CONTEXTS: dict[type, Context] = {
     MassBDoc: Context.MO2,
     BapiResult: Context.MI0,
     BapiDelivery: Context.MI0,
+    BapiRecord: Context.MI0,
+    BapiRecordStored: Context.MI0,
+    BapiMasters: Context.MI0,
 }
 """What comes through a queue -> where the flow takes it up."""
 BULK_COUNT = 100
@@ -67,8 +75,7 @@ class CrmEnterprise(QueuePartner):
     Args:
         erp: The name of the ERP's actor.
         laptops: Rep -> laptop.
-        model: What is replicated.
-        framework: How the demon of replication and realignment works.
+        replication: What is replicated, and how.
         service_s: How long the validation of a change takes, in seconds.
         distribution_s: How long it takes to pass a saved document on, in seconds.
         staff: Work processes and operator of its site.
@@ -87,8 +94,7 @@ class CrmEnterprise(QueuePartner):
         self,
         erp: str,
         laptops: dict[str, str],
-        model: Model,
-        framework: Framework,
+        replication: Replication,
         service_s: Distribution,
         distribution_s: Distribution,
         staff: Staff,
@@ -113,7 +119,8 @@ class CrmEnterprise(QueuePartner):
             breakages,
             lambda queue, body: self._outflow.place_again(queue, body),
         )
-        self.realignment = Realignment(self, model, framework, staff.demon)
+        model = replication.model
+        self.realignment = Realignment(self, model, replication.framework, staff.demon)
         self.receivers = Receivers(self, model, laptops, self.realignment.jobs.enqueue)
         self._outflow = Outflow(
             self,
@@ -136,6 +143,7 @@ class CrmEnterprise(QueuePartner):
             guarantees,
             on_lock,
             own,
+            replication.taken_away,
         )
         self._services = self._inflow.services | self._outflow.services
 
@@ -199,9 +207,9 @@ class CrmEnterprise(QueuePartner):
                     change.note(CLEARED, subject, queue=out, guid=content.guid)
             held = dict(message.held_bulk)
             for publication in self.store.table("publications"):
-                place, position = (message.site, publication), held.get(publication, 0)
-                if position != self.store.get("cursors", place, 0):
-                    change.put("cursors", place, position)
+                cursor, position = (message.site, publication), held.get(publication, 0)
+                if position != self.store.get("cursors", cursor, 0):
+                    change.put("cursors", cursor, position)
             package = tuple(islice(left, PACKAGE_COUNT))
             bulk = None if package else self._next_bulk(message)
             answer = Package(
@@ -244,20 +252,7 @@ class CrmEnterprise(QueuePartner):
     ) -> None:
         """Create a record in CRM Online, or change fields of it; the flow does the rest."""
         with self.commit() as change:
-            held: Record | None = self.store.get("records", (object_, key))
-            if held is None:
-                self.receivers.model.of(object_)
-                record = Record(object_, key, tuple(sorted(fields.items())), parent)
-            else:
-                merged = tuple(sorted({**dict(held.fields), **fields}.items()))
-                record = attrs.evolve(
-                    held, fields=merged, parent=parent or held.parent, version=held.version + 1
-                )
-            carried = held is not None and held.parent != record.parent
-            customer = self._outflow.customer_of(record)
-            said = {"guid": record.identity, "parent": record.parent, "customer": customer}
-            change.note(CHANGED, record.identity, version=record.version, carried=carried, **said)
-            self._outflow.store_record(change, record, "office")
+            self._outflow.change_record(change, (object_, key), fields, parent, "office")
             change.then(done)
 
     @handles(DemonDone)

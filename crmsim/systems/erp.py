@@ -5,21 +5,30 @@ It knows orders by their number and never hears of BDocs or laptops.
 Sources: CONTRIBUTING.md, S01, S05, S37.
 """
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import attrs
 
 from crmsim.applications.logistics import ship_time_ns
 from crmsim.applications.pricing import exact_sum, net_value
+from crmsim.business.master import Record
 from crmsim.chance import Distribution as Chances
-from crmsim.formats.bapi import BapiDelivery, BapiOrder, BapiResult
+from crmsim.formats.bapi import (
+    BapiDelivery,
+    BapiMasters,
+    BapiOrder,
+    BapiRecord,
+    BapiRecordStored,
+    BapiResult,
+)
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, queue_name
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
-from crmsim.trace.kinds import BOOKED, SHIPPED
+from crmsim.trace.kinds import BOOKED, MAINTAINED, SHIPPED
 from crmsim.units import days
 
 __all__ = ["Erp", "ErpOrder"]
@@ -81,7 +90,10 @@ class Erp(QueuePartner):
         super().started()
 
     def execute(self, change: Change, queue: str, luw: Luw) -> bool:
-        """Book an order or a change of it, or refuse it."""
+        """Book an order or a change of it, or refuse it; store a record that CRM has changed."""
+        if isinstance(luw.body, BapiRecord):
+            self._store_record(change, luw.body)
+            return True
         order = luw.body
         assert isinstance(order, BapiOrder)
         held: ErpOrder | None = self.store.get("orders", order.number)
@@ -118,6 +130,50 @@ class Erp(QueuePartner):
         answer = Luw(f"booking of {luw.luw}", result, luw.guid)
         customer = luw.body.customer if isinstance(luw.body, BapiOrder) else ""
         self._outbound.enqueue(change, self._delta_queue(result.number, customer), answer)
+
+    def _store_record(self, change: Change, news: BapiRecord) -> None:
+        record = Record(news.object, news.key, news.fields, version=news.version)
+        change.put("records", (news.object, news.key), record)
+        change.note(MAINTAINED, record.identity, version=news.version, by="crm")
+        stored = BapiRecordStored(news.object, news.key, news.version)
+        luw = Luw(f"{record.identity} v{news.version} is stored", stored, record.identity)
+        self._outbound.enqueue(change, f"R3AD_{record.identity}", luw)
+
+    def change_record(
+        self, object_: str, key: str, fields: Mapping[str, str], done: Callable[[], None]
+    ) -> None:
+        """Create a record in the ERP, or change fields of it, and tell CRM what was changed."""
+        held = self.store.get("records", (object_, key), Record(object_, key, version=0))
+        merged = tuple(sorted({**dict(held.fields), **fields}.items()))
+        with self.commit() as change:
+            change.put("records", (object_, key), attrs.evolve(held, fields=merged))
+            change.note(MAINTAINED, held.identity, version=held.version, by="erp")
+            number = self._count(change, held.identity)
+            body = BapiRecord(object_, key, tuple(sorted(fields.items())), held.version, number)
+            change.put("references", held.identity, held.identity)
+            luw = Luw(f"change {number} of {held.identity} in {self.name}", body, held.identity)
+            self._outbound.enqueue(change, f"R3AD_{held.identity}", luw)
+            change.then(done)
+
+    def publish(
+        self, publication: str, values: Mapping[str, str], done: Callable[[], None]
+    ) -> None:
+        """Change master data for everybody, and tell CRM."""
+        with self.commit() as change:
+            for name, value in values.items():
+                change.put("masters", (publication, name), value)
+            change.note(MAINTAINED, publication, version=0, by="erp")
+            number = self._count(change, publication)
+            body = BapiMasters(publication, tuple(values.items()), number)
+            name = f"change {number} of {publication} in {self.name}"
+            change.put("references", name, f"publication {publication}")
+            self._outbound.enqueue(change, f"R3AD_{publication}", Luw(name, body, name))
+            change.then(done)
+
+    def _count(self, change: Change, what: str) -> int:
+        number = 1 + int(self.store.get("changes", what, 0))
+        change.put("changes", what, number)
+        return number
 
     def _delta_queue(self, number: str, customer: str) -> str:
         return queue_name("R3AD", self._queue_key, number, customer)

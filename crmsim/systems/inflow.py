@@ -16,12 +16,19 @@ from crmsim.applications.status import Distribution, DistributionEvent, OrderRec
 from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.sales import SalesOrder
 from crmsim.formats.answer import Confirmation, Rejection
-from crmsim.formats.bapi import BapiDelivery, BapiResult
+from crmsim.formats.bapi import (
+    BapiDelivery,
+    BapiMasters,
+    BapiRecord,
+    BapiRecordStored,
+    BapiResult,
+)
 from crmsim.formats.bdoc import SyncBDoc, Task, order_of, why_not_apply
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import BDocRecord, Context, OnLock, begin, step
 from crmsim.middleware.queue import Luw
+from crmsim.middleware.replication import TakenAway
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
@@ -39,6 +46,8 @@ from crmsim.trace.kinds import COMMITTED, CONFIRMED, DISTRIBUTED, PARKED, REJECT
 
 __all__ = ["Inflow"]
 
+News = BapiResult | BapiDelivery | BapiRecord | BapiRecordStored | BapiMasters
+"""What the ERP tells."""
 RELEASED = "RELEASED_"
 """How the queues begin of changes that were parked and go on."""
 
@@ -55,6 +64,7 @@ class Inflow:
         guarantees: Which parts of "exactly once, in order" are on.
         on_lock: What becomes of a change of a document that is being distributed.
         own: What a customer has added to the flow.
+        taken_away: What becomes of a change of something that its author has no more.
     """
 
     def __init__(
@@ -67,6 +77,7 @@ class Inflow:
         guarantees: Guarantees,
         on_lock: OnLock,
         own: OwnServices,
+        taken_away: TakenAway,
     ) -> None:
         self._actor = actor
         self._inbound = inbound
@@ -76,6 +87,7 @@ class Inflow:
         self._guarantees = guarantees
         self._on_lock = on_lock
         self._own = own
+        self._taken_away = taken_away
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
             Context.SI0: self._take_in,
             Context.MI0: self._take_news,
@@ -120,6 +132,7 @@ class Inflow:
         order = record.document.order
         reason = (
             ("it is being distributed; try again later" if is_locked else None)
+            or self._why_not_theirs(bdoc)
             or why_not_change(record.document)
             or why_not_apply(order, bdoc.segments)
             or self._why_too_late(luw, order, bdoc)
@@ -132,6 +145,15 @@ class Inflow:
         self._save(change, attrs.evolve(record, document=document), bdoc)
         self._confirm(change, bdoc, document)
         return True
+
+    def _why_not_theirs(self, bdoc: SyncBDoc) -> str | None:
+        """Return why a laptop may not change what it has to give up, or None."""
+        if self._taken_away is TakenAway.ACCEPT:
+            return None
+        sites = self._actor.store.get("lookup", ("order", bdoc.guid))
+        if sites is None or bdoc.site in sites:
+            return None
+        return "it belongs to somebody else by now"
 
     def _why_too_late(self, luw: Luw, order: SalesOrder, bdoc: SyncBDoc) -> str | None:
         """Return why a change that is processed again would overwrite a newer one, or None."""
@@ -256,30 +278,81 @@ class Inflow:
         self._outflow.store_online(change, changed, bdoc.site, bdoc.disk)
 
     def _take_news(self, change: Change, queue: str, luw: Luw) -> bool:
-        """MI0 for the ERP adapter: take over what the ERP says about an order."""
-        news: BapiResult | BapiDelivery = body_of(luw)
-        record: OrderRecord = self._actor.store.get("orders", news.number)
-        mbdoc = self._news_record(luw, record)
+        """MI0 for the ERP adapter: take over what the ERP says."""
+        news: News = body_of(luw)
+        mbdoc = self._news_record(luw, news)
         if self._errors.broke(change, mbdoc, Context.MI0, queue, luw):
             return False
         self._monitor.put(change, step(mbdoc, *BEGUN, BDocEvent.VALIDATED))
+        if isinstance(news, BapiRecord):
+            self._take_record(change, news)
+        elif isinstance(news, BapiRecordStored):
+            key = f"{news.object} {news.key}", news.version
+            self._outflow.erp_answered(change, key, is_ok=True)
+        elif isinstance(news, BapiMasters):
+            self._take_masters(change, news)
+        else:
+            self._take_order_news(change, news)
+        return True
+
+    def _take_order_news(self, change: Change, news: BapiResult | BapiDelivery) -> None:
+        record: OrderRecord = self._actor.store.get("orders", news.number)
         if isinstance(news, BapiDelivery):
             document = attrs.evolve(
                 record.document, fate=Fate.SHIPPED, shipped_day=news.shipped_day
             )
             self._outflow.store_online(change, attrs.evolve(record, document=document), ERP)
-            return True
-        self._outflow.erp_answered(change, news)
+            return
+        answered = news.number, news.version
+        self._outflow.erp_answered(change, answered, is_ok=news.is_booked)
         if record.distribution is Distribution.TO_BE:
             self._outflow.store_online(change, self._settle(change, record, news), ERP)
-        return True
 
-    def _news_record(self, luw: Luw, record: OrderRecord) -> BDocRecord:
+    def _news_record(self, luw: Luw, news: News) -> BDocRecord:
         """Return the mBDoc that the ERP adapter makes of news, or the one it made before."""
         if isinstance(luw.body, Reprocess):
             return self._monitor.record(luw.luw)
-        order = record.document.order
-        return begin(luw.luw, order.guid, order.version, Context.MI0)
+        version = 1
+        if isinstance(news, BapiResult | BapiDelivery):
+            record: OrderRecord = self._actor.store.get("orders", news.number)
+            version = record.document.order.version
+        return begin(luw.luw, luw.guid, version, Context.MI0)
+
+    def _take_record(self, change: Change, news: BapiRecord) -> None:
+        """Take over what the ERP changed of a record, but for what was changed here meanwhile.
+
+        If the two have crossed, the ERP is told what became of both. What comes late, because its
+        BDoc is processed again, leaves alone what a later change has changed.
+        """
+        key, store = (news.object, news.key), self._actor.store
+        here: dict[str, int] = dict(store.get("changed here", key, ()))
+        there: dict[str, int] = dict(store.get("changed there", key, ()))
+        is_late = self._guarantees.newest_stays
+        fields = {
+            name: value
+            for name, value in news.fields
+            if here.get(name, 0) <= news.version
+            and not (is_late and there.get(name, 0) > news.number)
+        }
+        there |= dict.fromkeys(fields, news.number)
+        change.put("changed there", key, tuple(there.items()))
+        if fields or store.get("records", key) is None:
+            has_crossed = max(here.values(), default=0) > news.version
+            self._outflow.change_record(change, key, fields, "", "both" if has_crossed else ERP)
+
+    def _take_masters(self, change: Change, news: BapiMasters) -> None:
+        """Publish what the ERP changed, but for what a later change has changed again."""
+        there: dict[str, int] = dict(self._actor.store.get("changed there", news.publication, ()))
+        is_late = self._guarantees.newest_stays
+        values = {
+            name: value
+            for name, value in news.values
+            if not (is_late and there.get(name, 0) > news.number)
+        }
+        there |= dict.fromkeys(values, news.number)
+        change.put("changed there", news.publication, tuple(there.items()))
+        if values:
+            self._outflow.publish(change, news.publication, values)
 
     def _settle(self, change: Change, record: OrderRecord, news: BapiResult) -> OrderRecord:
         """End the distribution of an order; what was parked behind it goes on."""

@@ -17,13 +17,14 @@ from crmsim.applications.status import OrderRecord
 from crmsim.business.document import OrderDocument
 from crmsim.business.master import MasterRecord, Record
 from crmsim.business.sales import SalesOrder
-from crmsim.formats.bapi import BapiOrder, BapiResult
+from crmsim.formats.bapi import BapiOrder, BapiRecord
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, Replica, Update
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import Context, answered, begin, handed_over, repaired, step
 from crmsim.middleware.publication import Publication
 from crmsim.middleware.queue import Luw, QueueKey, queue_name
+from crmsim.middleware.replication import Key
 from crmsim.middleware.status import BDocEvent
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
@@ -37,7 +38,7 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import PUBLISHED, REPLICATED, SPREAD
+from crmsim.trace.kinds import CHANGED, PUBLISHED, REPLICATED, SPREAD
 
 __all__ = ["ERP", "CdbRow", "Outflow"]
 
@@ -154,11 +155,45 @@ class Outflow:
             change, queue, Luw(name, bdoc, bdoc.guid), () if was == queue else (was,)
         )
 
+    def change_record(
+        self, change: Change, key: Key, fields: Mapping[str, str], parent: str, origin: str
+    ) -> None:
+        """Create a record, or change some fields of it, and begin its way out.
+
+        Args:
+            change: The commit that does it.
+            key: Which record.
+            fields: Field -> new value; the others stay as they are.
+            parent: What it depends on; empty when that stays as it is.
+            origin: Who changes it: the office, or the ERP, which is not told of it again.
+        """
+        held: Record | None = self._actor.store.get("records", key)
+        if held is None:
+            record = Record(*key, tuple(sorted(fields.items())), parent)
+        else:
+            merged = tuple(sorted({**dict(held.fields), **fields}.items()))
+            parent = parent or held.parent
+            record = attrs.evolve(held, fields=merged, parent=parent, version=held.version + 1)
+        if origin != ERP:
+            known = dict(self._actor.store.get("changed here", key, ()))
+            known |= dict.fromkeys(fields, record.version)
+            change.put("changed here", key, tuple(known.items()))
+        change.note(
+            CHANGED,
+            record.identity,
+            version=record.version,
+            carried=held is not None and held.parent != record.parent,
+            guid=record.identity,
+            parent=record.parent,
+            customer=self.customer_of(record),
+        )
+        self.store_record(change, record, origin)
+
     def customer_of(self, record: Record) -> str:
-        """Return what a record belongs to in the end: a customer, if the model has them on top."""
+        """Return the customer that a record belongs to; where there is none, what is on top."""
         about, parent = self._receivers.model.of(record.object), record.parent
         customer = record.key
-        while parent:
+        while parent and about.name != "customer":
             customer = parent
             about = self._receivers.model.of(about.parent)
             above: Record | None = self._actor.store.get("records", (about.name, parent))
@@ -222,8 +257,11 @@ class Outflow:
     def _transfer(self, change: Change, bdoc: Body) -> bool:
         """The ERP adapter, outbound: put an order into a queue to the ERP; False when it may not.
 
-        What comes from the ERP never goes back to it, and only orders go there.
+        What comes from the ERP never goes back to it. Only orders go there, and records of which
+        the model says so.
         """
+        if isinstance(bdoc, RecordBDoc):
+            return self._transfer_record(change, bdoc)
         if not isinstance(bdoc, MessageBDoc):
             return False
         order, number = bdoc.document.order, bdoc.document.number
@@ -233,6 +271,16 @@ class Outflow:
         queue = queue_name("R3AU", self._queue_key, number, order.customer)
         self._outbound.enqueue(change, queue, luw)
         change.put("awaited", (number, order.version), bdoc.bdoc)
+        return True
+
+    def _transfer_record(self, change: Change, bdoc: RecordBDoc) -> bool:
+        record = bdoc.record
+        if bdoc.origin == ERP or not self._receivers.model.of(record.object).in_erp:
+            return False
+        body = BapiRecord(record.object, record.key, record.fields, record.version)
+        luw = Luw(f"{record.identity} v{record.version}", body, record.identity)
+        self._outbound.enqueue(change, f"R3AU_{record.identity}", luw)
+        change.put("awaited", (record.identity, record.version), bdoc.bdoc)
         return True
 
     def _replicate(self, change: Change, queue: str, luw: Luw, bdoc: Body) -> bool:
@@ -333,16 +381,15 @@ class Outflow:
         """Let an mBDoc know that its way into the CDB is settled after all."""
         self._monitor.put(change, repaired(self._monitor.record(bdoc.bdoc), CDB))
 
-    def erp_answered(self, change: Change, news: BapiResult) -> None:
-        """Let the mBDoc that went to the ERP know the answer."""
-        key = (news.number, news.version)
+    def erp_answered(self, change: Change, key: tuple[str, int], *, is_ok: bool) -> None:
+        """Let the mBDoc that took a version of something to the ERP know the answer."""
         bdoc = self._actor.store.get("awaited", key)
         if bdoc is None:
             return  # a second answer to the same version
         change.delete("awaited", key)
         if self._actor.store.get("bdocs", bdoc) is None:
             return  # a person has ended it meanwhile
-        self._monitor.put(change, answered(self._monitor.record(bdoc), ERP, is_ok=news.is_booked))
+        self._monitor.put(change, answered(self._monitor.record(bdoc), ERP, is_ok=is_ok))
 
 
 def _bapi(order: SalesOrder, number: str) -> BapiOrder:

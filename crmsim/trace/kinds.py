@@ -140,6 +140,12 @@ CHANGED = _kind(
     "Somebody in the office created or changed a record in CRM Online: version, parent, whether it "
     "was carried there from another parent.",
 )
+MAINTAINED = _kind(
+    "maintained",
+    Level.BUSINESS,
+    "The ERP stored a record of its master data: the version of CRM that it knows of, and whether "
+    "CRM brought it about or somebody at the ERP.",
+)
 SUBSCRIBED = _kind(
     "subscribed",
     Level.BUSINESS,
