@@ -23,8 +23,17 @@ from .stories import (
     without,
 )
 
-REALIGNED = (replication.ORDER_OF_EXTRACTS, replication.PARENTS_THERE, replication.REALIGNED_ONLY)
-"""Checks for which something has to move; `tests/test_replication.py` tries them."""
+REALIGNED = (
+    replication.ORDER_OF_EXTRACTS,
+    replication.PARENTS_THERE,
+    replication.REALIGNED_ONLY,
+    replication.REPEATABLE,
+    replication.ANSWERED_THOUGH,
+    replication.TAKEN_BACK,
+    distribution.MASTER_DATA_AGREES,
+)
+"""Checks for which something has to move, or to be in both systems; `tests/test_replication.py` and
+`tests/test_master_data.py` try them."""
 
 
 @pytest.mark.parametrize(

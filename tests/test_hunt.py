@@ -52,11 +52,16 @@ def test_swarm_switches_each_family_on_and_off(facts):
         assert 10 < count < 70, family
 
 
-def test_the_only_copy_of_somebodys_work_is_never_destroyed(facts):
-    for seed in range(40):
-        for one in trouble_of(Profile.DISASTER, facts, seed).deviations:
-            if one.family == "disk":
-                assert one.site == "station"
+def test_servers_keep_their_disks(facts):
+    lost = [
+        one.site
+        for seed in range(40)
+        for one in trouble_of(Profile.DISASTER, facts, seed).deviations
+        if one.family == "disk"
+    ]
+    assert "station" in lost
+    assert any(site.startswith("laptop") for site in lost)
+    assert not {"crm", "erp"} & set(lost)
 
 
 def test_a_hunted_run_repeats_and_says_what_its_trouble_touched():

@@ -33,7 +33,7 @@ from crmsim.middleware.replication import (
 from crmsim.network.profiles import gprs, wan
 from crmsim.replication.realignment import Realignment
 from crmsim.systems.people import DiaryEntry, Habits, Worklist
-from crmsim.units import days, hours, minutes, seconds
+from crmsim.units import Share, days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge
 
@@ -63,10 +63,11 @@ def build(
     framework: Framework = Framework.NEW,
     model: Model = BY_CUSTOMER,
     also=lambda: None,
+    **crm,
 ) -> None:
     """Three reps with a customer each, two contacts and an activity at each customer."""
     land.replicate(model, framework)
-    land.add_crm()
+    land.add_crm(**crm)
     land.add_erp(wan())
     land.add_station("station", wan())
     for rep, laptop, customer in zip(REPS, LAPTOPS, CUSTOMERS, strict=True):
@@ -480,6 +481,30 @@ def test_complaint_16_a_dependency_toggled_twice_leaves_things_as_they_were():
     result = told(tell)
     must_be_in_place(result)
     assert C1 in held(result, "laptop-1")
+
+
+def test_complaint_15_a_parent_that_never_comes_holds_up_nobody_else():
+    """One ghost parent stops the whole loop: here, only what depends on it waits."""
+    broken = Breakage(Context.MO1, hours(30), hours(30) + minutes(10), Share(1.0))
+
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 6:05")
+        land.change("customer", "C7", rep="1", region="N")
+        await land.run_until("1d 7:00")
+        land.change("contact", "K7", parent="C7", name="whose customer is a ghost")
+        land.change("contact", "C1-1", name="renamed")
+        land.change("customer", "C2", rep="1")
+        await land.run_until("3d")
+
+    result = told(tell, breakages=(broken,))
+    assert result.findings == []
+    assert result.quiet.is_quiet, "nobody looks after the error list, so it is left aside"
+    assert "customer C7" in {one.name for one in result.quiet.aside}
+    mine = held(result, "laptop-1")
+    assert dict(mine["contact", "C1-1"].fields)["name"] == "renamed"
+    assert ("customer", "C2") in mine
+    assert ("customer", "C7") not in mine
+    assert ("contact", "K7") not in mine, "no child without its parent"
 
 
 def test_complaint_17_what_has_lost_its_parent_goes_nowhere_and_harms_nobody():

@@ -159,11 +159,11 @@ def test_a_save_stays_on_top_of_what_arrives():
     local = after_import(local, Update(DOCUMENT, 1))
     assert local.document.order.version == 2, "the rep's own change stays on top"
     assert local.document.number == "0005000001"
-    local = after_import(local, Confirmation("m1", "G1", DOCUMENT))
+    local = after_import(local, Confirmation("m1", "G1", DOCUMENT, 1))
     assert (local.pending, local.upload) == (1, 0)
     assert local.document.order.version == 2
     new = attrs.evolve(DOCUMENT, order=second)
-    local = after_import(local, Confirmation("m2", "G1", new))
+    local = after_import(local, Confirmation("m2", "G1", new, 2))
     assert local.pending == 0
     assert local.mine is None
     assert local.document == new
@@ -177,7 +177,7 @@ def test_a_rejected_create_disappears_and_the_answer_to_its_update_changes_nothi
 
 def test_a_rejected_update_goes_back_to_the_before_image():
     local = LocalOrder(DOCUMENT, attrs.evolve(ORDER, version=2), "$1", pending=1, upload=1)
-    local = after_import(local, Rejection("m2", "G1", "shipped", DOCUMENT))
+    local = after_import(local, Rejection("m2", "G1", "shipped", DOCUMENT, 1))
     assert local.document == DOCUMENT
     assert local.refusal == "shipped"
     assert (local.pending, local.upload) == (0, 0)
@@ -201,9 +201,9 @@ def test_uploads_are_never_more_than_pending_saves(steps):
         elif step == "receipt":
             local = after_receipt(local)
         elif step == "confirm":
-            local = after_import(local, Confirmation("m", "G1", DOCUMENT))
+            local = after_import(local, Confirmation("m", "G1", DOCUMENT, 1))
         elif step == "reject":
-            local = after_import(local, Rejection("m", "G1", "no", DOCUMENT))
+            local = after_import(local, Rejection("m", "G1", "no", DOCUMENT, 1))
         else:
             local = after_import(local, Update(DOCUMENT, 1))
         assert 0 <= local.upload <= local.pending

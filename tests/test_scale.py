@@ -190,7 +190,7 @@ def test_a_laptop_that_lacks_a_record_or_has_one_too_early():
 
     for change, words in [
         (("laptop-1", "masters", without), "laptop-1 has not got prices price"),
-        (("laptop-1", "masters", invented), "which nobody published"),
+        (("laptop-1", "masters", invented), "which is not for it"),
         (("crm", "cdb masters", without), "do not hold the same records"),
     ]:
         assert fired(rejudge(check, history(), stores=changed_store(*change)), words)

@@ -114,12 +114,12 @@ def test_a_refusal_of_one_save_leaves_the_next_one_on_top():
     first = importer.after_save(local, attrs.evolve(order, version=2), "$1")
     both = importer.after_save(first, attrs.evolve(order, version=3), "$1")
     base = attrs.evolve(both.document, number="1", fate=Fate.ACCEPTED, order=order)
-    confirmed = importer.after_import(both, importer.Confirmation("1", "", base))
-    refused = importer.after_import(confirmed, importer.Rejection("2", "", "no", base))
+    confirmed = importer.after_import(both, importer.Confirmation("1", "", base, 1))
+    refused = importer.after_import(confirmed, importer.Rejection("2", "", "no", base, 1))
     assert refused is not None
     assert refused.pending == 1
     assert refused.document.order.version == 3, "what is still on its way is not wiped"
-    last = importer.after_import(refused, importer.Rejection("3", "", "no", base))
+    last = importer.after_import(refused, importer.Rejection("3", "", "no", base, 1))
     assert last is not None
     assert last.document.order.version == 1
 
