@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from crmsim import ALL_CHECKS, Topology
-from crmsim.checks import backend, queues, replication, sessions, whole
+from crmsim.checks import backend, distribution, queues, replication, sessions, whole
 from crmsim.checks.check import Outcome, Scene
 from crmsim.network.link import Link
 
