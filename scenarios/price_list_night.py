@@ -1,8 +1,9 @@
 """A whole price list changes in one night. How long until every rep has the new prices?
 
-Prices are for everybody. CRM lays them ready once, and each laptop fetches them from where it left
-off. So the server does the same work whether there are ten laptops or thousands; the lines and the
-laptops do not. A rep who comes back from a holiday has all of them to fetch.
+Prices come from the ERP: somebody there changes the list, CRM takes it over and lays it ready for
+every laptop that subscribes to it. It lays it ready once, and each laptop fetches it from where it
+left off. So the server does the same work whether there are ten laptops or thousands; the lines and
+the laptops do not. A rep who comes back from a holiday has all of it to fetch.
 
 Hypothesis: the number of entries on the server does not depend on the number of laptops; the time
 that a laptop spends on the line grows with the list, and by the next evening all have it.
@@ -21,6 +22,7 @@ from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import add_field_force
 from crmsim.measure.latency import quantile
+from crmsim.middleware.replication import FIELD_SALES
 from crmsim.units import days, hours, to_seconds
 
 
@@ -36,12 +38,12 @@ class Settings:
 def price_metrics(result: Result) -> Mapping[str, object]:
     """Return when the laptops had the new prices, and what that took."""
     journal = result.journal
-    [published, *_] = [event.time_ns for event in journal.select("published")]
+    [changed_ns, *_] = [event.time_ns for event in journal.select("maintained")]
     last: dict[str, int] = {}
     for event in journal.select("imported"):
         if event.detail["what"] == "bulk":
             last[event.actor] = event.time_ns
-    waits_s = [to_seconds(time_ns - published) for time_ns in last.values()]
+    waits_s = [to_seconds(time_ns - changed_ns) for time_ns in last.values()]
     spread = list(journal.select("spread"))
     return {
         "laptops": len(result.simulation.topology.sites("mobile")),
@@ -55,10 +57,10 @@ def price_metrics(result: Result) -> Mapping[str, object]:
 
 @scenario(Settings, checks=ALL_CHECKS, metrics=price_metrics)
 async def price_list_night(land: Landscape, settings: Settings) -> None:
-    add_field_force(land, settings.reps)
+    add_field_force(land, settings.reps, model=FIELD_SALES)
     land.check()
     prices = {f"price {number}": "new" for number in range(settings.prices)}
-    land.at(hours(22), land.publish, "prices", prices)
+    land.at(hours(22), land.publish_in_erp, "prices", prices)
     for rep in range(1, min(settings.away, settings.reps) + 1):
         land.at(0, land.pause, f"laptop-{rep}", lasts=days(2))
     await land.run_until("2d 12:00")

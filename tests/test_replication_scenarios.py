@@ -140,3 +140,29 @@ def test_who_leaves_keeps_nothing():
     assert not result.simulation.store("laptop-1").table("records")
     assert result.metrics["receive_nothing"] == ["laptop-1"]
     assert result.metrics["moved"] == 20 * 6
+
+
+def test_the_more_often_a_rep_calls_the_less_is_lost_with_the_laptop():
+    """Question 22: lost changes as a function of how often a laptop calls."""
+    seldom, often = (
+        [run("lost_laptop", seed, calls=calls).metrics["lost_changes"] for seed in range(1, 11)]
+        for calls in ("1", "12")
+    )
+    fewer = [one - other for one, other in zip(seldom, often, strict=True)]
+    low, _ = interval(fewer)
+    assert low > 1
+
+
+def test_a_laptop_that_is_handed_in_loses_nothing_but_time():
+    """Question 22: what was drained before is not lost, and both get the same extract."""
+    for seed in range(1, 11):
+        metrics = run("lost_laptop", seed, fate="handed in").metrics
+        assert metrics["lost_changes"] == metrics["lost_documents"] == 0
+        assert metrics["orders_written"] == metrics["orders_booked"] == 4 * 4 * 8
+
+
+def test_what_is_lost_is_what_is_missing():
+    for seed in range(1, 11):
+        metrics = run("lost_laptop", seed, calls="1").metrics
+        missing = metrics["orders_written"] - metrics["orders_booked"]
+        assert 0 <= missing <= metrics["lost_documents"] <= metrics["lost_changes"]

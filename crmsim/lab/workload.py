@@ -15,7 +15,7 @@ from crmsim.chance import Lognormal, Luck, Stream, word_of
 from crmsim.errors import BadValue
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.orderbook import BookOrder, OrderBook
-from crmsim.middleware.replication import BY_CUSTOMER, Framework
+from crmsim.middleware.replication import BY_CUSTOMER, FIELD_SALES, Framework, Kind, Model
 from crmsim.network.profiles import gprs, wan
 from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes
@@ -50,6 +50,7 @@ def add_field_force(
     framework: Framework = Framework.NEW,
     diary: Diary = lambda rep: (),
     habits: Habits = TWICE_A_DAY,
+    model: Model = BY_CUSTOMER,
 ) -> None:
     """Add CRM, ERP, a station, and a laptop for each rep, who gets the customers that are his.
 
@@ -59,8 +60,10 @@ def add_field_force(
         framework: How the demon of replication and realignment works.
         diary: Rep -> what he writes.
         habits: When the reps call.
+        model: What is replicated; with `FIELD_SALES` a rep has a territory, and customers in it,
+            and every laptop subscribes to all that is bulk.
     """
-    land.replicate(BY_CUSTOMER, framework)
+    land.replicate(model, framework)
     land.add_crm()
     land.add_erp(wan())
     land.add_station("station", wan())
@@ -74,7 +77,12 @@ def add_field_force(
             habits=habits,
             station="station",
         )
-        land.add_subscription(f"rep {rep}", "customer", (name,), rep=f"{rep}")
+        top = "territory" if model is FIELD_SALES else "customer"
+        land.add_subscription(f"rep {rep}", top, (name,), rep=f"{rep}")
+    laptops = [f"laptop-{rep}" for rep in range(1, reps + 1)]
+    for one in model.objects:
+        if one.kind is Kind.BULK:
+            land.add_subscription(one.name, one.name, laptops)
 
 
 def add_customers(
