@@ -29,6 +29,8 @@ from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.qrfc.wire import Guarantees, Receipt
+from crmsim.replication.realignment import Realignment
+from crmsim.replication.sites import SiteQueue
 from crmsim.systems import mobile
 from crmsim.systems.erp import Erp
 from crmsim.systems.inflow import Inflow
@@ -50,7 +52,7 @@ class Mutant:
     what: str
     """What the programmer got wrong, in a sentence."""
     area: str
-    """Use of the kernel, sessions, queues or flow."""
+    """Use of the kernel, sessions, queues, flow or disks."""
     apply: Callable[[pytest.MonkeyPatch], None]
 
 
@@ -216,6 +218,31 @@ def parked_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Inflow, "_release", lambda self, change, number: None)
 
 
+# --- disks ---
+
+
+def new_disk_stays_empty(patch: pytest.MonkeyPatch) -> None:
+    def fill(self: Any, change: Any, site: str, disk: int) -> None:
+        change.put("disks", site, disk)
+
+    patch.setattr(Realignment, "fill", fill)
+
+
+def new_disk_counts_like_the_old_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MobileClient, "disk", 0, raising=False)
+
+
+def new_disk_goes_on_where_the_old_one_was(patch: pytest.MonkeyPatch) -> None:
+    plain = Realignment.fill
+
+    def fill(self: Any, change: Any, site: str, disk: int) -> None:
+        lying = change.get("site queues", site, SiteQueue())
+        plain(self, change, site, disk)
+        change.put("site queues", site, lying)
+
+    patch.setattr(Realignment, "fill", fill)
+
+
 MUTANTS: dict[str, Mutant] = {
     apply.__name__: Mutant(what, area, apply)
     for what, area, apply in (
@@ -271,6 +298,17 @@ MUTANTS: dict[str, Mutant] = {
             nobody_waits_for_the_distribution,
         ),
         ("What was parked never goes on.", "flow", parked_for_ever),
+        ("A laptop with a new disk is sent only what is new.", "disk", new_disk_stays_empty),
+        (
+            "A laptop with a new disk counts its saves like the old one.",
+            "disk",
+            new_disk_counts_like_the_old_one,
+        ),
+        (
+            "What lay ready for an old disk is sent to the new one.",
+            "disk",
+            new_disk_goes_on_where_the_old_one_was,
+        ),
     )
 }
 

@@ -312,6 +312,32 @@ def test_whatever_happens_every_laptop_ends_with_the_selection_computed_from_scr
         assert dict(result.simulation.store(laptop).table("masters")) == masters, laptop
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sets(st.sampled_from(LAPTOPS)), st.sets(st.sampled_from(LAPTOPS)))
+def test_a_change_costs_one_message_for_each_site_of_its_lookup_row(by_region, by_rep):
+    """Fan-out: exactly as many as the lookup table names, for the parent and for a child."""
+
+    async def tell(land: Landscape) -> None:
+        land.subscribe("region", "customer", tuple(sorted(by_region)), region="N")
+        land.subscribe("rep 1", "customer", tuple(sorted(by_rep)), rep="1")
+        await land.run_until("2d 12:00")
+        land.change("customer", "C1", name="renamed")
+        land.change("contact", "C1-1", name="renamed")
+        await land.run_until("3d")
+
+    result = told(tell)
+    must_be_in_place(result)
+    row = result.simulation.store("crm").get("lookup", C1)
+    assert set(row) == by_region | by_rep
+    for guid in ("customer C1", "contact C1-1"):
+        told_of_it = [
+            event.detail["queue"]
+            for event in result.journal.select("enqueued")
+            if event.detail["guid"] == guid and event.detail.get("what") == "update"
+        ]
+        assert sorted(told_of_it) == [f"CRM_SITE_{site} out" for site in row]
+
+
 # --- each check fires ---
 
 
