@@ -3,6 +3,7 @@
 import pytest
 
 from crmsim.checks import distribution, queues, replication, sessions
+from crmsim.errors import BadValue
 from crmsim.lab.aside import lost_saves
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result
@@ -287,9 +288,17 @@ def test_every_laptop_may_lose_its_disk_at_once():
     assert wanted(result, "laptop-1")
 
 
+def test_a_server_keeps_its_disk():
+    async def tell(land: Landscape) -> None:
+        land.crash("crm", down=hours(1), wipe=True)
+
+    with pytest.raises(BadValue, match="only stations and laptops can lose theirs"):
+        told(tell)
+
+
 def test_only_a_laptop_can_be_handed_in():
     async def tell(land: Landscape) -> None:
         land.replace_laptop("crm", down=hours(1))
 
-    with pytest.raises(Exception, match="'crm' is no laptop"):
-        told(tell).must_hold()
+    with pytest.raises(BadValue, match="'crm' is no laptop"):
+        told(tell)

@@ -363,7 +363,12 @@ class Landscape(Building):
             wipe: It loses its disk too, with all that was not sent. A laptop then gets everything
                 anew with its next call; what was on the lost disk alone is set aside by name.
             point: The point of its work at which it crashes (not with `wipe`); None for now.
+
+        Raises:
+            BadValue: a server is to lose its disk.
         """
+        if wipe and self.simulation.topology.kind(site) not in ("station", "mobile"):
+            raise BadValue(f"{site!r} keeps its disk; only stations and laptops can lose theirs")
         if point is not None:
             self.simulation.plan_crash(CrashAt(site, point, self.now_ns, down))
             return
