@@ -16,6 +16,7 @@ The rooms of the house, from the ground up; imports point only downwards::
     sync                     how does a laptop catch up?
     qrfc                     how is work passed on, once and in order?
     replication              who gets what?
+    mobile                   what does a laptop do, and whom does it call?
     systems                  who acts?
     checks                   was it right?
     measure                  was it as expected, and how long did it take?

@@ -24,7 +24,7 @@ from crmsim.lab.metrics import replacement_metrics
 from crmsim.lab.scenario import scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import add_customers, add_field_force, daily_orders
-from crmsim.systems.people import Habits
+from crmsim.mobile.rep import Habits
 from crmsim.units import Duration, days, hours, minutes
 
 

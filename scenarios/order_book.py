@@ -36,11 +36,12 @@ from crmsim.lab.scenario import scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
 from crmsim.middleware.flow import Breakage, Context
+from crmsim.mobile.rep import Habits
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.partner import Poison
 from crmsim.qrfc.wire import Guarantees
-from crmsim.systems.people import Habits, Worklist
+from crmsim.systems.people import Worklist
 from crmsim.units import Duration, Share, days, hours, seconds, to_seconds
 
 

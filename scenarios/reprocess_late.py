@@ -31,9 +31,10 @@ from crmsim.lab.workload import diaries, made_up_book
 from crmsim.measure.latency import quantile
 from crmsim.middleware.flow import BROKEN_STATES, Breakage, Context
 from crmsim.middleware.status import BDocState
+from crmsim.mobile.rep import Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.wire import Guarantees
-from crmsim.systems.people import Habits, Worklist
+from crmsim.systems.people import Worklist
 from crmsim.trace.journal import Event
 from crmsim.units import Duration, Share, days, hours, to_seconds
 

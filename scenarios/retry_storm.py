@@ -24,9 +24,9 @@ from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
 from crmsim.middleware.queue import RetryPolicy
+from crmsim.mobile.rep import Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
-from crmsim.systems.people import Habits
 from crmsim.units import SECOND_NS, Duration, Share, days, hours, minutes, seconds, to_seconds
 
 CHECKS = tuple(check for check in ALL_CHECKS if check is not BLOCKED_UNTIL_HELPED)

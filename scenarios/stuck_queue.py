@@ -29,9 +29,9 @@ from crmsim.lab.settings import setting
 from crmsim.lab.workload import diaries, made_up_book
 from crmsim.measure.latency import quantile
 from crmsim.middleware.queue import QueueKey
+from crmsim.mobile.rep import Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.partner import Poison
-from crmsim.systems.people import Habits
 from crmsim.units import Duration, days, hours, to_seconds
 
 

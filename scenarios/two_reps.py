@@ -25,8 +25,8 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.metrics import order_metrics
 from crmsim.lab.scenario import scenario
 from crmsim.lab.settings import setting
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
-from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes
 
 

@@ -25,16 +25,16 @@ import trio
 from crmsim.hunt.corpus import Found
 from crmsim.hunt.hunting import Hunt, cut_all_down, different, hunt
 from crmsim.lab.runs import load_scenario
+from crmsim.mobile import client as mobile
+from crmsim.mobile.client import MobileClient
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.qrfc.wire import Guarantees, Receipt
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.sites import SiteQueue
-from crmsim.systems import mobile
 from crmsim.systems.erp import Erp
 from crmsim.systems.inflow import Inflow
-from crmsim.systems.mobile import MobileClient
 from crmsim.systems.outflow import Outflow
 from crmsim.systems.recovery import ErrorList
 

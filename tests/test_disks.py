@@ -7,9 +7,9 @@ from crmsim.errors import BadValue
 from crmsim.lab.aside import lost_saves
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result
+from crmsim.mobile.calls import Upload
+from crmsim.mobile.client import MobileClient
 from crmsim.replication.realignment import Realignment
-from crmsim.systems.mobile import MobileClient
-from crmsim.systems.sessions import Upload
 from crmsim.units import days, hours, minutes
 
 from .stories import event, fired, rejudge

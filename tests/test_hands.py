@@ -13,11 +13,12 @@ from crmsim.chance import Constant
 from crmsim.checks import bdocs, queues
 from crmsim.kernel.durable import CrashAt, CrashPoint
 from crmsim.middleware.flow import Breakage, Context, OnLock
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import Poison
-from crmsim.systems.people import DiaryEntry, Habits, Worklist
+from crmsim.systems.people import Worklist
 from crmsim.units import days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge

@@ -23,6 +23,7 @@ BELOW["qrfc"] = GROUND | {"trace", "network", "kernel", "middleware"}
 BELOW["replication"] = GROUND | {
     *("trace", "network", "kernel", "business", "applications", "formats", "middleware")
 }
+BELOW["mobile"] = BELOW["replication"] | {"sync", "qrfc", "replication"}
 BELOW["systems"] = GROUND | set(BELOW)
 BELOW["checks"] = BELOW["systems"] | {"systems"}
 BELOW["measure"] = BELOW["checks"] | {"checks"}

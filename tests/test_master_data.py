@@ -13,8 +13,9 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, scenario
 from crmsim.middleware.flow import Breakage, Context
 from crmsim.middleware.replication import FIELD_SALES, Framework, Kind, Model, ReplicationObject
+from crmsim.mobile.rep import Habits
 from crmsim.network.profiles import gprs, wan
-from crmsim.systems.people import Habits, Worklist
+from crmsim.systems.people import Worklist
 from crmsim.units import Share, days, hours, minutes
 
 from .stories import fired

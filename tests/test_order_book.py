@@ -126,9 +126,9 @@ def test_a_correction_of_a_shipped_order_is_refused_and_the_laptop_goes_back():
     from crmsim.business.sales import OrderItem, SalesOrder
     from crmsim.kernel.simulation import Simulation
     from crmsim.lab.landscape import Landscape
+    from crmsim.mobile.rep import DiaryEntry, Habits
     from crmsim.network.profiles import gprs, wan
     from crmsim.network.topology import CRM_CHANNELS, Topology
-    from crmsim.systems.people import DiaryEntry, Habits
     from crmsim.units import days, hours
 
     first = SalesOrder("", "77", "1", "C", (OrderItem("tea", 3, Decimal(2)),))

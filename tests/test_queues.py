@@ -15,13 +15,14 @@ from crmsim.checks import queues
 from crmsim.errors import BadValue
 from crmsim.lab.settings import setting
 from crmsim.middleware.queue import Luw, QueueKey, QueueStatus, RetryPolicy
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import NthMessage
 from crmsim.network.link import Link
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.inbound import Outcome, WorkProcess, work_process_names
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Action, Guarantees
-from crmsim.systems.people import DiaryEntry, Habits, Operator
+from crmsim.systems.people import Operator
 from crmsim.units import days, hours, milliseconds, minutes, seconds
 
 from .stories import event, fired, rejudge

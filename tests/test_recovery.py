@@ -17,9 +17,10 @@ from crmsim.formats.bdoc import Task, segments_of, why_not_apply
 from crmsim.lab.settings import setting
 from crmsim.middleware.flow import Breakage, Context, answered, begin, handed_over, repaired, step
 from crmsim.middleware.status import BDocEvent, BDocState
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.wire import Guarantees
-from crmsim.systems.people import DiaryEntry, Habits, Worklist
+from crmsim.systems.people import Worklist
 from crmsim.systems.recovery import OwnServices, Recovery
 from crmsim.trace.kinds import NOTED
 from crmsim.units import days, hours, minutes

@@ -30,9 +30,10 @@ from crmsim.middleware.replication import (
     pattern_of,
     patterns,
 )
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.replication.realignment import Realignment
-from crmsim.systems.people import DiaryEntry, Habits, Worklist
+from crmsim.systems.people import Worklist
 from crmsim.units import Share, days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge

@@ -19,8 +19,8 @@ from crmsim.lab.settings import setting
 from crmsim.lab.settle import behind
 from crmsim.middleware.flow import Breakage, Context
 from crmsim.middleware.publication import Publication
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
-from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes
 
 from .stories import changed_store, event, fired, history, rejudge

@@ -11,9 +11,9 @@ from crmsim.checks.check import Outcome
 from crmsim.errors import BadValue
 from crmsim.lab.metrics import order_metrics
 from crmsim.lab.settle import what_moves
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage, Partition
 from crmsim.network.profiles import gprs, wan
-from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, seconds
 
 
@@ -147,7 +147,7 @@ def test_a_message_under_way_moves():
         await five_reps.story(land, Settings())
         laptop = land.simulation.actor("laptop-1")
         laptop.open_line(laptop.address("station"))
-        from crmsim.systems.sessions import Dial
+        from crmsim.mobile.calls import Dial
 
         laptop.send(laptop.address("station"), Dial("laptop-1", 999, 0))
         assert what_moves(land.simulation) == ["1 Dial under way from laptop-1 to station"]

@@ -50,12 +50,12 @@ from crmsim.lab.trouble import (
     Trouble,
 )
 from crmsim.middleware.flow import Breakage, Context
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Flap, Hold, NthMessage, Outage, Partition, Slow
 from crmsim.network.link import Bursts
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.partner import Poison
 from crmsim.qrfc.wire import Guarantees
-from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import Duration, Share, days, hours, minutes, seconds
 
 SCENARIOS = {

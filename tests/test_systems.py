@@ -12,10 +12,10 @@ from crmsim.business.document import Fate
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.chance import Constant
 from crmsim.lab.landscape import Landscape
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import NthMessage, Outage, Partition
 from crmsim.network.link import Link
 from crmsim.network.topology import CRM_CHANNELS
-from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes, seconds
 
 ORDER = SalesOrder("", "4711", "1", "C1", (OrderItem("tea", 3, Decimal(2)),))

@@ -17,13 +17,13 @@ from crmsim.checks import queues
 from crmsim.lab.settings import setting
 from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import RetryPolicy
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import Poison
 from crmsim.sync import importer
-from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge

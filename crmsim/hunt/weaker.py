@@ -14,10 +14,10 @@ import attrs
 from crmsim.hunt.case import Case
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.trouble import Call, Deviation, Published, Trouble
+from crmsim.mobile.rep import Habits
 from crmsim.network.faults import Hold, Partition, Slow
 from crmsim.network.link import Link
 from crmsim.qrfc.wire import Guarantees
-from crmsim.systems.people import Habits
 from crmsim.units import SECOND_NS, Duration, Share
 
 __all__ = [

@@ -28,6 +28,9 @@ from crmsim.middleware.replication import (
     pattern_of,
     united,
 )
+from crmsim.mobile.client import MobileClient
+from crmsim.mobile.rep import DiaryEntry, Habits
+from crmsim.mobile.station import Station
 from crmsim.network.link import Link
 from crmsim.qrfc.inbound import WorkProcess, work_process_names
 from crmsim.qrfc.partner import Poison, Staff
@@ -36,10 +39,8 @@ from crmsim.replication.demon import QueueDemon
 from crmsim.replication.receivers import facts_of_record, wanting
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
-from crmsim.systems.mobile import MobileClient
-from crmsim.systems.people import DiaryEntry, Habits, Operator, Worklist
+from crmsim.systems.people import Operator, Worklist
 from crmsim.systems.recovery import OwnService, OwnServices
-from crmsim.systems.station import Station
 from crmsim.units import Duration, milliseconds, minutes
 
 __all__ = ["REACTION_S", "Building"]

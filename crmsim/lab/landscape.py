@@ -20,6 +20,7 @@ from crmsim.lab.trouble import NO_TROUBLE, Trouble, crashes_everywhere
 from crmsim.measure.expect import Expect
 from crmsim.middleware.queue import QueueStatus
 from crmsim.middleware.replication import Kind, Subscription, pattern_of
+from crmsim.mobile.client import MobileClient
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap, NthMessage
 from crmsim.qrfc.inbound import ACTIONS
@@ -27,7 +28,6 @@ from crmsim.qrfc.partner import QueuePartner, QueueRow
 from crmsim.qrfc.wire import Action
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
-from crmsim.systems.mobile import MobileClient
 from crmsim.units import (
     Duration,
     days,

@@ -16,8 +16,8 @@ from crmsim.errors import BadValue
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.orderbook import BookOrder, OrderBook
 from crmsim.middleware.replication import BY_CUSTOMER, FIELD_SALES, Framework, Kind, Model
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
-from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours, minutes
 
 __all__ = [

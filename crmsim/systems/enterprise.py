@@ -28,6 +28,7 @@ from crmsim.kernel.message import Address
 from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
 from crmsim.middleware.replication import Replication
+from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
 from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
@@ -46,7 +47,6 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
 from crmsim.trace.kinds import CLEARED
 
 __all__ = ["CrmEnterprise"]

@@ -13,10 +13,10 @@ import attrs
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.workload import diaries, made_up_book
+from crmsim.mobile.rep import Habits
 from crmsim.network.link import Link
 from crmsim.network.profiles import gprs, wan
 from crmsim.network.topology import CRM_CHANNELS, Topology
-from crmsim.systems.people import Habits
 from crmsim.trace.journal import Event
 from crmsim.truths.case import Case, Effort, Figure, Sample, sample_of
 from crmsim.truths.queues import LITTLE

@@ -18,8 +18,8 @@ from crmsim import Simulation
 from crmsim.kernel.durable import Change, Site
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.workload import diaries, made_up_book
+from crmsim.mobile.rep import Habits
 from crmsim.network.profiles import gprs, wan
-from crmsim.systems.people import Habits
 from crmsim.units import days
 
 WRITERS, ORDERS, MANY, PRICES = 10, 300, 200, 500

@@ -11,10 +11,10 @@ from attrs import frozen
 
 from crmsim import ALL_CHECKS, Landscape, scenario, setting
 from crmsim.business.sales import OrderItem, SalesOrder
+from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import NthMessage
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.wire import Guarantees
-from crmsim.systems.people import DiaryEntry, Habits
 from crmsim.units import days, hours
 
 

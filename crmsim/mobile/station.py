@@ -12,7 +12,7 @@ import attrs
 
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.message import Address
-from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
+from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
 from crmsim.units import Duration, milliseconds
 
 __all__ = ["SessionLog", "Station"]

@@ -24,12 +24,9 @@ from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.middleware.queue import RetryPolicy
-from crmsim.qrfc.wire import Guarantees
-from crmsim.sync.importer import LocalOrder, after_receipt, after_save
-from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
-from crmsim.systems.imports import apply
-from crmsim.systems.people import DiaryEntry, Habits
-from crmsim.systems.reminders import (
+from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
+from crmsim.mobile.imports import apply
+from crmsim.mobile.reminders import (
     BreakOver,
     LineDrops,
     NoAnswer,
@@ -38,7 +35,10 @@ from crmsim.systems.reminders import (
     SessionDue,
     WriteDue,
 )
-from crmsim.systems.sessions import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
+from crmsim.mobile.rep import DiaryEntry, Habits
+from crmsim.qrfc.wire import Guarantees
+from crmsim.sync.importer import LocalOrder, after_receipt, after_save
+from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
 from crmsim.trace.kinds import (
     BROKEN,
     CLEARED,

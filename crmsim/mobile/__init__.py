@@ -1,0 +1,1 @@
+"""What does a laptop do, and whom does it call? Diary, sessions, import, station."""
