@@ -116,8 +116,8 @@ class _End(Judge):
         if not ending.is_quiet:
             return
         for bdoc, (state, guid) in self._at.items():
-            if {self._names.get(guid, ""), bdoc} & ending.set_aside:
-                continue
+            if {self._names.get(guid, guid), bdoc} & ending.set_aside:
+                continue  # what is no order goes by its name
             self.judged += 1
             if state[0] not in "FE":
                 self.blame(f"all is quiet, but BDoc {bdoc} is still in {state}")

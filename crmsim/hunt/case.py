@@ -146,6 +146,7 @@ class _Listener(Landscape):
         self,
         moment: int | str,
         do: Fault | Flap | Callable[..., object],
+        /,
         *arguments: Any,
         for_: Duration | str | None = None,
         **named: Any,

@@ -337,9 +337,12 @@ class Site:
 
         Args:
             point: Where in its work, or why, for the journal.
-            wipe: Lose the disk too: it comes back as new.
+            wipe: Lose the disk too, even while it is down: it comes back as new.
         """
         if not self.is_up:
+            if wipe:
+                self.crash_count += 1  # whoever wanted to restart it had the old disk in mind
+                self._change_disk(0)
             return
         self.is_up = False
         self.is_paused = False

@@ -12,7 +12,7 @@ import attrs
 
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import Distribution
-from crmsim.formats.bdoc import MassBDoc, MessageBDoc, SyncBDoc
+from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.durable import Store
 from crmsim.kernel.simulation import Simulation
 from crmsim.middleware.queue import Luw, QueueStatus
@@ -81,14 +81,14 @@ def _lost_with_disks(simulation: Simulation) -> Iterator[SetAside]:
 
 def lost_saves(simulation: Simulation) -> Iterator[tuple[SyncBDoc, str]]:
     """Yield each change that was lost with a disk, and the reference of its document."""
+    names = _references(simulation)
     for crm in simulation.topology.sites("crm"):
         known = simulation.store(crm).table("known")
         for laptop in simulation.topology.sites("mobile"):
             for disk in simulation.site(laptop).lost_disks:
                 for bdoc in disk.table("outbox").values():
                     if bdoc.message not in known:
-                        order = disk.get("orders", bdoc.guid).document.order
-                        yield bdoc, order.reference
+                        yield bdoc, names.get(bdoc.guid, bdoc.guid)
 
 
 def _references(simulation: Simulation) -> dict[str, str]:
@@ -98,8 +98,11 @@ def _references(simulation: Simulation) -> dict[str, str]:
     for site in (*topology.sites("crm"), *topology.sites("erp")):
         names |= simulation.store(site).table("references")
     for site in simulation.topology.sites("mobile"):
-        for guid, local in simulation.store(site).table("orders").items():
-            names[guid] = local.document.order.reference
+        for disk in (*simulation.site(site).lost_disks, simulation.store(site)):
+            for bdoc in disk.table("outbox").values():
+                names.setdefault(bdoc.guid, bdoc.reference or bdoc.guid)
+            for guid, local in disk.table("orders").items():
+                names[guid] = local.document.order.reference
     return names
 
 
@@ -144,6 +147,9 @@ def _is_made_good(store: Store, luw: Luw) -> bool:
     if isinstance(body, MassBDoc):
         held, cdb = store.table("masters"), store.table("cdb masters")
         return all(held[record.key] == cdb.get(record.key) for record in body.records)
+    if isinstance(body, RecordBDoc):
+        key = body.record.object, body.record.key
+        return bool(store.get("records", key) == store.get("cdb records", key))
     if isinstance(body, MessageBDoc) and luw.luw != body.bdoc:  # its way into the CDB alone
         row = store.get("cdb", body.guid)
         online = store.get("orders", body.document.number)

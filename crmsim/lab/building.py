@@ -128,10 +128,10 @@ class Building:
             raise BadValue(f"sites is {sites!r}; write a tuple: ({sites!r},)")
         for site in sites:
             if site not in self._laptops.values():
-                raise BadValue(f"{site!r} is no laptop; only laptops subscribe")
+                raise BadValue(f"{site!r} is no laptop")
 
     def _kind_of_record(
-        self, about: str, parent: str, fields: Mapping[str, str]
+        self, about: str, key: str, parent: str, fields: Mapping[str, str]
     ) -> ReplicationObject:
         """Return the kind of a record that somebody wants to have.
 
@@ -139,6 +139,8 @@ class Building:
             BadValue: there can be no such record.
         """
         kind = self._model.of(about)
+        if not isinstance(key, str) or not key:
+            raise BadValue(f"the key of a {about} is a text: {key!r}")
         if about == "order":
             raise BadValue("orders are written by reps, in their diaries")
         if kind.kind is Kind.BULK:
@@ -164,7 +166,7 @@ class Building:
         Raises:
             BadValue: there is no such object, its parent is missing, or the key is taken.
         """
-        kind = self._kind_of_record(about, parent, fields)
+        kind = self._kind_of_record(about, key, parent, fields)
         store, row = self.simulation.store(crm), (about, key)
         if store.get("records", row) is not None:
             raise BadValue(f"there is a {about} {key!r} already")

@@ -35,6 +35,7 @@ from crmsim.units import (
     parse_duration,
     parse_moment,
     seconds,
+    show_duration,
 )
 
 __all__ = ["Built", "Landscape"]
@@ -100,6 +101,7 @@ class Landscape(Building):
         self,
         moment: int | str,
         do: "Fault | Flap | Callable[..., object]",
+        /,
         *arguments: Any,
         for_: Duration | str | None = None,
         **named: Any,
@@ -140,6 +142,7 @@ class Landscape(Building):
             values: Key of a record -> its new value.
             crm: The name of CRM Enterprise.
         """
+        _must_be_texts(publication, values)
         for one in self._model.objects:
             if one.name == publication and one.kind is not Kind.BULK:
                 raise BadValue(f"{publication!r} is {one.kind.value}: change it")
@@ -157,6 +160,7 @@ class Landscape(Building):
             values: Key of a record -> its new value.
             erp: The name of the ERP.
         """
+        _must_be_texts(publication, values)
         kind = self._model.of(publication)
         if kind.kind is not Kind.BULK or not kind.in_erp:
             raise BadValue(f"{publication!r} does not come from the ERP")
@@ -170,10 +174,17 @@ class Landscape(Building):
             key: Its key.
             erp: The name of the ERP.
             fields: Field -> new value; the others stay as they are.
+
+        Raises:
+            BadValue: the ERP has no such thing, or nothing is changed.
         """
-        kind = self._kind_of_record(about, "", fields)
+        kind = self._kind_of_record(about, key, "", fields)
         if not kind.in_erp:
             raise BadValue(f"the ERP knows no {about}")
+        if "parent" in fields:
+            raise BadValue(f"the ERP knows nothing that a {about} depends on; say it with change")
+        if not fields:
+            raise BadValue(f"say what of {about} {key!r} is changed, such as name='new'")
         self._at_erp(erp, lambda it, done: it.change_record(about, key, fields, done))
 
     def _in_crm(self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None]) -> None:
@@ -230,7 +241,7 @@ class Landscape(Building):
             crm: The name of CRM Enterprise.
             fields: Field -> new value; the others stay as they are.
         """
-        kind = self._kind_of_record(about, parent, fields)
+        kind = self._kind_of_record(about, key, parent, fields)
         is_known = self.simulation.store(crm).get("records", (about, key)) is not None
         if kind.parent and not (parent or is_known or self._office.get(crm)):
             raise BadValue(f"{about} {key!r} is new; name the {kind.parent} it depends on")
@@ -365,15 +376,30 @@ class Landscape(Building):
             point: The point of its work at which it crashes (not with `wipe`); None for now.
 
         Raises:
-            BadValue: a server is to lose its disk.
+            BadValue: a server is to lose its disk, or one is to be lost at a point of the work; or
+                the site is to be down for no time.
         """
         if wipe and self.simulation.topology.kind(site) not in ("station", "mobile"):
             raise BadValue(f"{site!r} keeps its disk; only stations and laptops can lose theirs")
+        if wipe and point is not None:
+            raise BadValue("a disk is lost now, not at a point of the work; leave out one of them")
+        _must_last("down", down)
         if point is not None:
             self.simulation.plan_crash(CrashAt(site, point, self.now_ns, down))
             return
-        self.simulation.site(site).crash(wipe=wipe)
-        self.simulation.at(self.now_ns + down, self.simulation.site(site).restart)
+        self._fall(site, down, wipe=wipe)
+
+    def _fall(self, site: str, down: Duration, *, wipe: bool) -> None:
+        """Let a site crash now, and restart unless it crashes again meanwhile."""
+        place = self.simulation.site(site)
+        place.crash(wipe=wipe)
+        crash_count = place.crash_count
+
+        def rise() -> None:
+            if place.crash_count == crash_count:
+                place.restart()
+
+        self.simulation.at(self.now_ns + down, rise)
 
     def replace_laptop(self, site: str, *, down: Duration, patience: Duration = days(2)) -> None:
         """Replace a laptop in good order: its rep writes no more, sends what is left, gets another.
@@ -387,9 +413,11 @@ class Landscape(Building):
             patience: How long one waits until all is sent.
 
         Raises:
-            BadValue: it is no laptop.
+            BadValue: it is no laptop, or a span is none.
         """
         self._must_be_laptops((site,))
+        _must_last("down", down)
+        _must_last("patience", patience)
         end_ns = self.now_ns + patience
 
         def look() -> None:
@@ -398,11 +426,11 @@ class Landscape(Building):
             assert isinstance(laptop, MobileClient)
             is_usable = place.is_up and not place.is_paused
             if is_usable and (laptop.is_drained or self.now_ns >= end_ns):
-                place.crash(wipe=True)
-                self.simulation.at(self.now_ns + down, place.restart)
+                self._fall(site, down, wipe=True)
                 return
             if is_usable:
-                laptop.stop_using()
+                with suppress(SiteCrashed):
+                    laptop.stop_using()
             self.simulation.at(self.now_ns + minutes(10), look)
 
         look()
@@ -443,6 +471,20 @@ class Landscape(Building):
                 self.simulation.lift(active)
         self.quiet = await settle(self.simulation, budget, keep_still)
         return self.quiet
+
+
+def _must_be_texts(publication: str, values: Mapping[str, str]) -> None:
+    """Refuse what is no table of records."""
+    if not isinstance(values, Mapping) or not values:
+        raise BadValue(f"what is published as {publication!r} is no table, such as {{'tea': '2'}}")
+    for pair in values.items():
+        if not all(isinstance(text, str) for text in pair):
+            raise BadValue(f"keys and values of {publication!r} are texts: {pair}")
+
+
+def _must_last(name: str, span: Duration) -> None:
+    if span <= 0:
+        raise BadValue(f"{name} is {show_duration(span)}; it lasts longer than nothing")
 
 
 def _moment(moment: int | str) -> int:

@@ -142,6 +142,8 @@ def _left_at(
         yield f"{name} is down"
     if site.is_paused:
         yield f"{name} is paused"
+    if site.store.get("rep", "stopped", False):
+        yield f"{name} is to be replaced"
     for laptop, lying in site.store.table("site queues").items():
         if lying.contents and laptop not in keep_still:
             yield f"{name}: {len(lying.contents)} lie ready for {laptop}"

@@ -453,7 +453,9 @@ class MobileClient(Actor):
         name = bulk.publication
         if bulk.first != held.get(name, 0) + 1:
             return {}  # it was asked for before; what came meanwhile is further on
-        change.put("inbox", (name, bulk.first), bulk)
+        number = 1 + int(change.get("rep", "bulk packages", 0))
+        change.put("rep", "bulk packages", number)
+        change.put("inbox", (name, number), bulk)  # the same may come twice, what it is not between
         change.put("held bulk", name, bulk.last)
         subject = f"{name} {bulk.first} to {bulk.last} for {self.name}"
         change.note(RECEIVED, subject, queue="inbox")

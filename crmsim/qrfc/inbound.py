@@ -175,6 +175,8 @@ class InboundQueues:
         """Work process -> what it has in hand."""
         self._unsafe: set[Key] = set()
         """LUWs whose commit is not written yet; they must not begin."""
+        self._ending: dict[str, None] = {}
+        """Queues that lose the mark of a LUW by a commit that is not written yet."""
         self._put_off: set[Key] = set()
         """LUWs that the application put off, while their wait lasts."""
         self._tries: dict[Key, int] = {}
@@ -242,7 +244,8 @@ class InboundQueues:
     def _line_up(self, queue: str) -> None:
         if self._standing(queue).needs_person:
             return
-        if self._guarantees.in_order and any(running == queue for running, _ in self._running):
+        is_busy = queue in self._ending or any(running == queue for running, _ in self._running)
+        if self._guarantees.in_order and is_busy:
             return  # its head is still being worked on, or taken out by a commit in the making
         for luw in self._heads(queue):
             if luw.home:
@@ -310,6 +313,7 @@ class InboundQueues:
         with self._actor.commit() as change:
             if outcome is Outcome.DONE:
                 self._take_effect(change, queue, luw)
+                self._ending |= dict.fromkeys(luw.also)
             else:
                 self._fail(change, queue, luw, outcome)
             change.then(lambda: self._release(process, queue, luw))
@@ -374,6 +378,7 @@ class InboundQueues:
             self._running[key] = left
         self._free.setdefault(process)
         for other in luw.also:
+            self._ending.pop(other, None)
             self._line_up(other)
         self._arrived(queue)
 
