@@ -250,7 +250,7 @@ def test_master_data_that_differs_is_found():
         (lambda land: land.publish_in_erp("customizing", {"x": "1"}), "does not come from the ERP"),
         (lambda land: land.publish_in_erp("customer", {"x": "1"}), "does not come from the ERP"),
         (lambda land: land.change_in_erp("contact", "K1", name="x"), "the ERP knows no contact"),
-        (lambda land: land.change_in_erp("customer", "C1", erp="crm"), "'crm' is no ERP"),
+        (lambda land: land.change_in_erp("customer", "C1", erp="crm", name="x"), "'crm' is no ERP"),
         (lambda land: land.change("customer", "C1", crm="erp"), "'erp' is no CRM Enterprise"),
     ],
 )

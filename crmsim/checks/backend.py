@@ -116,7 +116,7 @@ class _FatesAreKnown(Finals):
         for laptop, local in self.locals(ending):
             order = local.document.order
             seen.add(order.guid)
-            if order.reference in ending.set_aside:
+            if order.reference in ending.waiting:
                 continue
             self.judged += 1
             record = crm.get(order.guid)
@@ -159,7 +159,7 @@ class _Agreement(Finals):
         for laptop, local in self.locals(ending):
             order = local.document.order
             record, booked = crm.get(order.guid), erp.get(order.guid, [])
-            if record is None or len(booked) != 1 or order.reference in ending.set_aside:
+            if record is None or len(booked) != 1 or order.reference in ending.waiting:
                 continue
             self.judged += 1
             for field in EXCHANGED:
@@ -219,7 +219,7 @@ class _NoLock(Finals):
 
     def compare(self, ending: Ending) -> None:
         for record in self.crm(ending).values():
-            if record.document.order.reference in ending.set_aside:
+            if record.document.order.reference in ending.waiting:
                 continue
             self.judged += 1
             if record.distribution is Distribution.TO_BE:

@@ -295,13 +295,29 @@ class _SavedAndEnqueued(Judge):
 
 class _NewestStays(Judge):
     """I-21: what a person has processed again never lowers the version of a document in CRM Online,
-    and never puts an older save into the CDB than it has.
+    never puts an older save into the CDB than it has, and never puts an older change of the ERP
+    into a field of a record than it has.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._online: dict[str, int] = {}
         self._saves: dict[str, int] = {}
+        self._of_erp: dict[tuple[str, str], int] = {}
+        """(record, field) -> the newest change in the ERP that came to it."""
+
+    def on_changed(self, event: Event) -> None:
+        number = int(str(event.detail["number"]))
+        for field in _texts(event.detail["fields"]) if number else ():
+            self.judged += 1
+            key = event.subject, field
+            if number < self._of_erp.get(key, 0):
+                self.blame(
+                    f"{field} of {event.subject} went back to change {number} of the ERP after "
+                    f"change {self._of_erp[key]}",
+                    event,
+                )
+            self._of_erp[key] = max(number, self._of_erp.get(key, 0))
 
     def on_committed(self, event: Event) -> None:
         self.judged += 1

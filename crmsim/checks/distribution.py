@@ -112,7 +112,7 @@ class _CdbHolds(Finals):
         cdb = dict(ending.stores[self.site("crm")].table("cdb"))
         held = {local.document.order.guid: laptop for laptop, local in self.locals(ending)}
         for guid, reference in self._written.items():
-            if reference in ending.set_aside:
+            if reference in ending.waiting:
                 continue
             self.judged += 1
             if guid in held and guid not in cdb:

@@ -76,7 +76,7 @@ class _InPlace(_Selected):
 def _aside(selection: Selection, key: Key, ending: Ending) -> bool:
     """Say whether something waits for a person, or what it depends on does."""
     names = [selection.name_of(one) for one in selection.line_of(key)]
-    return any(name.removeprefix("order ") in ending.set_aside for name in names)
+    return any(name.removeprefix("order ") in ending.waiting for name in names)
 
 
 def _is_unanswered(thing: Any) -> bool:
@@ -179,11 +179,11 @@ class _Told(Judge):
             return
         self.judged += 1
         key = _laptop_of(event), str(event.detail["guid"])
-        there = self._on_new_disk.get(key[0])
+        there = self._on_new_disk.get(key[0]) if key[0] in self._has_called else None
         if what == "insert":
             self._entered.pop(key, None)
         if there is not None:
-            if what == "update" and key[1] not in there and key[0] in self._has_called:
+            if what == "update" and key[1] not in there:
                 self.blame(f"{key[0]} is told of a change of {key[1]}, lost with its disk", event)
             there[key[1]] = None
         if what != "delete" and key in self._left:

@@ -93,6 +93,8 @@ class _MessagesOnce(Judge):
         self._due: dict[str, str] = {}
         self._ready: dict[str, dict[str, None]] = {}
         """Laptop -> news for it that it has not imported."""
+        self._fetched: dict[str, None] = {}
+        """News that CRM has forgotten, because the laptop holds it."""
         self._done: dict[str, int] = {}
 
     def on_saved(self, event: Event) -> None:
@@ -103,6 +105,16 @@ class _MessagesOnce(Judge):
             self._due[event.subject] = "its laptop"
             laptop = str(event.detail["queue"]).removeprefix("CRM_SITE_").removesuffix(" out")
             self._ready.setdefault(laptop, {})[event.subject] = None
+
+    def on_cleared(self, event: Event) -> None:
+        if str(event.detail["queue"]).endswith(" out"):
+            self._fetched[event.subject] = None
+
+    def on_wiped(self, event: Event) -> None:
+        ready = self._ready.get(event.actor, {})
+        for news in [news for news in ready if news in self._fetched]:
+            del ready[news]
+            self._due.pop(news, None)
 
     def on_replaced(self, event: Event) -> None:
         for news in self._ready.pop(event.subject, {}):
@@ -185,6 +197,8 @@ class _AnsweredOnce(Judge):
         message = str(event.detail.get("answers", ""))
         if message:
             self._imported[message] = self._imported.get(message, 0) + 1
+            if message in self._gone:
+                self.blame(f"{event.actor} got an answer to {message} of a lost disk", event)
             if self._imported[message] > 1:
                 self.blame(f"{event.actor} got a second answer to {message}", event)
 

@@ -208,6 +208,12 @@ class _Conservation(Judge):
     def on_committed(self, event: Event) -> None:
         self._move(self._key(event), _Stage.ACCEPTED, event)
 
+    def on_confirmed(self, event: Event) -> None:
+        key = self._of_message.get(event.subject)
+        if key is not None and self._stages.get(key, 0) < _Stage.ACCEPTED:
+            name = self._names.get(key[0], key[0])
+            self.blame(f"{event.subject} (order {name}) was confirmed and never stored", event)
+
     def on_rejected(self, event: Event) -> None:
         key = self._of_message.get(event.subject)
         if key is not None:

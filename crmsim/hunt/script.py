@@ -5,6 +5,7 @@ nothing but crmsim: neither the scenario that it comes from nor the hunt that fo
 """
 
 import enum
+import keyword
 import sys
 import types
 import typing
@@ -65,6 +66,11 @@ Node = Group | str
 
 def _line(node: Node) -> str:
     return node if isinstance(node, str) else node.line
+
+
+def _is_word(name: str) -> bool:
+    """Say whether a name can stand before an equals sign."""
+    return name.isidentifier() and not keyword.iskeyword(name)
 
 
 def _lay_out(front: str, node: Node, indent: int, end: str = "") -> list[str]:
@@ -197,10 +203,14 @@ class _Writer:
         verb = getattr(Landscape, call.verb)
         kinds = typing.get_type_hints(verb)
         names = [name for name in kinds if name != "return"]
+        odd = {name: value for name, value in call.named.items() if not _is_word(name)}
         named = tuple(
             (f"{name}=", self.field(name, value, kinds.get(name)))
             for name, value in call.named.items()
+            if name not in odd
         )
+        if odd:  # fields may be called anything
+            named += (("**", self.value(odd)),)
         if call.verb == "at":
             moment, fault = call.arguments
             span = (("for_=", self.span(call.named["for_"])),)

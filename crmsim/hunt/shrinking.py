@@ -278,10 +278,11 @@ def _without_subscribers(call: Call, gone: set[str]) -> Iterator[Call]:
 
 def _drop_records(trial: _Trial) -> None:
     case = trial.case
-    records = tuple(call for call in case.built if call.verb == "add_record")
+    droppable = ("add_record", "add_subscription")
+    records = tuple(call for call in case.built if call.verb in droppable)
 
     def with_records(part: Sequence[Call]) -> Case:
-        kept = [call for call in case.built if call.verb != "add_record" or call in part]
+        kept = [call for call in case.built if call.verb not in droppable or call in part]
         return attrs.evolve(case, built=tuple(kept))
 
     trial.take(with_records(minimal(records, lambda part: trial.fails(with_records(part)))))

@@ -6,14 +6,14 @@ so that nobody tries it twice. Whether the simpler case still fails is for the s
 
 import inspect
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from crmsim.hunt.case import Case
 from crmsim.lab.landscape import Landscape
-from crmsim.lab.trouble import Call, Deviation, Published, Trouble
+from crmsim.lab.trouble import Broken, Call, Deviation, InOffice, Published, Trouble
 from crmsim.mobile.rep import Habits
 from crmsim.network.faults import Hold, Partition, Slow
 from crmsim.network.link import Link
@@ -156,6 +156,10 @@ def _weaker(one: Any) -> Iterator[Deviation]:
     if isinstance(one, Published) and len(one.values) > 1:
         items = list(one.values.items())
         yield attrs.evolve(one, values=dict(items[: len(items) // 2]))
+    if isinstance(one, Broken) and one.share < 1:
+        yield attrs.evolve(one, share=Share(1.0))  # no luck any more in what it hits
+    if isinstance(one, InOffice):
+        yield from _less_said(one.call)
     fault = getattr(one, "fault", None)
     if fault is not None:
         for other in _weaker_fault(fault):
@@ -164,6 +168,28 @@ def _weaker(one: Any) -> Iterator[Deviation]:
         if span >= 2 * SECOND_NS:
             half = Duration(_round_down(span // 2))
             yield attrs.evolve(one, **{name: half})
+
+
+def _less_said(call: Call) -> Iterator[Deviation]:
+    """Leave out half of what is published, a field that is changed, or half of a span."""
+    values = call.named.get("values")
+    if isinstance(values, Mapping) and len(values) > 1:
+        half = dict(list(values.items())[: len(values) // 2])
+        yield InOffice(_with(call, values=half))
+    own = inspect.signature(getattr(Landscape, call.verb)).parameters
+    fields = [name for name in call.named if name not in own]
+    for name in fields if len(fields) > 1 else ():
+        named = {key: value for key, value in call.named.items() if key != name}
+        yield InOffice(attrs.evolve(call, named=named))
+    for name, span in _spans_of(call):
+        if span >= 2 * SECOND_NS:
+            yield InOffice(_with(call, **{name: Duration(_round_down(span // 2))}))
+
+
+def _spans_of(call: Call) -> list[tuple[str, int]]:
+    """Return the spans that a use of a verb names."""
+    kinds = typing.get_type_hints(getattr(Landscape, call.verb))
+    return [(name, value) for name, value in call.named.items() if kinds.get(name) is Duration]
 
 
 def _weaker_fault(fault: Any) -> Iterator[Any]:
@@ -189,6 +215,10 @@ def _spans(thing: Any) -> list[tuple[str, int]]:
 def rounder(case: Case) -> Iterator[Step]:
     """Move a moment to a rounder one before it; all moments of writing together."""
     for place, one in enumerate(case.trouble.deviations):
+        if isinstance(one, InOffice):
+            for call in _rounder_calls(one.call):
+                yield f"{place}: {call}", _with_deviation(case, place, InOffice(call))
+            continue
         names = [name for name in ("at_ns", "after_ns") if getattr(one, name, None)]
         for name, value in [(n, getattr(one, n)) for n in names] + _spans(one):
             for unit in UNITS_NS:
@@ -197,6 +227,15 @@ def rounder(case: Case) -> Iterator[Step]:
                     yield f"{place}: {other}", _with_deviation(case, place, other)
     for unit in UNITS_NS[1:]:
         yield f"written at whole {unit}", _written_at(case, unit)
+
+
+def _rounder_calls(call: Call) -> Iterator[Call]:
+    for unit in UNITS_NS:
+        if call.at_ns and call.at_ns % unit and call.at_ns > unit:
+            yield attrs.evolve(call, at_ns=_floor(call.at_ns, unit))
+        for name, span in _spans_of(call):
+            if span % unit and span > unit:
+                yield _with(call, **{name: Duration(_floor(span, unit))})
 
 
 def _changed(one: Any, name: str, value: int) -> Deviation:

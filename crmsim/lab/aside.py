@@ -35,6 +35,8 @@ class SetAside:
     """The reference of a document, or the identity of a message."""
     reason: str
     is_document: bool = True
+    is_lost: bool = False
+    """Something of it was lost; what there is of it can be judged all the same."""
 
 
 def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterator[SetAside]:
@@ -75,8 +77,8 @@ def _lost_with_disks(simulation: Simulation) -> Iterator[SetAside]:
     """Yield what was saved on a disk that is lost and never came to CRM."""
     for bdoc, reference in lost_saves(simulation):
         reason = f"a change of it was lost with a disk of {bdoc.site} before it was sent"
-        yield SetAside(bdoc.message, reason, is_document=False)
-        yield SetAside(reference, reason)
+        yield SetAside(bdoc.message, reason, is_document=False, is_lost=True)
+        yield SetAside(reference, reason, is_lost=True)
 
 
 def lost_saves(simulation: Simulation) -> Iterator[tuple[SyncBDoc, str]]:

@@ -197,45 +197,70 @@ def replacement_metrics(result: Result) -> Mapping[str, object]:
 
     `lost_changes`: saves that were on a lost disk alone. `missed_changes`: changes that a rep could
     not make, because the document was not on the laptop. `complete_after_s`: from the restart with
-    a new disk until everything was there that belonged there.
+    a new disk until everything was there that belonged there at its first call; `never_complete`:
+    disks of which that cannot be said.
     """
     journal = result.journal
     lost = list(lost_saves(result.simulation))
     replaced = list(journal.select("replaced"))
     filled_s = _filled_s(journal)
+    full_s = [time_s for time_s in filled_s if time_s is not None]
+    laptops = result.simulation.topology.sites("mobile")
     return {
-        "disks_lost": len(list(journal.select("wiped"))),
+        "new_disks": sum(event.actor in laptops for event in journal.select("wiped")),
         "lost_changes": len(lost),
         "lost_documents": len(dict.fromkeys(reference for _, reference in lost)),
         "missed_changes": len(list(journal.select("missed"))),
         "thrown_away": sum(int(str(event.detail["thrown_away"])) for event in replaced),
-        "sent_anew": sum(int(str(event.detail["things"])) for event in replaced),
-        "complete_after_s_p50": quantile(filled_s, 0.5),
-        "complete_after_s_max": max(filled_s, default=None),
+        "sent_anew": sum(len(_tuple(event, "things")) for event in replaced),
+        "complete_after_s_p50": quantile(full_s, 0.5),
+        "complete_after_s_max": max(full_s, default=None),
+        "never_complete": len(filled_s) - len(full_s),
         "longest_call_s": max((time_s for _, time_s in line_times_s(journal)), default=None),
         "orders_written": len(dict.fromkeys(event.subject for event in journal.select("saved"))),
         "orders_booked": len(result.simulation.store("erp").table("orders")),
     }
 
 
-def _filled_s(journal: Journal) -> list[float]:
-    """Return for each new disk how long after its start everything was on it."""
+def _filled_s(journal: Journal) -> list[float | None]:
+    """Return for each new disk how long after its start everything was on it; None for never.
+
+    What went to another laptop meanwhile is not waited for.
+    """
     begun: dict[str, int] = {}
-    missing: dict[str, int] = {}
-    found = []
-    for event in journal.select("wiped", "restarted", "replaced", "imported"):
+    due: dict[str, dict[object, int]] = {}
+    found: dict[tuple[str, int], float | None] = {}
+    kinds = ("wiped", "restarted", "replaced", "realigned", "imported")
+    for event in journal.select(*kinds):
+        laptop, guid = event.actor, event.detail.get("guid")
         if event.kind == "wiped":
-            begun[event.actor] = event.time_ns
-            missing.pop(event.actor, None)
-        elif event.kind == "restarted" and event.actor in begun and event.actor not in missing:
-            begun[event.actor] = event.time_ns
+            due.pop(laptop, None)
+            begun[laptop] = event.time_ns
+        elif event.kind == "restarted" and laptop in begun and laptop not in due:
+            begun[laptop] = event.time_ns
         elif event.kind == "replaced":
-            missing[event.subject] = int(str(event.detail["things"]))
-        elif event.detail.get("task") == "insert" and event.actor in missing:
-            missing[event.actor] -= 1
-            if not missing[event.actor]:
-                found.append(to_seconds(event.time_ns - begun[event.actor]))
-    return found
+            laptop = event.subject
+            due[laptop] = dict.fromkeys(_tuple(event, "things"), 0)
+            due[laptop] |= dict(_tuple(event, "bulk"))
+            found[laptop, begun[laptop]] = None
+        elif event.kind == "realigned":
+            for site in _tuple(event, "leaving"):
+                due.get(site, {}).pop(event.subject.removeprefix("order "), None)
+        elif event.detail["what"] == "bulk":
+            name = event.detail["publication"]
+            if int(str(event.detail["position"])) >= due.get(laptop, {}).get(name, 0):
+                due.get(laptop, {}).pop(name, None)
+        elif event.detail.get("task") == "insert":
+            due.get(laptop, {}).pop(guid, None)
+        if laptop in due and not due[laptop] and found[laptop, begun[laptop]] is None:
+            found[laptop, begun[laptop]] = to_seconds(event.time_ns - begun[laptop])
+    return list(found.values())
+
+
+def _tuple(event: Event, name: str) -> tuple[Any, ...]:
+    value = event.detail[name]
+    assert isinstance(value, tuple)
+    return value
 
 
 def line_times_s(journal: Journal) -> list[tuple[str, float]]:

@@ -280,8 +280,13 @@ class Scenario:
         error: BaseException | None,
     ) -> Result:
         is_quiet = error is None and land.quiet is not None and land.quiet.is_quiet
-        aside = frozenset(one.name for one in (land.quiet.aside if land.quiet else ()))
-        verdicts = jury.verdicts(is_quiet=is_quiet, set_aside=aside)
+        aside = land.quiet.aside if land.quiet else ()
+        waiting = {one.name for one in aside if not one.is_lost}
+        verdicts = jury.verdicts(
+            is_quiet=is_quiet,
+            set_aside=frozenset(one.name for one in aside),
+            lost_in_part=frozenset(one.name for one in aside if one.name not in waiting),
+        )
         result = Result(
             self.name,
             settings,

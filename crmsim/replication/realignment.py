@@ -27,7 +27,7 @@ from crmsim.middleware.replication import (
 )
 from crmsim.replication.demon import BLOCK_COUNT, Jobs
 from crmsim.replication.receivers import Facts, above_of, facts_of_order, facts_of_record, wanting
-from crmsim.replication.sites import Content, SiteQueue, tell
+from crmsim.replication.sites import Content, SiteQueue, gets_bulk, tell
 from crmsim.trace.kinds import ADMINISTERED, REALIGNED, REPLACED
 from crmsim.units import Duration, milliseconds
 
@@ -260,12 +260,18 @@ class Realignment:
         What lay ready for the old disk is thrown away, and changes wait until the extract has come.
         """
         lying: SiteQueue = change.get("site queues", site, SiteQueue())
+        store = self._actor.store
+        bulk = tuple(
+            (name, publication.last)
+            for name, publication in store.table("publications").items()
+            if gets_bulk(store.get, site, name)
+        )
         change.put("site queues", site, SiteQueue(lying.last))
         change.put("disks", site, disk)
-        for row in self._actor.store.table("cursors"):
+        for row in store.table("cursors"):
             if row[0] == site:
                 change.delete("cursors", row)
-        for publication, sites in self._actor.store.table("bulk sites").items():
+        for publication, sites in store.table("bulk sites").items():
             if site in sites:
                 left = tuple(one for one in sites if one != site)
                 change.put("bulk sites", publication, left)
@@ -275,8 +281,14 @@ class Realignment:
             self._wait(change, key, (*change.get("extracting", key, ()), site))
             still = change.get("still held", key, ())
             self._keep(change, "still held", key, (one for one in still if one != site))
-        thrown_away = len(lying.contents)
-        change.note(REPLACED, site, disk=disk, thrown_away=thrown_away, things=len(keys))
+        change.note(
+            REPLACED,
+            site,
+            disk=disk,
+            thrown_away=len(lying.contents),
+            things=tuple(Removal(*key).guid for key in keys),
+            bulk=bulk,
+        )
         self._enqueue(change, RrQueue.AC_EXTRACT, Job(0, sites=(site,)))
 
     def _keys_of(self, site: str) -> list[Key]:

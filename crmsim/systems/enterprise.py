@@ -37,7 +37,7 @@ from crmsim.replication.realignment import Realignment
 from crmsim.replication.receivers import Receivers
 from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
 from crmsim.systems.inflow import Inflow
-from crmsim.systems.outflow import Outflow
+from crmsim.systems.outflow import OFFICE, Outflow
 from crmsim.systems.recovery import (
     BDocMonitor,
     ErrorList,
@@ -252,7 +252,7 @@ class CrmEnterprise(QueuePartner):
     ) -> None:
         """Create a record in CRM Online, or change fields of it; the flow does the rest."""
         with self.commit() as change:
-            self._outflow.change_record(change, (object_, key), fields, parent, "office")
+            self._outflow.change_record(change, (object_, key), fields, parent, OFFICE)
             change.then(done)
 
     @handles(DemonDone)

@@ -33,7 +33,7 @@ from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.sites import tell
-from crmsim.systems.outflow import ERP, CdbRow, Outflow
+from crmsim.systems.outflow import BOTH, ERP, CdbRow, Outflow
 from crmsim.systems.recovery import (
     BEGUN,
     BDocMonitor,
@@ -123,7 +123,7 @@ class Inflow:
             return True
         record: OrderRecord = self._actor.store.get("orders", number)
         if bdoc.task is Task.INSERT:
-            self._confirm(change, bdoc, record.document)  # the same document once more
+            self._answer_again(change, bdoc, record.document)
             return True
         is_locked = self._must_wait(queue, number, record)
         if is_locked and self._on_lock is OnLock.PARK:
@@ -162,6 +162,13 @@ class Inflow:
         if bdoc.version > order.version:
             return None
         return f"version {order.version} is stored already, which is newer"
+
+    def _answer_again(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
+        """Answer a creation of what is there already; it counts only if it is the same."""
+        if order_of(bdoc.guid, None, bdoc.segments) == document.order:
+            self._confirm(change, bdoc, document)
+        else:
+            self._reject(change, bdoc, "CRM has this order already, and another content of it")
 
     def must_retry(self, luw: Luw) -> bool:
         """Say whether a change has to be tried again because its document is locked."""
@@ -251,12 +258,27 @@ class Inflow:
         )
         self._monitor.put(change, attrs.evolve(flow, context=Context.SO2))
         change.note(REJECTED, bdoc.message, site=bdoc.site, guid=bdoc.guid, reason=reason)
-        row: CdbRow | None = self._actor.store.get("cdb", bdoc.guid)
-        before, save = (None, 0) if row is None else (row.document, row.save)
-        change.put("refused", bdoc.guid, bdoc.version)
+        before, save = self._before_image(bdoc.guid)
+        newest = max(bdoc.version, change.get("refused", bdoc.guid, 0))
+        change.put("refused", bdoc.guid, newest)
         rejection = Rejection(bdoc.message, bdoc.guid, reason, before, save)
         self._answer(change, bdoc, rejection)
         self._own.call(Context.SOB, change, rejection)
+
+    def _before_image(self, guid: str) -> tuple[OrderDocument | None, int]:
+        """Return an order as the CDB holds it, and which save that is; None when CRM has none.
+
+        If it has not come to the CDB yet, it is what CRM Online holds: without any, the laptop
+        would take the order for one that was never accepted.
+        """
+        store = self._actor.store
+        row: CdbRow | None = store.get("cdb", guid)
+        if row is not None:
+            return row.document, row.save
+        record: OrderRecord | None = store.get("orders", store.get("numbers", guid))
+        if record is None:
+            return None, 0
+        return record.document, int(store.get("saves", record.document.number))
 
     def _save(self, change: Change, record: OrderRecord, bdoc: SyncBDoc) -> None:
         """Store an order in CRM Online and begin its way out, in one commit."""
@@ -337,8 +359,9 @@ class Inflow:
         there |= dict.fromkeys(fields, news.number)
         change.put("changed there", key, tuple(there.items()))
         if fields or store.get("records", key) is None:
-            has_crossed = max(here.values(), default=0) > news.version
-            self._outflow.change_record(change, key, fields, "", "both" if has_crossed else ERP)
+            has_crossed = store.get("ours", key, 0) > news.version
+            origin = BOTH if has_crossed else ERP
+            self._outflow.change_record(change, key, fields, "", origin, news.number)
 
     def _take_masters(self, change: Change, news: BapiMasters) -> None:
         """Publish what the ERP changed, but for what a later change has changed again."""

@@ -40,12 +40,14 @@ from crmsim.systems.recovery import (
 )
 from crmsim.trace.kinds import CHANGED, PUBLISHED, REPLICATED, SPREAD
 
-__all__ = ["ERP", "CdbRow", "Outflow"]
+__all__ = ["BOTH", "ERP", "OFFICE", "CdbRow", "Outflow"]
 
 Body = MessageBDoc | MassBDoc | RecordBDoc
 """What goes out of CRM Online."""
 ERP, CDB = "erp", "cdb"
 """The receivers of an mBDoc. The ERP is also one of those that changes come from."""
+OFFICE, BOTH = "office", "both"
+"""Other origins of a change: somebody in CRM; the ERP, but merged with what it does not know."""
 
 
 @attrs.frozen
@@ -156,7 +158,13 @@ class Outflow:
         )
 
     def change_record(
-        self, change: Change, key: Key, fields: Mapping[str, str], parent: str, origin: str
+        self,
+        change: Change,
+        key: Key,
+        fields: Mapping[str, str],
+        parent: str,
+        origin: str,
+        number: int = 0,
     ) -> None:
         """Create a record, or change some fields of it, and begin its way out.
 
@@ -165,7 +173,8 @@ class Outflow:
             key: Which record.
             fields: Field -> new value; the others stay as they are.
             parent: What it depends on; empty when that stays as it is.
-            origin: Who changes it: the office, or the ERP, which is not told of it again.
+            origin: Who changes it: OFFICE, ERP (which is not told of it again), or BOTH.
+            number: The how-manieth change of it in the ERP that is; 0 for one of the office.
         """
         held: Record | None = self._actor.store.get("records", key)
         if held is None:
@@ -175,6 +184,8 @@ class Outflow:
             parent = parent or held.parent
             record = attrs.evolve(held, fields=merged, parent=parent, version=held.version + 1)
         if origin != ERP:
+            change.put("ours", key, record.version)  # the ERP does not know of it yet
+        if origin == OFFICE:
             known = dict(self._actor.store.get("changed here", key, ()))
             known |= dict.fromkeys(fields, record.version)
             change.put("changed here", key, tuple(known.items()))
@@ -186,6 +197,8 @@ class Outflow:
             guid=record.identity,
             parent=record.parent,
             customer=self.customer_of(record),
+            number=number,
+            fields=tuple(fields),
         )
         self.store_record(change, record, origin)
 
@@ -275,8 +288,13 @@ class Outflow:
 
     def _transfer_record(self, change: Change, bdoc: RecordBDoc) -> bool:
         record = bdoc.record
+        key = record.object, record.key
         if bdoc.origin == ERP or not self._receivers.model.of(record.object).in_erp:
             return False
+        if self._guarantees.newest_stays and record.version <= change.get("sent", key, 0):
+            return False  # processed again late: what is newest has gone there already
+        change.put("sent", key, record.version)
+        change.put("ours", key, max(record.version, change.get("ours", key, 0)))
         body = BapiRecord(record.object, record.key, record.fields, record.version)
         luw = Luw(f"{record.identity} v{record.version}", body, record.identity)
         self._outbound.enqueue(change, f"R3AU_{record.identity}", luw)

@@ -137,8 +137,8 @@ SPREAD = _kind(
 CHANGED = _kind(
     "changed",
     Level.BUSINESS,
-    "Somebody in the office created or changed a record in CRM Online: version, parent, whether it "
-    "was carried there from another parent.",
+    "A record was created or changed in CRM Online: version, parent, whether it was carried there "
+    "from another parent, fields; the number of the change in the ERP that brought it about, or 0.",
 )
 MAINTAINED = _kind(
     "maintained",
@@ -172,7 +172,8 @@ REPLACED = _kind(
     "replaced",
     Level.METRICS,
     "A laptop called with a new disk: its number, how many messages that lay ready for the old "
-    "one were thrown away, and how many things belong there.",
+    "one were thrown away; the things that belong there, and the publications with their last "
+    "positions.",
 )
 PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
