@@ -1,19 +1,42 @@
 """What becomes of a laptop that is lost, replaced, or put back to an earlier day?"""
 
 import pytest
+from attrs import evolve
 
+from crmsim.business.sales import SalesOrder
+from crmsim.chance import Constant
 from crmsim.checks import distribution, queues, replication, sessions
+from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.errors import BadValue
+from crmsim.kernel.durable import CrashPoint
 from crmsim.lab.aside import lost_saves
 from crmsim.lab.landscape import Landscape
-from crmsim.lab.scenario import Result
+from crmsim.lab.metrics import replacement_metrics
+from crmsim.lab.scenario import Result, scenario
+from crmsim.middleware.flow import Breakage, Context, OnLock
+from crmsim.middleware.replication import BY_CUSTOMER, Job, RrQueue, TakenAway
 from crmsim.mobile.calls import Upload
 from crmsim.mobile.client import MobileClient
+from crmsim.mobile.rep import DiaryEntry, Habits
+from crmsim.network.profiles import gprs, wan
 from crmsim.replication.realignment import Realignment
-from crmsim.units import days, hours, minutes
+from crmsim.replication.sites import tell as tell_site
+from crmsim.systems.inflow import Inflow
+from crmsim.units import Share, days, hours, milliseconds, minutes, seconds
 
 from .stories import event, fired, rejudge
-from .test_replication import C1, LAPTOPS, held, must_be_in_place, told, wanted
+from .test_replication import (
+    C1,
+    LAPTOPS,
+    PRICES,
+    NoSettings,
+    build,
+    held,
+    must_be_in_place,
+    order,
+    told,
+    wanted,
+)
 
 FAMILY = 1 + 2 + 1
 """A customer, two contacts and a visit: what each of the three laptops has in the beginning."""
@@ -190,6 +213,264 @@ def test_what_an_old_disk_sent_is_not_taken_once_the_new_one_has_called():
     assert lost(result) == ["101", "102"], "the verdict on what is lost stays true"
 
 
+def test_bulk_that_comes_a_second_time_stands_behind_the_removal_in_between():
+    """Old packages lie in the inbox, unimported, when all of it is taken away and given back."""
+
+    async def tell(land: Landscape) -> None:
+        land.at("0d 9:30", land.publish, "prices", {f"price {n}": "1" for n in range(5)})
+        await land.run_until("0d 12:00")
+        while ("prices", 1) not in land.simulation.store("laptop-1").table("inbox"):
+            await land.run(milliseconds(20))
+        land.crash("laptop-1", down=minutes(5))
+        await land.run(minutes(10))
+        land.subscribe("prices", "prices", LAPTOPS[1:])
+        await land.run(minutes(10))
+        land.subscribe("prices", "prices", LAPTOPS)
+        await land.run_until("4d")
+
+    def also(land: Landscape):
+        return lambda: land.add_subscription("prices", "prices", LAPTOPS)
+
+    @scenario(NoSettings, checks=ALL_CHECKS)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """Who has the prices?"""
+        build(land, model=PRICES, also=also(land))
+        await tell(land)
+        await land.settle()
+
+    result = story.run()
+    must_be_in_place(result)
+    assert len(result.simulation.store("laptop-1").table("masters")) == 5
+
+
+def two_reps(land: Landscape, *entries: tuple[int, SalesOrder], taken_away=None, **crm) -> None:
+    """One customer, whose rep writes; another rep who may get it."""
+    land.replicate(BY_CUSTOMER, taken_away=taken_away or TakenAway.ACCEPT)
+    land.add_crm(**crm)
+    land.add_erp(wan())
+    land.add_station("station", wan())
+    diary = tuple(DiaryEntry(time_ns, written) for time_ns, written in entries)
+    for rep, mine in (("1", diary), ("2", ())):
+        name, line = f"laptop-{rep}", gprs(dial_up=True)
+        land.add_laptop(name, line, rep=rep, diary=mine, habits=Habits(), station="station")
+        land.add_subscription(f"rep {rep}", "customer", (name,), rep=rep)
+    land.add_record("customer", "C1", rep="1", region="N")
+    land.check()
+
+
+def story_of(tell) -> Result:
+    @scenario(NoSettings, checks=ALL_CHECKS, metrics=replacement_metrics)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """What is left?"""
+        await tell(land)
+        await land.settle()
+
+    return story.run()
+
+
+def test_a_refusal_does_not_take_away_what_has_not_come_to_the_cdb_yet():
+    """The CDB lacks the order, because its BDoc is in the error list; CRM Online has it."""
+
+    async def tell(land: Landscape) -> None:
+        written = [
+            (time_ns, order("101", "1", "C1", version))
+            for version, time_ns in ((1, hours(10)), (2, hours(11)), (3, hours(34)))
+        ]
+        two_reps(
+            land,
+            *written,
+            on_lock=OnLock.REJECT,
+            operator_s=Constant(216_000.0),
+            breakages=(Breakage(Context.SO1, 0, days(2), Share(1.0)),),
+        )
+        await land.run_until("8d")
+
+    result = story_of(tell)
+    assert result.findings == []
+    committed = [e.detail["version"] for e in result.journal.select("committed")]
+    assert committed == [1, 3], "version 2 is refused, version 3 is a change and counts"
+
+
+def test_what_is_lost_is_named_though_its_order_is_gone_from_the_disk():
+    """A creation is refused; a change of it was written before the laptop heard of that."""
+
+    def tell_of(second_ns: int | None):
+        async def tell(land: Landscape) -> None:
+            empty = evolve(order("101", "1", "C1"), items=())
+            second = [] if second_ns is None else [(second_ns, order("101", "1", "C1", 2))]
+            two_reps(land, (hours(10), empty), *second)
+            await land.run_until("0d 23:00")
+            land.crash("laptop-1", down=hours(1), wipe=True)
+            await land.run_until("3d")
+
+        return tell
+
+    heard = [
+        e.time_ns
+        for e in story_of(tell_of(None)).journal.select("imported")
+        if e.detail["what"] == "rejection"
+    ]
+    result = story_of(tell_of(heard[0] - milliseconds(20)))
+    assert result.findings == []
+    assert lost(result) == ["101"]
+
+
+def test_a_late_refusal_of_an_old_change_does_not_forget_that_a_newer_one_was_refused():
+    async def tell(land: Landscape) -> None:
+        written = [
+            (time_ns, order("101", "1", "C1", version))
+            for version, time_ns in (
+                *((1, hours(10)), (2, hours(23)), (3, hours(34)), (4, hours(58))),
+            )
+        ]
+        broken = Breakage(Context.SI0, hours(31), hours(33), Share(1.0))
+        operator = Constant(259_200.0)
+        two_reps(
+            land,
+            *written,
+            taken_away=TakenAway.REJECT,
+            operator_s=operator,
+            breakages=(broken,),
+        )
+        land.at("2d 9:00", land.change, "customer", "C1", rep="2")
+        await land.run_until("8d")
+
+    result = story_of(tell)
+    assert result.findings == []
+    assert "101" in {one.name for one in result.quiet.aside}
+
+
+def test_a_laptop_that_is_kept_still_after_it_lost_what_it_had_fetched_is_not_accused():
+    async def tell(land: Landscape) -> None:
+        build(land)
+        for number in range(25):
+            land.at("0d 9:00", land.change, "contact", "C1-1", name=f"{number}")
+        await land.run_until("0d 17:00")
+        while not land.simulation.store("laptop-1").table("inbox"):
+            await land.run(milliseconds(20))
+        await land.run(seconds(1))
+        land.crash("laptop-1", down=minutes(5), wipe=True)
+        await land.run(minutes(1))
+        await land.settle(keep_still=("laptop-1",))
+
+    assert story_of_still(tell).findings == []
+
+
+def story_of_still(tell) -> Result:
+    @scenario(NoSettings, checks=ALL_CHECKS)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """Who is accused?"""
+        await tell(land)
+
+    return story.run()
+
+
+def test_a_disk_is_lost_though_the_laptop_is_switched_off_and_the_last_word_counts():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("0d 12:00")
+        land.crash("laptop-1", down=hours(1))
+        await land.run_until("0d 12:30")
+        land.crash("laptop-1", down=hours(2), wipe=True)
+        await land.run_until("0d 14:00")
+        land.crash("laptop-1", down=days(2), wipe=True)
+        await land.run_until("4d")
+
+    result = told(tell)
+    must_be_in_place(result)
+    found = result.journal.select("wiped", "restarted", actor="laptop-1")
+    assert [(e.kind, e.time_ns / hours(1)) for e in found] == [
+        *(("wiped", 12.5), ("wiped", 14.0), ("restarted", 62.0))
+    ]
+
+
+def test_a_laptop_that_crashes_while_it_is_told_to_stop_is_replaced_all_the_same():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("0d 12:00")
+        land.crash("laptop-1", down=hours(1), point=CrashPoint.BEFORE_COMMIT)
+        land.at("0d 12:30", land.replace_laptop, "laptop-1", down=hours(1))
+        await land.run_until("3d")
+
+    result = told(tell)
+    must_be_in_place(result)
+    assert [e.detail["disk"] for e in result.journal.select("wiped")] == [1]
+
+
+def test_what_is_to_be_replaced_is_not_at_rest():
+    async def tell(land: Landscape) -> None:
+        await land.run_until("0d 12:00")
+        land.crash("station", down=days(3))
+        land.replace_laptop("laptop-1", down=hours(1), patience=days(30))
+        quiet = await land.settle(days(2))
+        assert "laptop-1 is to be replaced" in quiet.still_moving
+
+    told(tell)
+
+
+@pytest.mark.parametrize(
+    ("verb", "text"),
+    [
+        (lambda land: land.replace_laptop("laptop-1", down=hours(-1)), "down is -1h; it lasts"),
+        (
+            lambda land: land.replace_laptop("laptop-1", down=hours(1), patience=hours(0)),
+            "patience is 0s; it lasts longer",
+        ),
+        (lambda land: land.crash("laptop-1", down=hours(0), wipe=True), "down is 0s; it lasts"),
+        (
+            lambda land: land.crash(
+                "laptop-1", down=hours(1), wipe=True, point=CrashPoint.IN_COMMIT
+            ),
+            "not at a point of the work",
+        ),
+        (lambda land: land.extract("station"), "'station' is no laptop"),
+    ],
+)
+def test_nothing_is_done_by_half(verb, text):
+    async def tell(land: Landscape) -> None:
+        await land.run_until("0d 12:00")
+        with pytest.raises(BadValue, match=text):
+            verb(land)
+
+    must_be_in_place(told(tell))
+
+
+def test_how_long_a_new_disk_takes_is_measured_by_what_belongs_there():
+    """Not by what comes meanwhile, and not by what has left before it came."""
+
+    async def late(land: Landscape) -> None:
+        build(land)
+        await land.run_until("1d 12:00")
+        land.set_demon(is_running=False)
+        land.crash("laptop-1", down=hours(1), wipe=True)
+        for number in range(8):
+            land.at("1d 20:00", land.change, "customer", f"N{number}", rep="1", region="N")
+        land.at("3d 20:00", land.set_demon, is_running=True)
+        await land.run_until("6d")
+
+    result = story_of(late)
+    [*_, came] = [
+        e.time_ns
+        for e in result.journal.select("imported", actor="laptop-1")
+        if e.detail.get("guid") in ("customer C1", "contact C1-1", "activity C1-visit")
+    ]
+    [*_, begun] = [e.time_ns for e in result.journal.select("restarted", actor="laptop-1")]
+    assert result.metrics["complete_after_s_max"] >= (came - begun) / 1e9 > 48 * 3_600
+    assert result.metrics["never_complete"] == 0
+
+    async def left(land: Landscape) -> None:
+        build(land)
+        await land.run_until("1d 12:00")
+        land.set_demon(is_running=False)
+        land.crash("laptop-1", down=hours(2), wipe=True)
+        await land.run_until("2d 12:00")
+        land.change("contact", "C1-1", parent="C2")
+        land.set_demon(is_running=True)
+        await land.run_until("5d")
+
+    metrics = story_of(left).metrics
+    assert metrics["complete_after_s_max"] is not None
+    assert metrics["never_complete"] == 0
+
+
 # --- what would go wrong without it, and who notices ---
 
 
@@ -211,6 +492,44 @@ def test_a_laptop_whose_new_disk_counts_on_like_the_old_one_is_found_out(monkeyp
     """Its saves bear names that CRM knows, so CRM receipts them and does nothing."""
     monkeypatch.setattr(MobileClient, "disk", 0, raising=False)
     assert told(lose_one).findings
+
+
+def test_a_new_disk_that_lacks_an_order_of_which_a_change_was_lost_is_found(monkeypatch):
+    """What was lost is left out; what there is of it must be there all the same."""
+
+    def extract(self, change, job):
+        [site] = job.sites
+        for key in self._keys_of(site):
+            row = self._actor.store.get("cdb", key[1])
+            if row is not None and row.document.order.reference == "101":
+                left = [one for one in change.get("extracting", key, ()) if one != site]
+                self._wait(change, key, tuple(left))
+            else:
+                self._enqueue(change, RrQueue.EXTRACT, Job(0, (key,), (site,)))
+
+    async def tell(land: Landscape) -> None:
+        await land.run_until("1d 12:00")
+        land.crash("laptop-1", down=hours(1), wipe=True)
+        await land.run_until("3d")
+
+    monkeypatch.setitem(Realignment._services, RrQueue.AC_EXTRACT, extract)
+    result = told(tell)
+    assert "101" in lost(result)
+    assert any("lacks order 101" in one for one in result.findings)
+
+
+def test_an_answer_to_a_lost_disk_that_comes_to_the_new_one_is_found(monkeypatch):
+    async def tell(land: Landscape) -> None:
+        await land.run_until("0d 12:00")
+        land.slow_down("crm", factor=500_000.0, lasts=hours(20))
+        await land.run_until("0d 20:00")
+        land.crash("laptop-1", down=minutes(5), wipe=True)
+        await land.run_until("6d")
+
+    monkeypatch.setattr(
+        Inflow, "_answer", lambda self, change, bdoc, answer: tell_site(change, bdoc.site, answer)
+    )
+    assert any("of a lost disk" in one for one in told(tell).findings)
 
 
 def queued(subject: str, what: str, guid: str, above: str = ""):

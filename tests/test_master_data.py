@@ -5,8 +5,8 @@ from attrs import frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crmsim.chance import Exponential
-from crmsim.checks import distribution
+from crmsim.chance import Constant, Exponential
+from crmsim.checks import bdocs, distribution
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.errors import BadValue
 from crmsim.lab.landscape import Landscape
@@ -14,7 +14,9 @@ from crmsim.lab.scenario import Result, scenario
 from crmsim.middleware.flow import Breakage, Context
 from crmsim.middleware.replication import FIELD_SALES, Framework, Kind, Model, ReplicationObject
 from crmsim.mobile.rep import Habits
+from crmsim.network.faults import Partition
 from crmsim.network.profiles import gprs, wan
+from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.people import Worklist
 from crmsim.units import Share, days, hours, minutes
 
@@ -200,13 +202,15 @@ OPS = st.lists(
 )
 
 
-def do(land: Landscape, op: tuple[str, str, str]) -> None:
+def do(land: Landscape, op: tuple[str, str, str], last: dict) -> None:
     said = f"{op[0]} at {land.now_ns}"
     match op:
         case ("crm", key, field):
             land.change("customer", key, **{field: said})
+            last.setdefault((key, field), {})["crm"] = said
         case ("erp", key, field):
             land.change_in_erp("customer", key, **{field: said})
+            last.setdefault((key, field), {})["erp"] = said
         case ("prices", key, _):
             land.publish_in_erp("prices", {key: said})
         case ("move", key, rep):
@@ -220,13 +224,126 @@ def do(land: Landscape, op: tuple[str, str, str]) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(OPS, st.booleans())
 def test_whatever_both_systems_change_they_end_with_the_same(ops, at_once):
+    last: dict[tuple[str, str], dict[str, str]] = {}
+
     async def tell(land: Landscape) -> None:
         for minute, op in ops:
             due_ns = minutes(minute % 3 if at_once and op[0] in ("crm", "erp") else minute)
-            land.at(due_ns, do, land, op)
+            land.at(due_ns, do, land, op, last)
         await land.run_until("4d")
 
-    must_agree(told(tell))
+    result = told(tell)
+    must_agree(result)
+    for (key, field), by_system in last.items():
+        held = fields(result, "crm", ("customer", key))[field]
+        assert held in by_system.values()
+        if len(by_system) == 1:
+            assert [held] == list(by_system.values()), "what one system changes, last, counts"
+
+
+CUT = Partition("crm", "erp", under_way="drop")
+"""The line between CRM and the ERP is down."""
+
+
+def test_what_only_the_erp_changes_counts_though_another_field_crosses():
+    async def tell(land: Landscape) -> None:
+        land.at("0d 10:00", land.change, "customer", "C1", name="of CRM")
+        land.at("0d 10:00", land.change_in_erp, "customer", "C1", phone="first")
+        land.at("0d 10:00", land.change_in_erp, "customer", "C1", phone="second")
+        await land.run_until("2d")
+
+    result = told(tell)
+    must_agree(result)
+    assert fields(result, "erp") == {"name": "of CRM", "phone": "second"}
+
+
+def test_a_change_of_the_territory_alone_crosses_too():
+    async def tell(land: Landscape) -> None:
+        land.at("0d 10:59", CUT, for_="1h")
+        land.at("0d 11:00", land.change, "customer", "C1", parent="T2")
+        land.at("0d 11:30", land.change_in_erp, "customer", "C1", phone="new")
+        await land.run_until("2d")
+
+    result = told(tell)
+    must_agree(result)
+    assert fields(result, "laptop-2") == {"name": "old", "phone": "new"}
+
+
+BROKEN = {
+    "breakages": (Breakage(Context.MO1, hours(10), hours(10) + minutes(5), Share(1.0)),),
+    "operator_s": Constant(7_200.0),
+}
+"""What goes out of CRM fails for five minutes; somebody deals with it two hours later."""
+
+
+@pytest.mark.parametrize("worklist", Worklist)
+def test_what_is_sent_to_the_erp_late_does_not_undo_what_is_under_way_there(worklist):
+    async def tell(land: Landscape) -> None:
+        land.at("0d 10:00", land.change, "customer", "C1", name="of CRM")
+        for hour, number in (("10:30", "first"), ("10:40", "second"), ("11:00", "third")):
+            land.at(f"0d {hour}", land.change_in_erp, "customer", "C1", phone=number)
+        land.at("0d 10:50", CUT, for_="12h")
+        await land.run_until("3d")
+
+    result = told(tell, **BROKEN, worklist=worklist)
+    must_agree(result)
+    assert fields(result, "crm") == fields(result, "erp") == {"name": "of CRM", "phone": "third"}
+
+
+@pytest.mark.parametrize("worklist", Worklist)
+def test_two_changes_that_are_both_processed_again_are_sent_to_the_erp_once(worklist):
+    async def tell(land: Landscape) -> None:
+        land.at("0d 10:00", land.change, "customer", "C1", name="one")
+        land.at("0d 10:01", land.change, "customer", "C1", phone="two")
+        await land.run_until("3d")
+
+    result = told(tell, **BROKEN, worklist=worklist)
+    must_agree(result)
+    has_it = fields(result, "erp") == {"name": "one", "phone": "two"}
+    assert has_it is (worklist is not Worklist.TICK_OFF)
+
+
+def test_a_bdoc_of_a_customer_that_a_person_has_ended_is_left_aside():
+    async def tell(land: Landscape) -> None:
+        land.at("0d 10:00", land.change, "customer", "C1", name="one")
+        await land.run_until("3d")
+
+    broken = Breakage(Context.MI0, hours(10), hours(10) + minutes(5), Share(1.0))
+    operator = {"operator_s": Constant(7_200.0), "worklist": Worklist.TICK_OFF}
+    result = told(tell, breakages=(broken,), **operator)
+    must_agree(result)
+    assert "customer C1" in {one.name for one in result.quiet.aside}
+
+
+def test_what_was_made_good_is_judged_again():
+    async def tell(land: Landscape) -> None:
+        land.at("0d 10:00", land.change, "customer", "C1", name="one")
+        land.at("0d 15:00", land.change, "customer", "C1", name="two")
+        await land.run_until("3d")
+
+    broken = Breakage(Context.SO1, hours(10), hours(10) + minutes(5), Share(1.0))
+    operator = {"operator_s": Constant(7_200.0), "worklist": Worklist.TICK_OFF}
+    result = told(tell, breakages=(broken,), **operator)
+    must_agree(result)
+    assert result.quiet.aside == ()
+
+
+@pytest.mark.fires(bdocs.NEWEST_STAYS)
+def test_an_older_change_of_the_erp_over_a_newer_one_is_found():
+    @scenario(NoSettings, checks=ALL_CHECKS)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """What does a missing rule do?"""
+        land.guarantees = Guarantees(newest_stays=False)
+        broken = Breakage(Context.MI0, hours(10), hours(11), Share(1.0))
+        build(land, breakages=(broken,), operator_s=Constant(36_000.0))
+        land.at("0d 10:00", land.change_in_erp, "customer", "C1", phone="older")
+        land.at("0d 11:30", land.change_in_erp, "customer", "C1", phone="newer")
+        await land.run_until("3d")
+        await land.settle()
+
+    found = story.run().findings
+    text = "phone of customer C1 went back to change 1 of the ERP after change 2"
+    assert any(text in one for one in found)
 
 
 @pytest.mark.fires(distribution.MASTER_DATA_AGREES)
@@ -250,6 +367,16 @@ def test_master_data_that_differs_is_found():
         (lambda land: land.publish_in_erp("customizing", {"x": "1"}), "does not come from the ERP"),
         (lambda land: land.publish_in_erp("customer", {"x": "1"}), "does not come from the ERP"),
         (lambda land: land.change_in_erp("contact", "K1", name="x"), "the ERP knows no contact"),
+        (lambda land: land.change_in_erp("customer", "C1"), "say what of customer 'C1' is changed"),
+        (
+            lambda land: land.change_in_erp("customer", "C1", parent="T2"),
+            "the ERP knows nothing that a customer depends on",
+        ),
+        (lambda land: land.change_in_erp("customer", 1, name="x"), "the key of a customer is a"),
+        (lambda land: land.change("customer", "", name="x"), "the key of a customer is a text"),
+        (lambda land: land.publish("customizing", {}), "is no table"),
+        (lambda land: land.publish_in_erp("prices", ("tea",)), "is no table"),
+        (lambda land: land.publish_in_erp("prices", {"tea": 2.5}), "are texts"),
         (lambda land: land.change_in_erp("customer", "C1", erp="crm", name="x"), "'crm' is no ERP"),
         (lambda land: land.change("customer", "C1", crm="erp"), "'erp' is no CRM Enterprise"),
     ],

@@ -1,6 +1,7 @@
 """Does every laptop hold what belongs to it, and nothing else, whatever happens meanwhile?"""
 
 from decimal import Decimal
+from random import Random
 
 import pytest
 from attrs import evolve, frozen
@@ -42,6 +43,7 @@ LAPTOPS = ("laptop-1", "laptop-2", "laptop-3")
 REPS = ("1", "2", "3")
 CUSTOMERS = ("C1", "C2", "C3")
 PRICES = Model((*BY_CUSTOMER.objects, ReplicationObject("prices", Kind.BULK)))
+NEAR = Habits(times=((hours(8), minutes(1)), (hours(18), minutes(1))))
 BULLETINS = Model((ReplicationObject("bulletin", Kind.SIMPLE, ("region",)),))
 
 
@@ -980,6 +982,41 @@ def test_the_author_drops_what_is_not_his_though_the_erp_was_quicker(worklist):
         await land.settle()
 
     must_be_in_place(story.run())
+
+
+@pytest.mark.parametrize("seed", [32, 56, 66])
+def test_what_stands_behind_a_mark_begins_when_the_mark_is_gone_for_good(seed):
+    """Orders that move between customers stand in two queues; what is behind them in either waits
+    until they have left it durably."""
+    luck = Random(seed)
+
+    def diary(rep: str) -> tuple[DiaryEntry, ...]:
+        return tuple(
+            DiaryEntry(
+                hours(10) + minutes(10 * number + version),
+                order(f"{rep}{number:02}", rep, luck.choice(CUSTOMERS), version),
+            )
+            for number in range(12)
+            for version in range(1, 5)
+        )
+
+    @scenario(NoSettings, checks=ALL_CHECKS)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """Who overtakes whom?"""
+        land.replicate(BY_CUSTOMER)
+        land.add_crm()
+        land.add_erp(wan())
+        land.add_station("station", wan())
+        for rep in ("1", "2"):
+            name, line = f"laptop-{rep}", gprs(dial_up=True)
+            land.add_laptop(name, line, rep=rep, diary=diary(rep), habits=NEAR, station="station")
+        land.add_subscription("rep 1", "customer", ("laptop-1",), rep="1")
+        for customer in CUSTOMERS:
+            land.add_record("customer", customer, rep="1", region="N")
+        await land.run_until("2d")
+        await land.settle()
+
+    assert story.run(seed=seed).findings == []
 
 
 def test_sites_of_a_subscription_have_no_order():

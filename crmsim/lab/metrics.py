@@ -246,7 +246,7 @@ def _filled_s(journal: Journal) -> list[float | None]:
         elif event.kind == "realigned":
             for site in _tuple(event, "leaving"):
                 due.get(site, {}).pop(event.subject.removeprefix("order "), None)
-        elif event.detail["what"] == "bulk":
+        elif event.detail.get("what") == "bulk":
             name = event.detail["publication"]
             if int(str(event.detail["position"])) >= due.get(laptop, {}).get(name, 0):
                 due.get(laptop, {}).pop(name, None)
