@@ -41,6 +41,7 @@ from crmsim.lab.trouble import (
     Crashed,
     CrashedAt,
     Impatience,
+    InOffice,
     OneMessage,
     Paused,
     Poisoned,
@@ -50,6 +51,7 @@ from crmsim.lab.trouble import (
     Trouble,
 )
 from crmsim.middleware.flow import Breakage, Context
+from crmsim.middleware.replication import BY_CUSTOMER
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Flap, Hold, NthMessage, Outage, Partition, Slow
 from crmsim.network.link import Bursts
@@ -274,6 +276,48 @@ def test_deviations_get_weaker_and_rounder_step_by_step():
     assert any(step[3].values == {"a": "1"} for step in softer)
     round_ones = {step.trouble.deviations[0].at_ns for _, step in rounder(case)}
     assert hours(9) in round_ones
+
+
+def test_what_the_office_does_gets_less_and_rounder_too():
+    base = take_down(three_laptops, NoSettings(), 1)
+    said = (
+        Call("change", named={"about": "customer", "key": "C1", "name": "a", "phone": "b"}),
+        Call("publish_in_erp", named={"publication": "p", "values": {"a": "1", "b": "2"}}),
+        Call(
+            "replace_laptop",
+            named={"site": "l", "down": Duration(7_260_000_000_001), "patience": days(3)},
+            at_ns=hours(9) + 123_456_789,
+        ),
+    )
+    trouble = (*map(InOffice, said), Broken(Context.MO1, 0, hours(1), Share(0.5)))
+    case = with_deviations(base, trouble)
+    softer = [step.trouble.deviations for _, step in weaker(case)]
+    assert {"about": "customer", "key": "C1", "phone": "b"} in [s[0].call.named for s in softer]
+    assert {"a": "1"} in [s[1].call.named["values"] for s in softer]
+    assert days(1.5) in [s[2].call.named["patience"] for s in softer]
+    assert 1.0 in [s[3].share for s in softer]
+    round_ones = [step.trouble.deviations[2].call for _, step in rounder(case)]
+    assert hours(9) in [call.at_ns for call in round_ones]
+    assert hours(2) in [call.named["down"] for call in round_ones]
+
+
+def test_fields_may_be_called_anything_in_a_script():
+    @scenario(NoSettings, checks=ALL_CHECKS)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """What is a field called?"""
+        land.replicate(BY_CUSTOMER)
+        land.add_crm()
+        land.add_erp(wan())
+        land.add_station("station", wan())
+        land.add_record("customer", "C1", rep="1", **{"postal code": "1"})
+        land.at("0d 10:00", land.change, "customer", "C1", rep="2", **{"class": "A"})
+        await land.run_until("1d")
+        await land.settle()
+
+    script = write_script(take_down(story, NoSettings(), 1), "x", "why")
+    compile(script, "x", "exec")
+    assert '**{"class": "A"}' in script
+    assert '**{"postal code": "1"}' in script
 
 
 @given(st.sets(st.integers(0, 40), max_size=6), st.integers(1, 41))
