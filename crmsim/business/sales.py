@@ -6,7 +6,7 @@ import attrs
 
 from crmsim.errors import BadValue
 
-__all__ = ["OrderItem", "SalesOrder"]
+__all__ = ["OrderItem", "SalesOrder", "with_lines"]
 
 
 @attrs.frozen
@@ -18,6 +18,8 @@ class OrderItem:
     unit_price: Decimal = attrs.field()
     discount: Decimal = attrs.field(default=Decimal(0))
     """Share of the price that is taken off, 0 to 1."""
+    line: str = ""
+    """The technical identity of the line in its order, made where it is written."""
 
     @quantity.validator
     def _some(self, attribute: object, value: int) -> None:
@@ -47,6 +49,22 @@ class SalesOrder:
     customer: str
     items: tuple[OrderItem, ...]
     version: int = 1
-    """1 as first written, 2 after the first correction, ..."""
+    """1 as first written, 2 after the first change, ...; what counts is what CRM counts."""
     is_provisional: bool = False
     """A quantity is still to be confirmed; nothing is shipped until it is."""
+
+
+def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> SalesOrder:
+    """Return an order whose items have identities: those that they had, by position, or new ones.
+
+    Args:
+        order: What somebody wrote, item after item.
+        before: The order as it was; None when it is new.
+        prefix: What no other save begins a line with.
+    """
+    known = () if before is None else tuple(item.line for item in before.items)
+    items = tuple(
+        attrs.evolve(item, line=known[place] if place < len(known) else f"{prefix}.{place + 1}")
+        for place, item in enumerate(order.items)
+    )
+    return attrs.evolve(order, items=items)

@@ -30,9 +30,9 @@ EXCHANGED = ("guid", "reference", "rep", "customer", "items", "version")
 """Fields of an order on which laptop, CRM and ERP must agree."""
 NOT_EXCHANGED = {
     "temporary": "the laptop's own name for an order without a number",
-    "mine": "what the rep changed and nobody answered yet",
-    "pending": "how many saves of the laptop are unanswered",
-    "upload": "how many of those the server holds",
+    "changes": "what the rep changed and nobody answered yet",
+    "wanted": "what the rep saw after the last of these",
+    "upload": "how many of these the server holds",
     "save": "which save of CRM Online the laptop's copy is",
     "leaves": "whether it goes once the rep's change is answered",
     "refusal": "the reason of the last rejection, for the rep's eyes",
@@ -120,7 +120,7 @@ class _FatesAreKnown(Finals):
                 continue
             self.judged += 1
             record = crm.get(order.guid)
-            if local.pending == 0 and (local.upload or local.mine is not None):
+            if local.pending == 0 and (local.upload or local.wanted is not None):
                 self.blame(f"{laptop} still shows its own version of order {order.reference}")
             if local.pending:
                 self.blame(
@@ -190,19 +190,24 @@ class _Agreement(Finals):
 
 class _Totals(Finals):
     """When all is quiet, the ERP's total, summed exactly over its booked items, equals the total of
-    what the reps wrote last.
+    what the reps wrote last. Orders that more than one of them wrote are left out: there, what
+    counts is a matter of policy.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._values: dict[str, Decimal] = {}
+        self._authors: dict[str, str] = {}
+        self._shared: dict[str, None] = {}
 
     def on_saved(self, event: Event) -> None:
         super().on_saved(event)
         self._values[event.subject] = Decimal(str(event.detail["value"]))
+        if self._authors.setdefault(event.subject, event.actor) != event.actor:
+            self._shared[event.subject] = None
 
     def compare(self, ending: Ending) -> None:
-        aside = ending.set_aside
+        aside = {*ending.set_aside, *self._shared}
         written = exact_sum(v for ref, v in self._values.items() if ref not in aside)
         rows = ending.stores[self.site("erp")].table("orders").values()
         judged = [row for row in rows if row.order.reference not in aside]

@@ -23,19 +23,15 @@ class _Transferable(Judge):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._items: dict[tuple[str, str], int] = {}
-        self._online: dict[str, str] = {}
+        self._items: dict[str, int] = {}
+        """GUID -> items that CRM Online has of the order."""
         self._records: dict[str, None] = {}
 
     def on_changed(self, event: Event) -> None:
         self._records[str(event.detail["guid"])] = None
 
-    def on_saved(self, event: Event) -> None:
-        key = str(event.detail["guid"]), str(event.detail["version"])
-        self._items[key] = int(str(event.detail["items"]))
-
     def on_committed(self, event: Event) -> None:
-        self._online[str(event.detail["guid"])] = str(event.detail["version"])
+        self._items[str(event.detail["guid"])] = int(str(event.detail["items"]))
 
     def on_enqueued(self, event: Event) -> None:
         kind = self.scene.topology.kind(self.scene.site_of(event.actor))
@@ -45,7 +41,7 @@ class _Transferable(Judge):
         if guid in self._records:
             return
         self.judged += 1
-        if self._items.get((guid, self._online.get(guid, "")), 0) < 1:
+        if self._items.get(guid, 0) < 1:
             self.blame(f"{event.subject} is on its way to the ERP without an item", event)
 
 

@@ -109,7 +109,7 @@ class _NoPush(Judge):
 
 class _Causality(Judge):
     """I-90: no event comes before its cause, time never goes back, and no system works with a
-    version of a document that nobody has written yet.
+    version of a document that nobody has written yet: there are never more versions than saves.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -132,7 +132,8 @@ class _Causality(Judge):
             )
 
     def on_saved(self, event: Event) -> None:
-        self._seen("saved", event)
+        key = "saved", str(event.detail["guid"])
+        self._versions[key] = self._versions.get(key, 0) + 1
 
     def on_committed(self, event: Event) -> None:
         self._not_before("saved", event, *self._seen("committed", event))
@@ -154,7 +155,7 @@ class _Causality(Judge):
 
 
 class _Stage(enum.IntEnum):
-    """Where a document is on its way."""
+    """Where a change is on its way."""
 
     WRITTEN = 1
     STORED = 2
@@ -164,76 +165,79 @@ class _Stage(enum.IntEnum):
 
 
 class _Conservation(Judge):
-    """Conservation of documents: every version of every document is written once, stored by the
-    server, accepted or refused once, booked once, and never anywhere without having been at the
-    stage before. When all is quiet each is booked, refused, or named as waiting for a person.
+    """Conservation of documents: every change of every document is written once, stored by the
+    server, and accepted or refused once; every version that CRM made of it is booked once; and
+    nothing is anywhere without having been at the stage before. When all is quiet each is booked,
+    refused, or named as waiting for a person.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._stages: dict[tuple[str, int], _Stage] = {}
-        self._of_message: dict[str, tuple[str, int]] = {}
+        self._stages: dict[str, _Stage] = {}
+        self._versions: dict[tuple[str, int], str] = {}
+        """(GUID, version of CRM) -> the message that made it."""
+        self._guids: dict[str, str] = {}
         self._names: dict[str, str] = {}
 
-    def _key(self, event: Event) -> tuple[str, int]:
-        return str(event.detail["guid"]), int(str(event.detail["version"]))
-
-    def _move(self, key: tuple[str, int], stage: _Stage, event: Event) -> None:
+    def _move(self, message: str, stage: _Stage, event: Event) -> None:
         self.judged += 1
-        before = self._stages.get(key, 0)
+        before = self._stages.get(message, 0)
         expected = _Stage.STORED if stage is _Stage.REFUSED else _Stage(stage - 1)
         if before != expected:
             was = _Stage(before).name.lower() if before else "nowhere"
             self.blame(
-                f"order {self._names.get(key[0], key[0])} version {key[1]} became "
-                f"{stage.name.lower()} while it was {was}",
-                event,
+                f"{self._told(message)} became {stage.name.lower()} while it was {was}", event
             )
-        self._stages[key] = stage
+        self._stages[message] = stage
+
+    def _told(self, message: str) -> str:
+        return f"{message} (order {self._names.get(self._guids.get(message, ''), 'unknown')})"
 
     def on_saved(self, event: Event) -> None:
-        key = self._key(event)
+        message, guid = str(event.detail["message"]), str(event.detail["guid"])
         self.judged += 1
-        self._names[key[0]] = event.subject
-        if key in self._stages:
-            self.blame(f"order {event.subject} version {key[1]} was written twice", event)
-        self._stages[key] = _Stage.WRITTEN
-        self._of_message[str(event.detail["message"])] = key
+        self._names[guid], self._guids[message] = event.subject, guid
+        if message in self._stages:
+            self.blame(f"{self._told(message)} was written twice", event)
+        self._stages[message] = _Stage.WRITTEN
 
     def on_received(self, event: Event) -> None:
-        key = self._of_message.get(event.subject)
-        if key is not None:
-            self._move(key, _Stage.STORED, event)
+        if event.subject in self._guids:
+            self._move(event.subject, _Stage.STORED, event)
 
     def on_committed(self, event: Event) -> None:
-        self._move(self._key(event), _Stage.ACCEPTED, event)
+        message, version = str(event.detail["message"]), int(str(event.detail["version"]))
+        self._move(message, _Stage.ACCEPTED, event)
+        self._versions[str(event.detail["guid"]), version] = message
 
     def on_confirmed(self, event: Event) -> None:
-        key = self._of_message.get(event.subject)
-        if key is not None and self._stages.get(key, 0) < _Stage.ACCEPTED:
-            name = self._names.get(key[0], key[0])
-            self.blame(f"{event.subject} (order {name}) was confirmed and never stored", event)
+        if self._stages.get(event.subject, _Stage.ACCEPTED) < _Stage.ACCEPTED:
+            self.blame(f"{self._told(event.subject)} was confirmed and never stored", event)
 
     def on_rejected(self, event: Event) -> None:
-        key = self._of_message.get(event.subject)
-        if key is not None:
-            self._move(key, _Stage.REFUSED, event)
+        if event.subject in self._guids:
+            self._move(event.subject, _Stage.REFUSED, event)
 
     def on_booked(self, event: Event) -> None:
-        self._move(self._key(event), _Stage.BOOKED, event)
+        message = self._message_of(event)
+        self._move(message, _Stage.BOOKED, event)
+
+    def _message_of(self, event: Event) -> str:
+        key = str(event.detail["guid"]), int(str(event.detail["version"]))
+        return self._versions.get(key, f"version {key[1]} of {event.subject}")
 
     def on_distributed(self, event: Event) -> None:
         if event.detail["status"] == "ERROR":  # the ERP refused what CRM had accepted
-            self._stages[self._key(event)] = _Stage.REFUSED
+            self._stages[self._message_of(event)] = _Stage.REFUSED
 
     def end(self, ending: Ending) -> None:
         if not ending.is_quiet:
             return
-        for (guid, version), stage in self._stages.items():
-            name = self._names.get(guid, guid)
+        for message, stage in self._stages.items():
+            name = self._names.get(self._guids.get(message, ""), "")
             if stage < _Stage.BOOKED and name not in ending.set_aside:
                 self.blame(
-                    f"all is quiet, but version {version} of order {name} was never booked "
+                    f"all is quiet, but {self._told(message)} was never booked "
                     f"(it is {stage.name.lower()})"
                 )
 

@@ -9,7 +9,20 @@ import attrs
 
 from crmsim.business.document import OrderDocument
 
-__all__ = ["Confirmation", "Rejection"]
+__all__ = ["Confirmation", "Overruled", "Rejection"]
+
+
+@attrs.frozen
+class Overruled:
+    """A field of a change that does not count, because somebody else changed it meanwhile."""
+
+    segment: str
+    key: str
+    field: str
+    wanted: str
+    """What the author wrote; empty when he deleted it."""
+    kept: str
+    """What counts; empty when it was deleted."""
 
 
 @attrs.frozen
@@ -21,6 +34,8 @@ class Confirmation:
     document: OrderDocument
     save: int
     """The how-manieth save of the order in CRM Online that is."""
+    overruled: tuple[Overruled, ...] = ()
+    """What of the change does not count, though the rest does."""
 
 
 @attrs.frozen

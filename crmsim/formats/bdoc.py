@@ -29,7 +29,6 @@ __all__ = [
     "Update",
     "order_of",
     "segments_of",
-    "why_not_apply",
 ]
 
 
@@ -41,7 +40,7 @@ class Task(enum.Enum):
     DELETE = "delete"
 
 
-HEADER_FIELDS = ("reference", "rep", "customer", "version", "is_provisional")
+HEADER_FIELDS = ("reference", "rep", "customer", "is_provisional")
 ITEM_FIELDS = ("product", "quantity", "unit_price", "discount")
 
 
@@ -51,8 +50,8 @@ class Segment:
 
     name: str
     """``header`` or ``item``."""
-    key: int
-    """The position of an item, from 1; 0 for the header."""
+    key: str
+    """The line of an item; empty for the header."""
     task: Task
     fields: tuple[tuple[str, object], ...] = ()
     """(name, new value) of what changed: the mask and its content."""
@@ -60,19 +59,20 @@ class Segment:
 
 def segments_of(before: SalesOrder | None, after: SalesOrder) -> tuple[Segment, ...]:
     """Return what turns one version of an order into another; all of it when there is none."""
-    found = [_segment("header", 0, before, after, HEADER_FIELDS)]
-    old = () if before is None else before.items
-    for place in range(max(len(old), len(after.items))):
-        if place >= len(after.items):
-            found.append(Segment("item", place + 1, Task.DELETE))
-        else:
-            was = old[place] if place < len(old) else None
-            found.append(_segment("item", place + 1, was, after.items[place], ITEM_FIELDS))
-    return tuple(one for one in found if one.fields or one.task is Task.DELETE)
+    old = {} if before is None else {item.line: item for item in before.items}
+    found = [
+        _segment("header", "", before, after, HEADER_FIELDS),
+        *(
+            _segment("item", item.line, old.pop(item.line, None), item, ITEM_FIELDS)
+            for item in after.items
+        ),
+    ]
+    gone = tuple(Segment("item", line, Task.DELETE) for line in old)
+    return tuple(one for one in found if one.fields) + gone
 
 
 def _segment(
-    name: str, key: int, before: object, after: object, fields: tuple[str, ...]
+    name: str, key: str, before: object, after: object, fields: tuple[str, ...]
 ) -> Segment:
     changed = tuple(
         (field, getattr(after, field))
@@ -85,36 +85,25 @@ def _segment(
 def order_of(guid: str, before: SalesOrder | None, segments: tuple[Segment, ...]) -> SalesOrder:
     """Return an order after the segments of a BDoc were applied to what one has of it.
 
-    Items that the BDoc does not mention stay as they are.
+    Items that the BDoc does not mention stay as they are. A change of an item that is not there
+    changes nothing.
     """
-    items = {} if before is None else dict(enumerate(before.items, 1))
+    items = {} if before is None else {item.line: item for item in before.items}
     header: dict[str, Any] = {}
     for segment in segments:
         values: dict[str, Any] = dict(segment.fields)
         if segment.name == "header":
-            header = values
+            header |= values
         elif segment.task is Task.DELETE:
             items.pop(segment.key, None)
+        elif segment.task is Task.INSERT:
+            items[segment.key] = OrderItem(line=segment.key, **values)
         elif segment.key in items:
             items[segment.key] = attrs.evolve(items[segment.key], **values)
-        else:
-            items[segment.key] = OrderItem(**values)
-    lines = tuple(items[place] for place in sorted(items))
+    lines = tuple(items.values())
     if before is None:
         return SalesOrder(guid=guid, items=lines, **header)
     return attrs.evolve(before, items=lines, **header)
-
-
-def why_not_apply(before: SalesOrder, segments: tuple[Segment, ...]) -> str | None:
-    """Return why segments do not fit what one has of an order, or None.
-
-    A change of an item needs the item; it is not there when an earlier change got stuck.
-    """
-    for segment in segments:
-        needs_item = segment.name == "item" and segment.task is not Task.INSERT
-        if needs_item and not 1 <= segment.key <= len(before.items):
-            return f"item {segment.key} is unknown; an earlier change has not come through"
-    return None
 
 
 @attrs.frozen
@@ -129,18 +118,18 @@ class SyncBDoc:
     task: Task
     guid: str
     segments: tuple[Segment, ...]
+    version: int
+    """The version that the laptop takes it for; CRM counts its own."""
+    base: int = 0
+    """The save of CRM Online that the laptop had a copy of; 0 when it had none."""
     disk: int = 0
     """Which disk of the site it was saved on: its numbers begin anew on each."""
 
     @property
     def reference(self) -> str:
         """The reference of the order; empty when the change does not carry it."""
-        return str(dict(self.segments[0].fields).get("reference", ""))
-
-    @property
-    def version(self) -> int:
-        """The version of the order that the change makes."""
-        return int(str(dict(self.segments[0].fields).get("version", 0)))
+        headers = (one.fields for one in self.segments if one.name == "header")
+        return str(dict(next(headers, ())).get("reference", ""))
 
 
 @attrs.frozen

@@ -196,14 +196,8 @@ def _refused(simulation: Simulation) -> Iterator[Waiting]:
                 yield guid, "", told
     for site in simulation.topology.sites("crm"):
         store = simulation.store(site)
-        for guid, version in store.table("refused").items():
-            if version > _version_online(store, guid):
-                yield guid, "", f"{site} refused it, and its author has to decide"
-
-
-def _version_online(store: Store, guid: str) -> int:
-    record = store.get("orders", store.get("numbers", guid))
-    return 0 if record is None else int(record.document.order.version)
+        for guid, _ in store.table("refused"):
+            yield guid, "", f"{site} refused it, and its author has to decide"
 
 
 def _aside_with(simulation: Simulation, laptop: str) -> Iterator[SetAside]:

@@ -37,6 +37,7 @@ from crmsim.qrfc.partner import Poison, Staff
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.demon import QueueDemon
 from crmsim.replication.receivers import facts_of_record, wanting
+from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
 from crmsim.systems.people import Operator, Worklist
@@ -212,6 +213,7 @@ class Building:
         poisons: tuple[Poison, ...] = (),
         breakages: tuple[Breakage, ...] = (),
         on_lock: OnLock = OnLock.PARK,
+        conflict: ConflictPolicy = ConflictPolicy.FIELD_MERGE,
         own_services: Mapping[Context, OwnService] = MappingProxyType({}),
         operator_s: Distribution | None = None,
         last_resort: str = "delete LUW",
@@ -232,6 +234,7 @@ class Building:
             poisons: Units of work that it cannot digest.
             breakages: Which programs of the flow do not work, and when.
             on_lock: What becomes of a change of a document that is being distributed to the ERP.
+            conflict: What becomes of a change of what somebody else has changed meanwhile.
             own_services: Calls of one's own, as part of the commit, by context: SI1 before an
                 upload is mapped, SOA after the CDB is written, SOB after a rejection.
             operator_s: How long it takes until somebody looks at a stuck queue or at the error
@@ -264,6 +267,7 @@ class Building:
                 own_services,
                 csa_key,
                 connections,
+                conflict,
             ),
         )
         self._seat_staff(name, staff, operator_s, last_resort, worklist)

@@ -12,7 +12,7 @@ import attrs
 
 from crmsim.applications.numbering import temporary_number
 from crmsim.applications.pricing import net_value
-from crmsim.business.sales import SalesOrder
+from crmsim.business.sales import SalesOrder, with_lines
 from crmsim.formats.bdoc import (
     BulkPackage,
     Removal,
@@ -37,7 +37,7 @@ from crmsim.mobile.reminders import (
 )
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.qrfc.wire import Guarantees
-from crmsim.sync.importer import LocalOrder, after_receipt, after_save
+from crmsim.sync.importer import LocalOrder, Pending, after_receipt, after_save
 from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
 from crmsim.trace.kinds import (
     BROKEN,
@@ -148,24 +148,29 @@ class MobileClient(Actor):
         draft = self._diary[message.entry].order
         number: int = self.store.get("rep", "saves", 0) + 1
         guid = self._guid(draft.reference)
-        order = attrs.evolve(draft, guid=guid)
         local: LocalOrder | None = self.store.get("orders", guid)
-        if local is None and self._is_gone(guid, order.reference):
-            self._miss(message.entry, order)
+        if local is None and self._is_gone(guid, draft.reference):
+            self._miss(message.entry, guid, draft)
             return
         here = f"{self.name} disk {self.disk}" if self.disk else self.name
-        temporary = temporary_number(here, number)
+        seen = None if local is None else local.document.order
+        order = with_lines(attrs.evolve(draft, guid=guid), seen, f"{here} {number}")
+        segments = segments_of(seen, order)
         bdoc = SyncBDoc(
             f"{here} save {number}",
             self.name,
             number,
             Task.INSERT if local is None else Task.UPDATE,
             guid,
-            segments_of(None if local is None else local.document.order, order),
-            self.disk,
+            segments,
+            version=1 if seen is None else seen.version + 1,
+            base=0 if local is None else local.save,
+            disk=self.disk,
         )
+        temporary = temporary_number(here, number)
+        after = after_save(local, guid, temporary, Pending(bdoc.message, segments))
         with self.commit() as change:
-            change.put("orders", guid, after_save(local, order, temporary))
+            change.put("orders", guid, after)
             change.put("outbox", number, bdoc)
             change.put("rep", "saves", number)
             change.put("rep", "written", message.entry + 1)
@@ -173,7 +178,7 @@ class MobileClient(Actor):
                 SAVED,
                 order.reference,
                 guid=guid,
-                version=order.version,
+                version=bdoc.version,
                 message=bdoc.message,
                 number=number,
                 provisional=order.is_provisional,
@@ -187,11 +192,11 @@ class MobileClient(Actor):
         is_older = self._first_entries[reference] < self.store.get("rep", "since", 0)
         return is_older or bool(self.store.get("purged", guid, False))
 
-    def _miss(self, entry: int, order: SalesOrder) -> None:
+    def _miss(self, entry: int, guid: str, order: SalesOrder) -> None:
         """Find that what was to be changed is not there any more."""
         with self.commit() as change:
             change.put("rep", "written", entry + 1)
-            change.note(MISSED, order.reference, guid=order.guid, version=order.version)
+            change.note(MISSED, order.reference, guid=guid, version=order.version)
         self._plan_writing()
 
     def _guid(self, reference: str) -> str:

@@ -11,24 +11,34 @@ import attrs
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import SalesOrder
 from crmsim.formats.answer import Confirmation, Rejection
-from crmsim.formats.bdoc import Update
+from crmsim.formats.bdoc import Segment, Update, order_of
 
-__all__ = ["LocalOrder", "after_import", "after_receipt", "after_removal", "after_save"]
+__all__ = ["LocalOrder", "Pending", "after_import", "after_receipt", "after_removal", "after_save"]
+
+
+@attrs.frozen
+class Pending:
+    """A change that the rep made and that is not answered yet."""
+
+    message: str
+    segments: tuple[Segment, ...]
 
 
 @attrs.frozen
 class LocalOrder:
     """An order on a laptop: the server's copy, and what the rep changed on top of it."""
 
-    base: OrderDocument | None
-    mine: SalesOrder | None
-    """The rep's own version while an answer is outstanding."""
+    guid: str
     temporary: str
     """What the laptop calls it before it has a number."""
-    pending: int = 0
-    """Saves without an answer."""
+    base: OrderDocument | None = None
+    """The server's copy; None until there is one."""
+    changes: tuple[Pending, ...] = ()
+    """What the rep changed, in order, as far as nobody has answered it."""
     upload: int = 0
-    """Of these, how many the server has receipted."""
+    """How many of these changes the server has receipted."""
+    wanted: SalesOrder | None = None
+    """What the rep saw after the last save, while there are changes."""
     refusal: str = ""
     """The reason of the last rejection, until the rep has dealt with it."""
     save: int = 0
@@ -37,19 +47,30 @@ class LocalOrder:
     """It does not belong here any more, and goes when what the rep changed is answered."""
 
     @property
+    def pending(self) -> int:
+        """How many changes are not answered."""
+        return len(self.changes)
+
+    @property
     def document(self) -> OrderDocument:
-        """The order as the rep sees it."""
+        """The order as the rep sees it: the server's copy, and his own changes on top."""
+        order = None if self.base is None else self.base.order
+        before = 0 if order is None else order.version
+        for change in self.changes:
+            order = order_of(self.guid, order, change.segments)
+        assert order is not None, "an order is the server's or the rep's"
+        seen = attrs.evolve(order, version=before + self.pending)
         if self.base is None:
-            assert self.mine is not None
-            return OrderDocument(self.mine, self.temporary)
-        return self.base if self.mine is None else attrs.evolve(self.base, order=self.mine)
+            return OrderDocument(seen, self.temporary)
+        return attrs.evolve(self.base, order=seen) if self.changes else self.base
 
 
-def after_save(local: LocalOrder | None, order: SalesOrder, temporary: str) -> LocalOrder:
+def after_save(local: LocalOrder | None, guid: str, temporary: str, change: Pending) -> LocalOrder:
     """Return the order after the rep saved it; whoever saves anew has dealt with a refusal."""
     if local is None:
-        return LocalOrder(None, order, temporary, pending=1)
-    return attrs.evolve(local, mine=order, pending=local.pending + 1, refusal="")
+        local = LocalOrder(guid, temporary)
+    saved = attrs.evolve(local, changes=(*local.changes, change), refusal="")
+    return attrs.evolve(saved, wanted=saved.document.order)
 
 
 def after_receipt(local: LocalOrder) -> LocalOrder:
@@ -63,13 +84,13 @@ def after_import(
     """Return the order after an import, None when it is gone from the laptop."""
     if isinstance(content, Update):
         if local is None:
-            number = content.document.number
-            return LocalOrder(content.document, None, number, save=content.save)
+            local = LocalOrder(content.guid, content.document.number)
         return attrs.evolve(_moved_on(local, content.document, content.save), leaves=False)
     if local is None:
         return None  # an answer about something that an earlier rejection took away
-    pending = max(local.pending - 1, 0)
-    counted = attrs.evolve(local, pending=pending, upload=min(max(local.upload - 1, 0), pending))
+    left = tuple(change for change in local.changes if change.message != content.message)
+    upload = min(max(local.upload - 1, 0), len(left))
+    counted = attrs.evolve(local, changes=left, upload=upload)
     if isinstance(content, Confirmation):
         return _answered(_moved_on(counted, content.document, content.save), counted.refusal)
     if content.before is None:
@@ -93,6 +114,10 @@ def _answered(local: LocalOrder, refusal: str) -> LocalOrder | None:
         return attrs.evolve(local, refusal=refusal)
     if local.leaves:
         return None
-    wanted, base = local.mine, local.base
-    is_as_wanted = wanted is not None and base is not None and wanted == base.order
-    return attrs.evolve(local, mine=None, refusal="" if is_as_wanted else refusal)
+    is_as_wanted = _content(local.wanted) == _content(local.document.order)
+    return attrs.evolve(local, wanted=None, refusal="" if is_as_wanted else refusal)
+
+
+def _content(order: SalesOrder | None) -> SalesOrder | None:
+    """Return an order without its version."""
+    return None if order is None else attrs.evolve(order, version=0)

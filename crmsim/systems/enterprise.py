@@ -36,6 +36,7 @@ from crmsim.replication.demon import DemonDone
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.receivers import Receivers
 from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
+from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.outflow import OFFICE, Outflow
 from crmsim.systems.recovery import (
@@ -88,6 +89,7 @@ class CrmEnterprise(QueuePartner):
         own_services: What a customer has added to the flow.
         csa_key: What shares a queue inside CRM, on the way from a save to its receivers.
         connections: How many LUWs are on their way to the ERP at once; None for any number.
+        conflict: What becomes of a change of what somebody else has changed meanwhile.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class CrmEnterprise(QueuePartner):
         own_services: Mapping[Context, OwnService] = MappingProxyType({}),
         csa_key: QueueKey = QueueKey.PER_PARENT,
         connections: int | None = None,
+        conflict: ConflictPolicy = ConflictPolicy.FIELD_MERGE,
     ) -> None:
         super().__init__(erp, service_s, staff, policy, guarantees, poisons, connections)
         self._distribution_s = distribution_s
@@ -144,6 +147,7 @@ class CrmEnterprise(QueuePartner):
             on_lock,
             own,
             replication.taken_away,
+            conflict,
         )
         self._services = self._inflow.services | self._outflow.services
 

@@ -14,8 +14,7 @@ from crmsim.applications.guards import why_not_change, why_not_transfer
 from crmsim.applications.numbering import order_number
 from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
 from crmsim.business.document import Fate, OrderDocument
-from crmsim.business.sales import SalesOrder
-from crmsim.formats.answer import Confirmation, Rejection
+from crmsim.formats.answer import Confirmation, Overruled, Rejection
 from crmsim.formats.bapi import (
     BapiDelivery,
     BapiMasters,
@@ -23,7 +22,7 @@ from crmsim.formats.bapi import (
     BapiRecordStored,
     BapiResult,
 )
-from crmsim.formats.bdoc import SyncBDoc, Task, order_of, why_not_apply
+from crmsim.formats.bdoc import SyncBDoc, Task, order_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import BDocRecord, Context, OnLock, begin, step
@@ -33,6 +32,7 @@ from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.sites import tell
+from crmsim.sync.conflict import ConflictPolicy, Resolution, Stamp, resolve, stamped
 from crmsim.systems.outflow import BOTH, ERP, CdbRow, Outflow
 from crmsim.systems.recovery import (
     BEGUN,
@@ -42,7 +42,7 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import COMMITTED, CONFIRMED, DISTRIBUTED, PARKED, REJECTED
+from crmsim.trace.kinds import COMMITTED, CONFIRMED, DISTRIBUTED, OVERRULED, PARKED, REJECTED
 
 __all__ = ["Inflow"]
 
@@ -65,6 +65,7 @@ class Inflow:
         on_lock: What becomes of a change of a document that is being distributed.
         own: What a customer has added to the flow.
         taken_away: What becomes of a change of something that its author has no more.
+        conflict: What becomes of a change of what somebody else has changed meanwhile.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Inflow:
         on_lock: OnLock,
         own: OwnServices,
         taken_away: TakenAway,
+        conflict: ConflictPolicy,
     ) -> None:
         self._actor = actor
         self._inbound = inbound
@@ -88,6 +90,7 @@ class Inflow:
         self._on_lock = on_lock
         self._own = own
         self._taken_away = taken_away
+        self._conflict = conflict
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
             Context.SI0: self._take_in,
             Context.MI0: self._take_news,
@@ -129,22 +132,41 @@ class Inflow:
         if is_locked and self._on_lock is OnLock.PARK:
             self._park(change, queue, luw, number)
             return False
-        order = record.document.order
         reason = (
             ("it is being distributed; try again later" if is_locked else None)
             or self._why_not_theirs(bdoc)
             or why_not_change(record.document)
-            or why_not_apply(order, bdoc.segments)
-            or self._why_too_late(luw, order, bdoc)
+            or self._why_too_late(luw, bdoc)
         )
+        stamps = self._actor.store.get("stamps", bdoc.guid, ())
+        merged = resolve(
+            self._conflict,
+            record.document.order,
+            dict(stamps),
+            bdoc.base,
+            bdoc.site,
+            bdoc.segments,
+        )
+        reason = reason or merged.reason
         if reason is not None:
             self._reject(change, bdoc, reason)
             return True
-        changed = order_of(bdoc.guid, order, bdoc.segments)
+        self._take_over(change, bdoc, record, merged)
+        return True
+
+    def _take_over(
+        self, change: Change, bdoc: SyncBDoc, record: OrderRecord, merged: Resolution
+    ) -> None:
+        """Store what of a change counts, and answer it."""
+        order = record.document.order
+        changed = order_of(bdoc.guid, order, merged.segments)
+        changed = attrs.evolve(changed, version=order.version + 1)
         document = attrs.evolve(record.document, order=changed, fate=Fate.ACCEPTED)
         self._save(change, attrs.evolve(record, document=document), bdoc)
-        self._confirm(change, bdoc, document)
-        return True
+        stamp = Stamp(int(change.get("saves", document.number)), bdoc.site)
+        stamps = self._actor.store.get("stamps", bdoc.guid, ())
+        change.put("stamps", bdoc.guid, stamped(stamps, merged.segments, stamp))
+        self._confirm(change, bdoc, document, merged.overruled)
 
     def _why_not_theirs(self, bdoc: SyncBDoc) -> str | None:
         """Return why a laptop may not change what it has to give up, or None."""
@@ -155,17 +177,19 @@ class Inflow:
             return None
         return "it belongs to somebody else by now"
 
-    def _why_too_late(self, luw: Luw, order: SalesOrder, bdoc: SyncBDoc) -> str | None:
+    def _why_too_late(self, luw: Luw, bdoc: SyncBDoc) -> str | None:
         """Return why a change that is processed again would overwrite a newer one, or None."""
         if not isinstance(luw.body, Reprocess) or not self._guarantees.newest_stays:
             return None
-        if bdoc.version > order.version:
+        latest = self._actor.store.get("latest", (bdoc.guid, bdoc.site), (0, 0))
+        if (bdoc.disk, bdoc.number) > latest:
             return None
-        return f"version {order.version} is stored already, which is newer"
+        return f"a later change of it by {bdoc.site} is stored already"
 
     def _answer_again(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
         """Answer a creation of what is there already; it counts only if it is the same."""
-        if order_of(bdoc.guid, None, bdoc.segments) == document.order:
+        same = attrs.evolve(document.order, version=1)
+        if order_of(bdoc.guid, None, bdoc.segments) == same:
             self._confirm(change, bdoc, document)
         else:
             self._reject(change, bdoc, "CRM has this order already, and another content of it")
@@ -238,13 +262,25 @@ class Inflow:
         self._save(change, OrderRecord(document), bdoc)
         self._confirm(change, bdoc, document)
 
-    def _confirm(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
+    def _confirm(
+        self,
+        change: Change,
+        bdoc: SyncBDoc,
+        document: OrderDocument,
+        overruled: tuple[Overruled, ...] = (),
+    ) -> None:
         self._monitor.put(
             change, step(self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.VALIDATED)
         )
         change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
+        if overruled:
+            fields = tuple(f"{one.segment} {one.key} {one.field}" for one in overruled)
+            change.note(OVERRULED, bdoc.message, site=bdoc.site, guid=bdoc.guid, fields=fields)
+        change.put("latest", (bdoc.guid, bdoc.site), (bdoc.disk, bdoc.number))
+        change.delete("refused", (bdoc.guid, bdoc.site))
         save = int(change.get("saves", document.number))
-        self._answer(change, bdoc, Confirmation(bdoc.message, bdoc.guid, document, save))
+        answer = Confirmation(bdoc.message, bdoc.guid, document, save, overruled)
+        self._answer(change, bdoc, answer)
 
     def _answer(self, change: Change, bdoc: SyncBDoc, answer: Confirmation | Rejection) -> None:
         """Answer a laptop, unless the disk is gone that had asked."""
@@ -259,8 +295,8 @@ class Inflow:
         self._monitor.put(change, attrs.evolve(flow, context=Context.SO2))
         change.note(REJECTED, bdoc.message, site=bdoc.site, guid=bdoc.guid, reason=reason)
         before, save = self._before_image(bdoc.guid)
-        newest = max(bdoc.version, change.get("refused", bdoc.guid, 0))
-        change.put("refused", bdoc.guid, newest)
+        if (bdoc.disk, bdoc.number) > change.get("latest", (bdoc.guid, bdoc.site), (0, 0)):
+            change.put("refused", (bdoc.guid, bdoc.site), reason)
         rejection = Rejection(bdoc.message, bdoc.guid, reason, before, save)
         self._answer(change, bdoc, rejection)
         self._own.call(Context.SOB, change, rejection)
@@ -294,6 +330,8 @@ class Inflow:
             number=number,
             version=order.version,
             customer=order.customer,
+            items=len(order.items),
+            message=bdoc.message,
         )
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
         changed = attrs.evolve(record, distribution=status)

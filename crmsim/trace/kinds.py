@@ -178,6 +178,12 @@ REPLACED = _kind(
 PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
 REJECTED = _kind("rejected", Level.BUSINESS, "CRM answered no to a message of a laptop: reason.")
+OVERRULED = _kind(
+    "overruled",
+    Level.BUSINESS,
+    "CRM took a change of a laptop over but for some fields, which somebody else had changed: "
+    "fields.",
+)
 IMPORTED = _kind(
     "imported", Level.METRICS, "A laptop applied a message to its database: position. (IMPORT)"
 )

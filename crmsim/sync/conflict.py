@@ -1,0 +1,150 @@
+"""What becomes of a change when somebody else has changed the same document meanwhile?
+
+A laptop changes what it has a copy of, and says which save of CRM Online that copy was. CRM knows
+of each field in which save it was changed last, and by whom. A field that somebody else has changed
+since is in conflict; what the author changed himself never is. CRM is the leading system: by
+default its value stays, the other fields of the change are taken over, and the author is told what
+became of his. Sources: CONTRIBUTING.md, S01 (who leads), S30; how a conflict is found and settled
+is assumed.
+"""
+
+import enum
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from crmsim.business.sales import SalesOrder
+from crmsim.formats.answer import Overruled
+from crmsim.formats.bdoc import Segment, Task
+
+__all__ = ["ConflictPolicy", "FieldKey", "Resolution", "Stamp", "resolve", "stamped"]
+
+FieldKey = tuple[str, str, str]
+"""(segment, its key, field); the field of a whole item that was deleted is empty."""
+
+
+class ConflictPolicy(enum.Enum):
+    """How a conflict is settled."""
+
+    FIELD_MERGE = "field merge, server wins"
+    """Field by field: what only one of the two changed counts; where both did, the server's."""
+    DOCUMENT = "document, server wins"
+    """Any change of the document by somebody else in between: all of it is refused."""
+    LAST_WRITER = "last writer wins"
+    """Whatever comes last counts, and nobody is told."""
+
+
+@attrs.frozen
+class Stamp:
+    """Who changed a field last, and in which save of the document in CRM Online."""
+
+    save: int
+    site: str
+
+
+@attrs.frozen
+class Resolution:
+    """What becomes of a change."""
+
+    segments: tuple[Segment, ...] = ()
+    """What of it is taken over."""
+    overruled: tuple[Overruled, ...] = ()
+    """What of it is not, field by field."""
+    reason: str | None = None
+    """Why all of it is refused; None when it is not."""
+
+
+def resolve(
+    policy: ConflictPolicy,
+    order: SalesOrder,
+    stamps: Mapping[FieldKey, Stamp],
+    base: int,
+    site: str,
+    segments: tuple[Segment, ...],
+) -> Resolution:
+    """Settle the conflicts of a change.
+
+    Args:
+        policy: How.
+        order: What CRM Online holds.
+        stamps: Who changed which field last; a field that is not there is as it was created.
+        base: The save that the laptop had when it made the change.
+        site: The laptop.
+        segments: The change.
+    """
+    theirs = {key for key, one in stamps.items() if one.save > base and one.site != site}
+    if not theirs or policy is ConflictPolicy.LAST_WRITER:
+        return _as_it_fits(order, segments)
+    if policy is ConflictPolicy.DOCUMENT:
+        return Resolution(reason="somebody else has changed it meanwhile")
+    taken: list[Segment] = []
+    lost: list[Overruled] = []
+    for segment in segments:
+        kept, overruled = _merged(segment, order, theirs)
+        lost += overruled
+        if kept is not None:
+            taken.append(kept)
+    if lost and not taken:
+        return Resolution((), tuple(lost), "somebody else has changed all of it meanwhile")
+    fitting = _as_it_fits(order, tuple(taken))
+    return attrs.evolve(fitting, overruled=tuple(lost))
+
+
+def _merged(
+    segment: Segment, order: SalesOrder, theirs: set[FieldKey]
+) -> tuple[Segment | None, list[Overruled]]:
+    """Return what is left of a segment, and what the server overrules."""
+    part = segment.name, segment.key
+    if segment.task is Task.INSERT:
+        return segment, []
+    if (*part, "") in theirs:  # somebody has deleted it
+        return None, [Overruled(*part, name, str(value), "") for name, value in segment.fields]
+    now = _values(order, segment)
+    if segment.task is Task.DELETE:
+        changed = [name for name in now if (*part, name) in theirs]
+        lost = [Overruled(*part, name, "", str(now[name])) for name in changed]
+        return (None if lost else segment), lost
+    lost = [
+        Overruled(*part, name, str(value), str(now[name]))
+        for name, value in segment.fields
+        if (*part, name) in theirs and now.get(name) != value
+    ]
+    names = {one.field for one in lost}
+    fields = tuple(pair for pair in segment.fields if pair[0] not in names)
+    return (attrs.evolve(segment, fields=fields) if fields else None), lost
+
+
+def _values(order: SalesOrder, segment: Segment) -> dict[str, object]:
+    """Return the fields that a segment is about, as the server has them."""
+    if segment.name == "header":
+        return {name: getattr(order, name) for name, _ in segment.fields}
+    for item in order.items:
+        if item.line == segment.key:
+            return {one.name: getattr(item, one.name) for one in attrs.fields(type(item))}
+    return {}
+
+
+def _as_it_fits(order: SalesOrder, segments: tuple[Segment, ...]) -> Resolution:
+    """Return a change as it is, unless it is about items that the order never had."""
+    lines = {item.line for item in order.items}
+    for segment in segments:
+        if segment.name == "item" and segment.task is Task.UPDATE and segment.key not in lines:
+            reason = f"item {segment.key} is unknown; an earlier change has not come through"
+            return Resolution(reason=reason)
+    return Resolution(segments)
+
+
+def stamped(
+    stamps: Iterable[tuple[FieldKey, Stamp]],
+    segments: tuple[Segment, ...],
+    stamp: Stamp,
+) -> tuple[tuple[FieldKey, Stamp], ...]:
+    """Return who changed which field last, after one more change."""
+    known = dict(stamps)
+    for segment in segments:
+        part = segment.name, segment.key
+        if segment.task is Task.DELETE:
+            known[(*part, "")] = stamp
+        for name, _ in segment.fields:
+            known[(*part, name)] = stamp
+    return tuple(known.items())
