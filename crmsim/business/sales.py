@@ -1,12 +1,13 @@
 """What is a sales order?"""
 
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
 from crmsim.errors import BadValue
 
-__all__ = ["OrderItem", "SalesOrder", "with_lines"]
+__all__ = ["OrderEdit", "OrderItem", "SalesOrder", "with_lines"]
 
 
 @attrs.frozen
@@ -55,7 +56,7 @@ class SalesOrder:
 
 
 def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> SalesOrder:
-    """Return an order whose items have identities: those that they had, by position, or new ones.
+    """Return an order whose items have identities: their own, those by position, or new ones.
 
     Args:
         order: What somebody wrote, item after item.
@@ -63,8 +64,39 @@ def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> Sal
         prefix: What no other save begins a line with.
     """
     known = () if before is None else tuple(item.line for item in before.items)
+    has_lines = any(item.line for item in order.items)
     items = tuple(
-        attrs.evolve(item, line=known[place] if place < len(known) else f"{prefix}.{place + 1}")
+        item
+        if item.line
+        else attrs.evolve(
+            item,
+            line=known[place] if place < len(known) and not has_lines else f"{prefix}.{place + 1}",
+        )
         for place, item in enumerate(order.items)
     )
     return attrs.evolve(order, items=items)
+
+
+@attrs.frozen
+class OrderEdit:
+    """What somebody changes of an order that is there: some fields, and nothing else."""
+
+    reference: str
+    items: tuple[tuple[int, tuple[tuple[str, Any], ...]], ...] = ()
+    """(position from 1, (field, new value), ...) of items that are changed."""
+    header: tuple[tuple[str, Any], ...] = ()
+    """(field, new value) of the order itself."""
+    added: tuple[OrderItem, ...] = ()
+    """Items that are added at the end."""
+    removed: tuple[int, ...] = ()
+    """Positions, from 1, of items that are taken out."""
+
+    def applied(self, order: SalesOrder) -> SalesOrder:
+        """Return an order after the change; what is about an item that is not there is left out."""
+        changes = dict(self.items)
+        items = [
+            attrs.evolve(item, **dict(changes.get(place, ())))
+            for place, item in enumerate(order.items, 1)
+            if place not in self.removed
+        ]
+        return attrs.evolve(order, items=(*items, *self.added), **dict(self.header))

@@ -49,3 +49,5 @@ class Rejection:
     """The document as it was before; None when CRM never had it."""
     save: int = 0
     """The how-manieth save of the order in CRM Online the before-image is."""
+    overruled: tuple[Overruled, ...] = ()
+    """The fields that somebody else had changed, if that is the reason."""

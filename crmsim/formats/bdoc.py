@@ -27,6 +27,7 @@ __all__ = [
     "SyncBDoc",
     "Task",
     "Update",
+    "names_of",
     "order_of",
     "segments_of",
 ]
@@ -80,6 +81,18 @@ def _segment(
         if before is None or getattr(before, field) != getattr(after, field)
     )
     return Segment(name, key, Task.INSERT if before is None else Task.UPDATE, changed)
+
+
+def names_of(segments: tuple[Segment, ...]) -> tuple[str, ...]:
+    """Return names of the fields that a change is about; of an item as a whole, its line."""
+    found: list[str] = []
+    for one in segments:
+        part = f"{one.name} {one.key}".rstrip()
+        if one.task is Task.UPDATE:
+            found += [f"{part} {name}" for name, _ in one.fields]
+        else:
+            found.append(part)
+    return tuple(found)
 
 
 def order_of(guid: str, before: SalesOrder | None, segments: tuple[Segment, ...]) -> SalesOrder:

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from crmsim.business.sales import SalesOrder
 from crmsim.hunt.case import Case
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.trouble import Broken, Call, Deviation, InOffice, Published, Trouble
@@ -114,6 +115,8 @@ def fewer_items(case: Case) -> Iterator[Step]:
     """Leave one item to every order."""
 
     def shorter(entry: Any) -> Any:
+        if not isinstance(entry.order, SalesOrder):
+            return entry
         return attrs.evolve(entry, order=attrs.evolve(entry.order, items=entry.order.items[:1]))
 
     def cut(call: Call) -> Call:

@@ -10,15 +10,10 @@ from typing import Any
 
 import attrs
 
-from crmsim.applications.numbering import temporary_number
-from crmsim.applications.pricing import net_value
-from crmsim.business.sales import SalesOrder, with_lines
 from crmsim.formats.bdoc import (
     BulkPackage,
     Removal,
     SyncBDoc,
-    Task,
-    segments_of,
 )
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
@@ -36,18 +31,17 @@ from crmsim.mobile.reminders import (
     WriteDue,
 )
 from crmsim.mobile.rep import DiaryEntry, Habits
+from crmsim.mobile.writing import Writing
 from crmsim.qrfc.wire import Guarantees
-from crmsim.sync.importer import LocalOrder, Pending, after_receipt, after_save
+from crmsim.sync.importer import LocalOrder, after_receipt
 from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
 from crmsim.trace.kinds import (
     BROKEN,
     CLEARED,
     ENTERED,
     FINISHED,
-    MISSED,
     RECEIVED,
     RETRIED,
-    SAVED,
 )
 from crmsim.units import Duration, milliseconds
 
@@ -85,15 +79,11 @@ class MobileClient(Actor):
         guarantees: Guarantees,
     ) -> None:
         self._station = station
-        self._diary = diary
         self._habits = habits
         self._policy = policy
         self._guarantees = guarantees
         self._session: Session | None = None
-        self._first_entries: dict[str, int] = {}
-        """Reference of an order -> the entry of the diary in which it is born."""
-        for entry, written in enumerate(diary):
-            self._first_entries.setdefault(written.order.reference, entry)
+        self._writing = Writing(self, diary)
 
     @property
     def is_drained(self) -> bool:
@@ -103,13 +93,13 @@ class MobileClient(Actor):
     @property
     def left_to_write(self) -> int:
         """How many entries of the diary are still to be written."""
-        return len(self._diary) - int(self.store.get("rep", "written", 0))
+        return self._writing.left
 
     def started(self) -> None:
         """Go on with the diary and the sessions that are still to come."""
         if self.store.get("rep", "disk", 0) != self.disk:
             self._begin_anew()
-        self._plan_writing()
+        self._writing.plan()
         self._plan_session()
 
     def _begin_anew(self) -> None:
@@ -132,78 +122,10 @@ class MobileClient(Actor):
             with self.commit() as change:
                 change.put("rep", "stopped", True)
 
-    # --- writing ---
-
-    def _plan_writing(self) -> None:
-        entry: int = self.store.get("rep", "written", 0)
-        if entry < len(self._diary) and not self.store.get("rep", "stopped", False):
-            self.after(max(self._diary[entry].time_ns - self.now_ns, 0), WriteDue(entry))
-
     @handles(WriteDue)
     def write(self, message: WriteDue, sender: object) -> None:
         """Save what the rep writes: document and outbox in one commit."""
-        is_stopped = self.store.get("rep", "stopped", False)
-        if is_stopped or message.entry != self.store.get("rep", "written", 0):
-            return
-        draft = self._diary[message.entry].order
-        number: int = self.store.get("rep", "saves", 0) + 1
-        guid = self._guid(draft.reference)
-        local: LocalOrder | None = self.store.get("orders", guid)
-        if local is None and self._is_gone(guid, draft.reference):
-            self._miss(message.entry, guid, draft)
-            return
-        here = f"{self.name} disk {self.disk}" if self.disk else self.name
-        seen = None if local is None else local.document.order
-        order = with_lines(attrs.evolve(draft, guid=guid), seen, f"{here} {number}")
-        segments = segments_of(seen, order)
-        bdoc = SyncBDoc(
-            f"{here} save {number}",
-            self.name,
-            number,
-            Task.INSERT if local is None else Task.UPDATE,
-            guid,
-            segments,
-            version=1 if seen is None else seen.version + 1,
-            base=0 if local is None else local.save,
-            disk=self.disk,
-        )
-        temporary = temporary_number(here, number)
-        after = after_save(local, guid, temporary, Pending(bdoc.message, segments))
-        with self.commit() as change:
-            change.put("orders", guid, after)
-            change.put("outbox", number, bdoc)
-            change.put("rep", "saves", number)
-            change.put("rep", "written", message.entry + 1)
-            change.note(
-                SAVED,
-                order.reference,
-                guid=guid,
-                version=bdoc.version,
-                message=bdoc.message,
-                number=number,
-                provisional=order.is_provisional,
-                items=len(order.items),
-                value=str(net_value(order.items)),
-            )
-        self._plan_writing()
-
-    def _is_gone(self, guid: str, reference: str) -> bool:
-        """Say whether an order was here and was taken away, or was lost with an earlier disk."""
-        is_older = self._first_entries[reference] < self.store.get("rep", "since", 0)
-        return is_older or bool(self.store.get("purged", guid, False))
-
-    def _miss(self, entry: int, guid: str, order: SalesOrder) -> None:
-        """Find that what was to be changed is not there any more."""
-        with self.commit() as change:
-            change.put("rep", "written", entry + 1)
-            change.note(MISSED, order.reference, guid=guid, version=order.version)
-        self._plan_writing()
-
-    def _guid(self, reference: str) -> str:
-        """Make the technical identity of an order where it is born."""
-        luck = self.luck("guid")
-        count = self._first_entries[reference]
-        return f"{luck.word(count):016X}{luck.word(count, 1):016X}"
+        self._writing.write(message.entry)
 
     # --- sessions ---
 

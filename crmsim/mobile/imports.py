@@ -11,6 +11,7 @@ from crmsim.formats.bdoc import BulkPackage, Removal, Replica, Update
 from crmsim.kernel.durable import Change, Store
 from crmsim.replication.sites import version_of, what_of
 from crmsim.sync.importer import LocalOrder, after_import, after_removal
+from crmsim.sync.inbox import entry_for
 from crmsim.trace.kinds import IMPORTED
 
 __all__ = ["Content", "apply"]
@@ -43,6 +44,8 @@ def apply(change: Change, store: Store, laptop: str, place: Any, content: Conten
         change.delete("records", (content.object, content.key))
     else:
         _apply_to_order(change, store, content)
+    guid = content.guid
+    left: LocalOrder | None = change.get("orders", guid)
     change.note(
         IMPORTED,
         f"news {place} for {laptop}",
@@ -50,8 +53,10 @@ def apply(change: Change, store: Store, laptop: str, place: Any, content: Conten
         what=type(content).__name__.lower(),
         task=what_of(content),
         version=version_of(content),
-        guid=content.guid,
+        guid=guid,
         answers=getattr(content, "message", ""),
+        pending=0 if left is None else left.pending,
+        upload=0 if left is None else left.upload,
     )
 
 
@@ -64,15 +69,29 @@ def _apply_to_order(
         local = after_removal(held)
         is_purged = local is None
     else:
+        _file(change, held, content)
         local = after_import(held, content)
         is_purged = local is None and held is not None and held.leaves
     if local is not None:
         change.put("orders", guid, local)
+        change.put("references", local.document.order.reference, guid)
         change.delete("purged", guid)
         return
     change.delete("orders", guid)
     if is_purged:
         change.put("purged", guid, True)
+
+
+def _file(
+    change: Change, held: LocalOrder | None, content: Confirmation | Rejection | Update
+) -> None:
+    """Tell the rep what of a change does not count, and keep what was written."""
+    if isinstance(content, Update) or held is None:
+        return
+    seen = held.document.order
+    entry = entry_for(content, seen.reference, seen)
+    if entry is not None:
+        change.put("rejections", entry.message, entry)
 
 
 def _apply_bulk(change: Change, laptop: str, bulk: BulkPackage) -> None:

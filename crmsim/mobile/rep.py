@@ -6,7 +6,7 @@ luck is keyed by day and hour of the day, so that a broken or added session move
 
 import attrs
 
-from crmsim.business.sales import SalesOrder
+from crmsim.business.sales import OrderEdit, SalesOrder
 from crmsim.chance import Stream
 from crmsim.errors import BadValue
 from crmsim.sync.session import Phase
@@ -39,8 +39,9 @@ class DiaryEntry:
     """Something that a rep writes."""
 
     time_ns: int
-    order: SalesOrder
-    """The order as it is to be saved; its GUID is made by the laptop."""
+    order: SalesOrder | OrderEdit
+    """The order as it is to be saved, whose GUID is made by the laptop; or what is changed of one
+    that is there, whoever wrote it."""
 
 
 @attrs.frozen

@@ -22,7 +22,7 @@ from crmsim.formats.bapi import (
     BapiRecordStored,
     BapiResult,
 )
-from crmsim.formats.bdoc import SyncBDoc, Task, order_of
+from crmsim.formats.bdoc import SyncBDoc, Task, names_of, order_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import BDocRecord, Context, OnLock, begin, step
@@ -149,7 +149,8 @@ class Inflow:
         )
         reason = reason or merged.reason
         if reason is not None:
-            self._reject(change, bdoc, reason)
+            lost = () if reason != merged.reason else merged.overruled
+            self._reject(change, bdoc, reason, lost)
             return True
         self._take_over(change, bdoc, record, merged)
         return True
@@ -162,7 +163,8 @@ class Inflow:
         changed = order_of(bdoc.guid, order, merged.segments)
         changed = attrs.evolve(changed, version=order.version + 1)
         document = attrs.evolve(record.document, order=changed, fate=Fate.ACCEPTED)
-        self._save(change, attrs.evolve(record, document=document), bdoc)
+        fields = names_of(merged.segments)
+        self._save(change, attrs.evolve(record, document=document), bdoc, fields)
         stamp = Stamp(int(change.get("saves", document.number)), bdoc.site)
         stamps = self._actor.store.get("stamps", bdoc.guid, ())
         change.put("stamps", bdoc.guid, stamped(stamps, merged.segments, stamp))
@@ -274,7 +276,7 @@ class Inflow:
         )
         change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
         if overruled:
-            fields = tuple(f"{one.segment} {one.key} {one.field}" for one in overruled)
+            fields = _names_of_lost(overruled)
             change.note(OVERRULED, bdoc.message, site=bdoc.site, guid=bdoc.guid, fields=fields)
         change.put("latest", (bdoc.guid, bdoc.site), (bdoc.disk, bdoc.number))
         change.delete("refused", (bdoc.guid, bdoc.site))
@@ -287,7 +289,13 @@ class Inflow:
         if bdoc.disk == change.get("disks", bdoc.site, 0):
             tell(change, bdoc.site, answer)
 
-    def _reject(self, change: Change, bdoc: SyncBDoc, reason: str) -> None:
+    def _reject(
+        self,
+        change: Change,
+        bdoc: SyncBDoc,
+        reason: str,
+        overruled: tuple[Overruled, ...] = (),
+    ) -> None:
         """SO2: send the error back, with what the CDB holds, to the sender alone."""
         flow = step(
             self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.REFUSED, BDocEvent.ANSWERED_NO
@@ -297,7 +305,7 @@ class Inflow:
         before, save = self._before_image(bdoc.guid)
         if (bdoc.disk, bdoc.number) > change.get("latest", (bdoc.guid, bdoc.site), (0, 0)):
             change.put("refused", (bdoc.guid, bdoc.site), reason)
-        rejection = Rejection(bdoc.message, bdoc.guid, reason, before, save)
+        rejection = Rejection(bdoc.message, bdoc.guid, reason, before, save, overruled)
         self._answer(change, bdoc, rejection)
         self._own.call(Context.SOB, change, rejection)
 
@@ -316,7 +324,13 @@ class Inflow:
             return None, 0
         return record.document, int(store.get("saves", record.document.number))
 
-    def _save(self, change: Change, record: OrderRecord, bdoc: SyncBDoc) -> None:
+    def _save(
+        self,
+        change: Change,
+        record: OrderRecord,
+        bdoc: SyncBDoc,
+        fields: tuple[str, ...] = (),
+    ) -> None:
         """Store an order in CRM Online and begin its way out, in one commit."""
         document = record.document
         order, number = document.order, document.number
@@ -332,6 +346,7 @@ class Inflow:
             customer=order.customer,
             items=len(order.items),
             message=bdoc.message,
+            fields=fields,
         )
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
         changed = attrs.evolve(record, distribution=status)
@@ -433,3 +448,12 @@ class Inflow:
 def _released_queue(number: str) -> str:
     """Return the queue of changes that were parked behind a distribution and go on now."""
     return f"{RELEASED}{number}"
+
+
+def _names_of_lost(overruled: tuple[Overruled, ...]) -> tuple[str, ...]:
+    """Return names of fields that do not count, as a change names them; each once."""
+    found = (
+        f"{one.segment} {one.key}".rstrip() + ("" if one.wanted == "" else f" {one.field}")
+        for one in overruled
+    )
+    return tuple(dict.fromkeys(found))
