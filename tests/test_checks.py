@@ -8,7 +8,9 @@ import pytest
 from crmsim import ALL_CHECKS, Topology
 from crmsim.checks import backend, distribution, queues, replication, sessions, whole
 from crmsim.checks.check import Outcome, Scene
+from crmsim.formats.bdoc import Segment, Task, segments_of
 from crmsim.network.link import Link
+from crmsim.sync.importer import Pending
 
 from .stories import (
     changed_store,
@@ -418,6 +420,11 @@ def test_an_order_that_is_missing_doubled_or_invented_in_the_erp():
 
 
 @pytest.mark.fires(backend.FATES_ARE_KNOWN)
+def an_order():
+    rows = small_run().simulation.store("laptop-1").table("orders").values()
+    return next(iter(rows)).document.order
+
+
 def test_a_laptop_that_does_not_know_the_fate_of_an_order():
     check = backend.FATES_ARE_KNOWN
 
@@ -428,20 +435,13 @@ def test_a_laptop_that_does_not_know_the_fate_of_an_order():
 
         return changed_store("laptop-1", "orders", change)
 
-    assert fired(rejudge(check, history(), stores=edit(pending=1)), "still waits for 1")
-    assert fired(
-        rejudge(
-            check,
-            history(),
-            stores=edit(
-                base=None,
-                mine=next(
-                    iter(small_run().simulation.store("laptop-1").table("orders").values())
-                ).document.order,
-            ),
-        ),
-        "nothing; CRM",
-    )
+    waiting = Pending("m", (Segment("header", "", Task.UPDATE, (("customer", "C9"),)),))
+    found = rejudge(check, history(), stores=edit(changes=(waiting,)))
+    assert fired(found, "still waits for 1")
+    assert fired(rejudge(check, history(), stores=edit(upload=1)), "still shows its own version")
+    created = Pending("m", segments_of(None, an_order()))
+    alone = rejudge(check, history(), stores=edit(base=None, changes=(created,)))
+    assert fired(alone, "still waits for 1")
     gone = changed_store("laptop-1", "orders", lambda rows: rows.pop(next(iter(rows))))
     found = rejudge(replication.IN_PLACE, history(), stores=gone)
     assert fired(found, "laptop-1 lacks order")

@@ -288,7 +288,7 @@ def test_a_refusal_does_not_take_away_what_has_not_come_to_the_cdb_yet():
     result = story_of(tell)
     assert result.findings == []
     committed = [e.detail["version"] for e in result.journal.select("committed")]
-    assert committed == [1, 3], "version 2 is refused, version 3 is a change and counts"
+    assert committed == [1, 2], "the second save is refused; the third one is a change and counts"
 
 
 def test_what_is_lost_is_named_though_its_order_is_gone_from_the_disk():

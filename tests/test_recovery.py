@@ -13,13 +13,14 @@ from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.chance import Constant
 from crmsim.checks import bdocs
 from crmsim.errors import BadValue
-from crmsim.formats.bdoc import Task, segments_of, why_not_apply
+from crmsim.formats.bdoc import Task, segments_of
 from crmsim.lab.settings import setting
 from crmsim.middleware.flow import Breakage, Context, answered, begin, handed_over, repaired, step
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.wire import Guarantees
+from crmsim.sync.conflict import ConflictPolicy, resolve
 from crmsim.systems.people import Worklist
 from crmsim.systems.recovery import OwnServices, Recovery
 from crmsim.trace.kinds import NOTED
@@ -154,10 +155,10 @@ def test_a_late_upload_is_refused_when_a_newer_version_is_there():
     guarded = run(context="SI0", begins=40, hours_broken=20)
     assert guarded.held, guarded.findings
     [refused] = guarded.journal.select("rejected")
-    assert refused.detail["reason"] == "version 3 is stored already, which is newer"
+    assert refused.detail["reason"] == "a later change of it by laptop is stored already"
     unguarded = run(context="SI0", begins=40, hours_broken=20, newest_stays="off")
     verdict = judge(unguarded.simulation, bdocs.NEWEST_STAYS)
-    assert "CRM Online went back from version 3 of A-1" in verdict.evidence[0].text
+    assert "was taken over after a later change of it" in verdict.evidence[0].text
 
 
 def test_what_builds_on_a_change_that_got_stuck_is_refused_and_its_author_told():
@@ -342,13 +343,18 @@ def test_a_bdoc_is_repaired_when_its_last_failure_is():
 
 
 def test_a_change_of_an_item_that_never_arrived_does_not_fit():
-    one, two = order("A", TEA), order("A", TEA, SALT)
-    three = attrs.evolve(two, items=(TEA, attrs.evolve(SALT, quantity=9)))
+    tea, salt = attrs.evolve(TEA, line="a.1"), attrs.evolve(SALT, line="a.2")
+    one, two = order("A", tea), order("A", tea, salt)
+    three = attrs.evolve(two, items=(tea, attrs.evolve(salt, quantity=9)))
     later = segments_of(two, three)
-    assert why_not_apply(two, later) is None
-    assert "item 2 is unknown" in str(why_not_apply(one, later))
-    assert "item 2 is unknown" in str(why_not_apply(one, segments_of(two, one)))
-    assert why_not_apply(one, segments_of(one, two)) is None
+
+    def why_not(held, segments):
+        return resolve(ConflictPolicy.FIELD_MERGE, held, {}, 1, "laptop", segments).reason
+
+    assert why_not(two, later) is None
+    assert "item a.2 is unknown" in str(why_not(one, later))
+    assert why_not(one, segments_of(two, one)) is None, "it is out already"
+    assert why_not(one, segments_of(one, two)) is None
     assert segments_of(one, two)[0].task is Task.INSERT
 
 
@@ -358,7 +364,7 @@ def test_a_change_of_an_item_that_never_arrived_does_not_fit():
 @pytest.mark.fires(bdocs.NEWEST_STAYS)
 def test_an_older_state_that_replaces_a_newer_one():
     def commit(version: int, number: int):
-        return event("committed", number=number, guid="G", version=version)
+        return event("committed", number=number, guid="G", version=version, message=f"m{version}")
 
     def replicate(save: int, number: int):
         return event("replicated", number=number, guid="G", version=1, save=save)
@@ -367,6 +373,15 @@ def test_an_older_state_that_replaces_a_newer_one():
     assert fired(rejudge(check, [commit(2, 1), commit(1, 2)]), "went back from version 2 of x")
     assert fired(rejudge(check, [replicate(3, 1), replicate(2, 2)]), "went back from save 3 of x")
     assert rejudge(check, [commit(1, 1), commit(2, 2), replicate(1, 3), replicate(1, 4)]).held
+    saves = [
+        event("saved", actor="a", message=f"m{place}")._replace(
+            detail={"message": f"m{place}", "number": place}
+        )
+        for place in (1, 2)
+    ]
+    assert rejudge(check, [*saves, commit(1, 1), commit(2, 2)]).held
+    swapped = [commit(2, 1), event("committed", guid="G", version=3, message="m1")]
+    assert fired(rejudge(check, [*saves, *swapped]), "m1 was taken over after a later change")
 
 
 @pytest.mark.fires(bdocs.RECOVERED_ONCE)

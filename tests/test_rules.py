@@ -17,10 +17,10 @@ from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.errors import BadValue
 from crmsim.formats.answer import Confirmation, Rejection
-from crmsim.formats.bdoc import Update
+from crmsim.formats.bdoc import Segment, Task, Update, segments_of
 from crmsim.middleware import queue
 from crmsim.sync import session
-from crmsim.sync.importer import LocalOrder, after_import, after_receipt, after_save
+from crmsim.sync.importer import Pending, after_import, after_receipt, after_save
 from crmsim.units import Share, days, hours, minutes, seconds
 
 ITEM = OrderItem("tea", 3, Decimal("2.50"), Decimal("0.1"))
@@ -150,37 +150,71 @@ def test_numbers_are_ten_digits_and_different():
 # --- import ---
 
 
+LINE = OrderItem("tea", 1, Decimal(2), line="l1")
+HERE = attrs.evolve(ORDER, items=(LINE,))
+THERE = attrs.evolve(DOCUMENT, order=HERE)
+
+
+def pending(message: str, quantity: int) -> Pending:
+    """A change of the quantity of the one item."""
+    segment = Segment("item", "l1", Task.UPDATE, (("quantity", quantity),))
+    return Pending(message, (segment,))
+
+
+CREATED = Pending("m1", segments_of(None, HERE))
+
+
 def test_a_save_stays_on_top_of_what_arrives():
-    second = attrs.evolve(ORDER, version=2)
-    local = after_save(after_save(None, ORDER, "$1"), second, "$1")
+    local = after_save(None, "G1", "$1", CREATED)
+    local = after_save(local, "G1", "$1", pending("m2", 7))
     assert (local.pending, local.upload, local.document.number) == (2, 0, "$1")
     local = after_receipt(local)
     assert local.upload == 1
-    local = after_import(local, Update(DOCUMENT, 1))
-    assert local.document.order.version == 2, "the rep's own change stays on top"
-    assert local.document.number == "0005000001"
-    local = after_import(local, Confirmation("m1", "G1", DOCUMENT, 1))
+    other = attrs.evolve(HERE, customer="somebody else's")
+    local = after_import(local, Confirmation("m1", "G1", THERE, 1))
     assert (local.pending, local.upload) == (1, 0)
-    assert local.document.order.version == 2
-    new = attrs.evolve(DOCUMENT, order=second)
-    local = after_import(local, Confirmation("m2", "G1", new, 2))
-    assert local.pending == 0
-    assert local.mine is None
+    local = after_import(local, Update(attrs.evolve(DOCUMENT, order=other), 2))
+    assert local.document.order.items[0].quantity == 7, "the rep's own change stays on top"
+    assert local.document.order.customer == "somebody else's", "and the rest is the server's"
+    assert local.document.number == "0005000001"
+    new = attrs.evolve(DOCUMENT, order=local.document.order)
+    local = after_import(local, Confirmation("m2", "G1", new, 3))
+    assert (local.pending, local.wanted) == (0, None)
     assert local.document == new
 
 
+def test_an_older_copy_that_comes_late_changes_nothing():
+    new = attrs.evolve(THERE, order=attrs.evolve(HERE, customer="new"))
+    local = after_import(after_import(None, Update(new, 5)), Update(THERE, 4))
+    assert local.document == new
+    assert local.save == 5
+
+
 def test_a_rejected_create_disappears_and_the_answer_to_its_update_changes_nothing():
-    local = after_save(None, ORDER, "$1")
+    local = after_save(None, "G1", "$1", CREATED)
     assert after_import(local, Rejection("m1", "G1", "no", None)) is None
     assert after_import(None, Rejection("m2", "G1", "no", None)) is None
 
 
 def test_a_rejected_update_goes_back_to_the_before_image():
-    local = LocalOrder(DOCUMENT, attrs.evolve(ORDER, version=2), "$1", pending=1, upload=1)
-    local = after_import(local, Rejection("m2", "G1", "shipped", DOCUMENT, 1))
-    assert local.document == DOCUMENT
+    local = after_save(after_import(None, Update(THERE, 1)), "G1", "$1", pending("m2", 7))
+    local = after_import(after_receipt(local), Rejection("m2", "G1", "shipped", THERE, 1))
+    assert local.document == THERE
     assert local.refusal == "shipped"
     assert (local.pending, local.upload) == (0, 0)
+
+
+def test_a_refusal_of_one_change_leaves_its_neighbours():
+    """Complaint 24: the change before it counts, the one after it is still on top."""
+    local = after_import(None, Update(THERE, 1))
+    for number in (2, 3, 4):
+        local = after_save(local, "G1", "$1", pending(f"m{number}", number))
+    second = attrs.evolve(HERE, items=(attrs.evolve(LINE, quantity=2),))
+    local = after_import(local, Confirmation("m2", "G1", attrs.evolve(THERE, order=second), 2))
+    local = after_import(local, Rejection("m3", "G1", "no", attrs.evolve(THERE, order=second), 2))
+    assert local.document.order.items[0].quantity == 4
+    local = after_import(local, Rejection("m4", "G1", "no", attrs.evolve(THERE, order=second), 2))
+    assert local.document.order.items[0].quantity == 2
 
 
 def test_news_about_an_unknown_order_make_it_known():
@@ -192,18 +226,20 @@ answers = st.lists(st.sampled_from(["save", "receipt", "confirm", "reject", "new
 
 @given(answers)
 def test_uploads_are_never_more_than_pending_saves(steps):
-    local = after_save(None, ORDER, "$1")
-    for step in steps:
+    local = after_save(None, "G1", "$1", CREATED)
+    for number, step in enumerate(steps, 2):
         if local is None:
             break
+        first = local.changes[0].message if local.changes else "m0"
         if step == "save":
-            local = after_save(local, ORDER, "$1")
+            local = after_save(local, "G1", "$1", pending(f"m{number}", number))
         elif step == "receipt":
             local = after_receipt(local)
         elif step == "confirm":
-            local = after_import(local, Confirmation("m", "G1", DOCUMENT, 1))
+            local = after_import(local, Confirmation(first, "G1", THERE, number))
         elif step == "reject":
-            local = after_import(local, Rejection("m", "G1", "no", DOCUMENT, 1))
+            local = after_import(local, Rejection(first, "G1", "no", THERE, number))
         else:
-            local = after_import(local, Update(DOCUMENT, 1))
+            local = after_import(local, Update(THERE, number))
         assert 0 <= local.upload <= local.pending
+        assert local.document.order.version == (0 if local.base is None else 1) + local.pending

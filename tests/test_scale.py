@@ -110,7 +110,7 @@ def test_a_document_version_exists_once_however_many_hold_it():
     [booked] = result.simulation.store("erp").table("orders").values()
     assert row.document is record.document
     assert local.base is record.document
-    assert local.mine is None
+    assert local.changes == ()
     assert booked.order.items is record.document.order.items
 
 

@@ -295,16 +295,29 @@ class _SavedAndEnqueued(Judge):
 
 class _NewestStays(Judge):
     """I-21: what a person has processed again never lowers the version of a document in CRM Online,
-    never puts an older save into the CDB than it has, and never puts an older change of the ERP
-    into a field of a record than it has.
+    is never taken over after a later change of the document by the same laptop, never puts an older
+    save into the CDB than it has, and never puts an older change of the ERP into a field of a
+    record than it has.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._online: dict[str, int] = {}
         self._saves: dict[str, int] = {}
+        self._places: dict[str, tuple[str, int, int]] = {}
+        """Change -> (laptop, disk, number)."""
+        self._disks: dict[str, int] = {}
+        self._latest: dict[tuple[str, str], tuple[int, int]] = {}
+        """(document, laptop) -> disk and number of its latest change that was taken over."""
         self._of_erp: dict[tuple[str, str], int] = {}
         """(record, field) -> the newest change in the ERP that came to it."""
+
+    def on_saved(self, event: Event) -> None:
+        number, disk = int(str(event.detail["number"])), self._disks.get(event.actor, 0)
+        self._places[str(event.detail["message"])] = event.actor, disk, number
+
+    def on_wiped(self, event: Event) -> None:
+        self._disks[event.actor] = int(str(event.detail["disk"]))
 
     def on_changed(self, event: Event) -> None:
         number = int(str(event.detail["number"]))
@@ -329,6 +342,13 @@ class _NewestStays(Judge):
                 event,
             )
         self._online[guid] = max(version, self._online.get(guid, 0))
+        message = str(event.detail["message"])
+        if message in self._places:
+            laptop, *place = self._places[message]
+            latest = self._latest.get((guid, laptop), (0, 0))
+            if tuple(place) < latest:
+                self.blame(f"{message} was taken over after a later change of it", event)
+            self._latest[guid, laptop] = max((place[0], place[1]), latest)
 
     def on_replicated(self, event: Event) -> None:
         self.judged += 1

@@ -55,10 +55,13 @@ from crmsim.checks.replication import (
 )
 from crmsim.checks.sessions import (
     ANSWERED_ONCE,
+    COUNTERS_ARE_TRUE,
     IMPORT_IN_ORDER,
     MESSAGES_ONCE,
+    NOTHING_SILENT,
     PHASES_IN_ORDER,
     RECEIPTS_FIRST,
+    REFUSED_LEAVES_NOTHING,
     VALIDATED_IN_ORDER,
 )
 from crmsim.checks.whole import (
@@ -100,6 +103,9 @@ ALL_CHECKS: tuple[Check, ...] = (
     MESSAGES_ONCE,
     IMPORT_IN_ORDER,
     ANSWERED_ONCE,
+    COUNTERS_ARE_TRUE,
+    REFUSED_LEAVES_NOTHING,
+    NOTHING_SILENT,
     CAUSALITY,
     DOCUMENTS_CONSERVE,
     EXACTLY_ONCE_IN_ERP,

@@ -125,16 +125,16 @@ class Ending:
     set_aside: frozenset[str] = frozenset()
     """Documents and messages that wait for a person or for a laptop that is kept still; final
     states are not judged by them."""
-    lost_in_part: frozenset[str] = frozenset()
-    """Those of them of which something was lost, and that wait for nobody: what there is of them
-    must be where it belongs."""
+    partial: frozenset[str] = frozenset()
+    """Those of them of which a change was lost or refused, and that wait for nobody else: what
+    there is of them must be where it belongs."""
     end_ns: int = 0
     """How far the run got; later than the last event when nothing happened any more."""
 
     @property
     def waiting(self) -> frozenset[str]:
         """Names of what waits for somebody: nothing at all is said of that."""
-        return self.set_aside - self.lost_in_part
+        return self.set_aside - self.partial
 
 
 class Judge:
@@ -220,19 +220,19 @@ class Jury:
         *,
         is_quiet: bool,
         set_aside: frozenset[str] = frozenset(),
-        lost_in_part: frozenset[str] = frozenset(),
+        partial: frozenset[str] = frozenset(),
     ) -> list[tuple[Check, Verdict]]:
         """Let every judge look at the final states and speak.
 
         Args:
             is_quiet: Whether all is at rest, so that final states may be compared.
             set_aside: Names of documents and messages that are not judged.
-            lost_in_part: Those of them that are judged by what there is of them.
+            partial: Those of them that are judged by what there is of them.
         """
         simulation = self._simulation
         stores = {name: site.store for name, site in simulation.sites.items()}
         end_ns = simulation.statistics().end_ns
-        ending = Ending(simulation.journal, stores, is_quiet, set_aside, lost_in_part, end_ns)
+        ending = Ending(simulation.journal, stores, is_quiet, set_aside, partial, end_ns)
         return [(check, _verdict(judge, ending)) for check, judge in self.judges]
 
     @property

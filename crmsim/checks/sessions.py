@@ -6,10 +6,13 @@ from crmsim.trace.journal import Event
 
 __all__ = [
     "ANSWERED_ONCE",
+    "COUNTERS_ARE_TRUE",
     "IMPORT_IN_ORDER",
     "MESSAGES_ONCE",
+    "NOTHING_SILENT",
     "PHASES_IN_ORDER",
     "RECEIPTS_FIRST",
+    "REFUSED_LEAVES_NOTHING",
     "VALIDATED_IN_ORDER",
 ]
 
@@ -31,7 +34,7 @@ class _ValidatedInOrder(Judge):
         self._parked: set[str] = set()
         self._processed_again: set[str] = set()
         self._latest_of_site: dict[str, Place] = {}
-        self._latest_of_document: dict[str, Place] = {}
+        self._latest_of_document: dict[tuple[str, str], Place] = {}
 
     def on_saved(self, event: Event) -> None:
         place = self._disks.get(event.actor, 0), int(str(event.detail["number"]))
@@ -53,13 +56,13 @@ class _ValidatedInOrder(Judge):
             return
         self.judged += 1
         site, place, guid = self._saves[event.subject]
-        of_document = self._latest_of_document.get(guid, (0, 0))
+        of_document = self._latest_of_document.get((site, guid), (0, 0))
         of_site = self._latest_of_site.get(site, (0, 0))
         if place < of_document:
             self.blame(f"{event.subject} was validated after a later change of its document", event)
         elif place < of_site and event.subject not in self._parked:
             self.blame(f"{event.subject} was validated after a later change of {site}", event)
-        self._latest_of_document[guid] = max(place, of_document)
+        self._latest_of_document[site, guid] = max(place, of_document)
         if event.subject not in self._parked:
             self._latest_of_site[site] = max(place, of_site)
 
@@ -222,6 +225,132 @@ class _AnsweredOnce(Judge):
                 self.blame(f"all is quiet, but the answer to {message} never reached its laptop")
 
 
+class _Counters(Judge):
+    """I-30: of every document, a laptop counts as many changes without an answer as there are, and
+    never more of them as uploaded than that; when all is quiet, both are 0.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._open: dict[tuple[str, str], dict[str, None]] = {}
+        """(laptop, document) -> changes without an answer."""
+
+    def on_saved(self, event: Event) -> None:
+        key = event.actor, str(event.detail["guid"])
+        self._open.setdefault(key, {})[str(event.detail["message"])] = None
+        self._compare(key, event)
+
+    def on_imported(self, event: Event) -> None:
+        key = event.actor, str(event.detail.get("guid", ""))
+        message = str(event.detail.get("answers", ""))
+        if not message or key not in self._open:
+            return
+        self._open[key].pop(message, None)
+        if event.detail["what"] == "rejection" and not event.detail["pending"]:
+            self._open.pop(key)  # a refused creation takes all changes of it away
+            return
+        self._compare(key, event)
+
+    def _compare(self, key: tuple[str, str], event: Event) -> None:
+        self.judged += 1
+        pending, upload = (int(str(event.detail.get(n, 0))) for n in ("pending", "upload"))
+        if pending != len(self._open[key]):
+            self.blame(
+                f"{key[0]} counts {pending} changes of {event.subject} without an answer; there "
+                f"are {len(self._open[key])}",
+                event,
+            )
+        if not 0 <= upload <= pending:
+            self.blame(f"{key[0]} counts {upload} of {pending} changes as uploaded", event)
+
+    def on_wiped(self, event: Event) -> None:
+        for key in [key for key in self._open if key[0] == event.actor]:
+            del self._open[key]
+
+    def end(self, ending: Ending) -> None:
+        for laptop in self.scene.topology.sites("mobile") if ending.is_quiet else ():
+            for local in ending.stores[laptop].table("orders").values():
+                reference = local.document.order.reference
+                if reference in ending.waiting or laptop in ending.set_aside:
+                    continue
+                self.judged += 1
+                if local.pending or local.upload:
+                    self.blame(f"all is quiet, but {laptop} counts changes of order {reference}")
+
+
+class _NoTrace(Judge):
+    """I-33, I-34: a creation that was refused leaves nothing behind: not on its laptop, not in CRM
+    Online or the CDB, not in the ERP and not on other laptops, unless it was accepted later.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._created: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        """Document -> the message that was to create it."""
+
+    def on_saved(self, event: Event) -> None:
+        if event.detail.get("task") == "insert":
+            self._created[str(event.detail["message"])] = str(event.detail["guid"])
+
+    def on_rejected(self, event: Event) -> None:
+        guid = self._created.get(event.subject)
+        if guid is not None:
+            self._refused[guid] = event.subject
+
+    def on_committed(self, event: Event) -> None:
+        self._refused.pop(str(event.detail["guid"]), None)
+
+    def end(self, ending: Ending) -> None:
+        for guid, message in self._refused.items() if ending.is_quiet else ():
+            self.judged += 1
+            for site, store in ending.stores.items():
+                rows = (*store.table("orders").values(), *store.table("cdb").values())
+                if site not in ending.set_aside and any(guid == _guid_in(row) for row in rows):
+                    self.blame(f"{message} was refused, but {site} has what it was to create")
+
+
+def _guid_in(row: object) -> str:
+    document = getattr(row, "document", row)
+    return str(getattr(getattr(document, "order", None), "guid", ""))
+
+
+class _NothingSilent(Judge):
+    """I-80: no change of a field is lost without a word: of what a laptop changes, each field is
+    taken over by CRM Online, or its author is told that it does not count.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._open: dict[str, set[str]] = {}
+        """Change -> fields of which nobody has said anything."""
+
+    def on_saved(self, event: Event) -> None:
+        fields = event.detail.get("fields", ())
+        if isinstance(fields, tuple | list) and fields:
+            self._open[str(event.detail["message"])] = set(map(str, fields))
+
+    def on_committed(self, event: Event) -> None:
+        self._settle(str(event.detail["message"]), event)
+
+    def on_overruled(self, event: Event) -> None:
+        self._settle(event.subject, event)
+
+    def _settle(self, message: str, event: Event) -> None:
+        fields = event.detail.get("fields", ())
+        if message in self._open and isinstance(fields, tuple | list):
+            self._open[message] -= set(map(str, fields))
+
+    def on_imported(self, event: Event) -> None:
+        message = str(event.detail.get("answers", ""))
+        left = self._open.pop(message, None)
+        if left is None or event.detail["what"] == "rejection":
+            return
+        self.judged += 1
+        if left:
+            self.blame(f"{message} was confirmed, but {min(left)} of it is nowhere", event)
+
+
 class _Phases(Judge):
     """I-23 and I-24: a session goes through its phases in order (INIT, AUTH, SEND, RECEIVE, IMPORT,
     FINAL; a broken one may go straight to IMPORT), no session begins while another one of the same
@@ -287,6 +416,15 @@ IMPORT_IN_ORDER = Check(
 )
 ANSWERED_ONCE = Check(
     "every change gets exactly one answer", Mood.EVENTUALLY, ("I-29",), _AnsweredOnce
+)
+COUNTERS_ARE_TRUE = Check(
+    "laptops count the changes that nobody has answered", Mood.ALWAYS, ("I-30",), _Counters
+)
+REFUSED_LEAVES_NOTHING = Check(
+    "a refused creation leaves nothing behind", Mood.EVENTUALLY, ("I-33", "I-34"), _NoTrace
+)
+NOTHING_SILENT = Check(
+    "no change of a field is lost without a word", Mood.ALWAYS, ("I-80",), _NothingSilent
 )
 PHASES_IN_ORDER = Check(
     "sessions go through their phases in order", Mood.ALWAYS, ("I-23", "I-24"), _Phases

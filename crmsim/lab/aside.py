@@ -35,8 +35,8 @@ class SetAside:
     """The reference of a document, or the identity of a message."""
     reason: str
     is_document: bool = True
-    is_lost: bool = False
-    """Something of it was lost; what there is of it can be judged all the same."""
+    is_partial: bool = False
+    """A change of it was lost or refused; what there is of it can be judged all the same."""
 
 
 def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterator[SetAside]:
@@ -58,14 +58,19 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
 def _aside_for_people(simulation: Simulation) -> Iterator[SetAside]:
     names = _references(simulation)
     reasons: dict[str, str] = {}
-    people = waits_for_people(simulation, stands_still(simulation))
-    for guid, message, reason in (*people, *_refused(simulation)):
+    for guid, message, reason in waits_for_people(simulation, stands_still(simulation)):
         reasons.setdefault(guid, reason)
         if message:
             yield SetAside(message, reason, is_document=False)
     for guid, reason in reasons.items():
         if guid in names:
             yield SetAside(names[guid], reason)
+    refused: dict[str, str] = {}
+    for guid, reason in _refused(simulation):
+        if guid not in reasons and guid in names:
+            refused.setdefault(names[guid], reason)
+    for name, reason in refused.items():
+        yield SetAside(name, reason, is_partial=True)
     for site in simulation.topology.sites("crm"):
         for luws in simulation.store(site).table("parked").values():
             for luw in luws:
@@ -77,8 +82,8 @@ def _lost_with_disks(simulation: Simulation) -> Iterator[SetAside]:
     """Yield what was saved on a disk that is lost and never came to CRM."""
     for bdoc, reference in lost_saves(simulation):
         reason = f"a change of it was lost with a disk of {bdoc.site} before it was sent"
-        yield SetAside(bdoc.message, reason, is_document=False, is_lost=True)
-        yield SetAside(reference, reason, is_lost=True)
+        yield SetAside(bdoc.message, reason, is_document=False, is_partial=True)
+        yield SetAside(reference, reason, is_partial=True)
 
 
 def lost_saves(simulation: Simulation) -> Iterator[tuple[SyncBDoc, str]]:
@@ -184,20 +189,19 @@ def stands_still(simulation: Simulation) -> Iterator[Still]:
                 yield name, queue, f"in {name} it waits behind what nobody will free"
 
 
-def _refused(simulation: Simulation) -> Iterator[Waiting]:
-    """Yield documents of which a change was refused, until somebody has dealt with that.
+def _refused(simulation: Simulation) -> Iterator[tuple[str, str]]:
+    """Yield GUID and reason of what a change was refused of, until somebody has dealt with that.
 
     A document that never came to be is gone from its laptop; then only CRM knows.
     """
     for site in simulation.topology.sites("mobile"):
         for guid, local in simulation.store(site).table("orders").items():
             if local.refusal:
-                told = f"a change was refused ({local.refusal}), and its author has to decide"
-                yield guid, "", told
+                yield guid, f"a change was refused ({local.refusal}), and its author has to decide"
     for site in simulation.topology.sites("crm"):
         store = simulation.store(site)
         for guid, _ in store.table("refused"):
-            yield guid, "", f"{site} refused it, and its author has to decide"
+            yield guid, f"{site} refused it, and its author has to decide"
 
 
 def _aside_with(simulation: Simulation, laptop: str) -> Iterator[SetAside]:

@@ -281,11 +281,11 @@ class Scenario:
     ) -> Result:
         is_quiet = error is None and land.quiet is not None and land.quiet.is_quiet
         aside = land.quiet.aside if land.quiet else ()
-        waiting = {one.name for one in aside if not one.is_lost}
+        waiting = {one.name for one in aside if not one.is_partial}
         verdicts = jury.verdicts(
             is_quiet=is_quiet,
             set_aside=frozenset(one.name for one in aside),
-            lost_in_part=frozenset(one.name for one in aside if one.name not in waiting),
+            partial=frozenset(one.name for one in aside if one.name not in waiting),
         )
         result = Result(
             self.name,

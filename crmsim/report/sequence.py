@@ -237,8 +237,8 @@ class _Drawing:
     def _arrow(self, arrow: _Arrow) -> None:
         x, y = self._places[arrow.source], arrow.begin_ns / self._unit_ns
         to_x, to_y = self._places[arrow.target], arrow.seen_until_ns(self._usual_ns) / self._unit_ns
-        is_lost = arrow.end_ns is None
-        if is_lost:
+        is_partial = arrow.end_ns is None
+        if is_partial:
             to_x = x + LOST_SHARE * (to_x - x)
             self._ax.plot([to_x], [to_y], "x", color=LOST, ms=8, mew=2, zorder=4)
         colour = AGAIN if arrow.is_repetition else ON_TIME
@@ -247,7 +247,7 @@ class _Drawing:
             (to_x, to_y),
             xytext=(x, y),
             arrowprops={
-                "arrowstyle": "-" if is_lost else "-|>",
+                "arrowstyle": "-" if is_partial else "-|>",
                 "color": colour,
                 "linestyle": "--" if arrow.is_copy else "-",
                 "lw": 1.4,

@@ -89,12 +89,13 @@ def _show_quiet(console: Console, result: Result) -> None:
 
 def _show_aside(console: Console, quiet: Quiet) -> None:
     """Name the documents that final states are not judged by, reason by reason."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[tuple[str, str], list[str]] = {}
     for one in quiet.documents_aside:
-        by_reason.setdefault(one.reason, []).append(one.name)
-    for reason, names in by_reason.items():
+        how = "judged in part" if one.is_partial else "not judged"
+        by_reason.setdefault((how, one.reason), []).append(one.name)
+    for (how, reason), names in by_reason.items():
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        _pair(console, "not judged", f"{len(names)} documents ({reason}): {shown}")
+        _pair(console, how, f"{len(names)} documents ({reason}): {shown}")
 
 
 def show_metrics(console: Console, metrics: Mapping[str, Any]) -> None:

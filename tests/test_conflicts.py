@@ -1,0 +1,414 @@
+"""What becomes of work that several people did on one document, offline?"""
+
+import statistics
+from decimal import Decimal
+
+import attrs
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crmsim.business.sales import OrderEdit, OrderItem, SalesOrder, with_lines
+from crmsim.checks import sessions
+from crmsim.checks.catalogue import ALL_CHECKS
+from crmsim.formats.answer import Confirmation, Overruled, Rejection
+from crmsim.formats.bdoc import Segment, Task, names_of, order_of, segments_of
+from crmsim.lab.landscape import Landscape
+from crmsim.lab.runs import load_scenario
+from crmsim.lab.scenario import Result, scenario
+from crmsim.middleware.replication import BY_CUSTOMER
+from crmsim.mobile.rep import DiaryEntry, Habits
+from crmsim.network.profiles import gprs, wan
+from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
+from crmsim.sync.inbox import entry_for
+from crmsim.systems.inflow import Inflow
+from crmsim.units import hours, minutes
+
+from .stories import changed_store, event, fired, history, rejudge, small_run
+
+TEA = OrderItem("tea", 1, Decimal(2), line="a.1")
+SALT = OrderItem("salt", 3, Decimal(1), line="a.2")
+ORDER = SalesOrder("G", "A", "1", "C1", (TEA, SALT))
+MERGE, DOCUMENT, LAST = ConflictPolicy
+
+
+def change(line: str, **fields) -> Segment:
+    return Segment("item", line, Task.UPDATE, tuple(fields.items()))
+
+
+def settle(policy, segments, *, theirs=(), order=ORDER, base=1):
+    """Settle a change of laptop b after changes of laptop a, each in a save of its own."""
+    stamps: tuple = ()
+    for save, one in enumerate(theirs, 2):
+        order = order_of("G", order, (one,))
+        stamps = stamped(stamps, (one,), Stamp(save, "a"))
+    return resolve(policy, order, dict(stamps), base, "b", tuple(segments)), order
+
+
+# --- the rules ---
+
+
+def test_different_fields_do_not_hurt_each_other():
+    found, _ = settle(MERGE, [change("a.1", discount=1)], theirs=[change("a.1", quantity=9)])
+    assert (found.overruled, found.reason) == ((), None)
+    assert found.segments == (change("a.1", discount=1),)
+
+
+def test_of_the_same_field_the_value_of_the_server_stays_and_the_author_is_told():
+    mine = [change("a.1", quantity=5, discount=1)]
+    found, _ = settle(MERGE, mine, theirs=[change("a.1", quantity=9)])
+    assert found.segments == (change("a.1", discount=1),)
+    assert found.overruled == (Overruled("item", "a.1", "quantity", "5", "9"),)
+    assert found.reason is None
+
+
+def test_a_change_of_which_nothing_is_left_is_refused():
+    found, _ = settle(MERGE, [change("a.1", quantity=5)], theirs=[change("a.1", quantity=9)])
+    assert found.segments == ()
+    assert found.reason == "somebody else has changed all of it meanwhile"
+    assert len(found.overruled) == 1
+
+
+def test_who_wants_the_same_is_in_no_conflict():
+    found, _ = settle(MERGE, [change("a.1", quantity=9)], theirs=[change("a.1", quantity=9)])
+    assert (found.overruled, found.reason) == ((), None)
+
+
+def test_what_the_author_knew_or_changed_himself_is_no_conflict():
+    theirs = [change("a.1", quantity=9)]
+    assert settle(MERGE, [change("a.1", quantity=5)], theirs=theirs, base=2)[0].overruled == ()
+    own = stamped((), (change("a.1", quantity=9),), Stamp(7, "b"))
+    assert resolve(MERGE, ORDER, dict(own), 1, "b", (change("a.1", quantity=5),)).reason is None
+
+
+def test_an_item_that_somebody_took_out_cannot_be_changed_any_more():
+    gone = Segment("item", "a.1", Task.DELETE)
+    found, _ = settle(MERGE, [change("a.1", quantity=5), change("a.2", quantity=8)], theirs=[gone])
+    assert found.segments == (change("a.2", quantity=8),)
+    assert found.overruled == (Overruled("item", "a.1", "quantity", "5", ""),)
+
+
+def test_an_item_that_somebody_changed_is_not_taken_out():
+    gone = Segment("item", "a.1", Task.DELETE)
+    found, _ = settle(MERGE, [gone], theirs=[change("a.1", quantity=9)])
+    assert found.overruled == (Overruled("item", "a.1", "quantity", "", "9"),)
+    assert found.reason is not None
+
+
+def test_items_that_two_people_add_are_both_there():
+    mine = with_lines(
+        OrderEdit("A", added=(OrderItem("rice", 1, Decimal(1)),)).applied(ORDER), ORDER, "b 1"
+    )
+    theirs = with_lines(
+        OrderEdit("A", added=(OrderItem("milk", 1, Decimal(1)),)).applied(ORDER), ORDER, "a 1"
+    )
+    [added] = segments_of(ORDER, theirs)
+    found, order = settle(MERGE, segments_of(ORDER, mine), theirs=[added])
+    products = [item.product for item in order_of("G", order, found.segments).items]
+    assert products == ["tea", "salt", "milk", "rice"]
+
+
+def test_the_other_policies():
+    theirs, mine = [change("a.1", quantity=9)], [change("a.2", quantity=5)]
+    assert (
+        settle(DOCUMENT, mine, theirs=theirs)[0].reason == "somebody else has changed it meanwhile"
+    )
+    assert settle(DOCUMENT, mine)[0].reason is None
+    same = [change("a.1", quantity=5)]
+    assert settle(LAST, same, theirs=theirs)[0].segments == tuple(same)
+
+
+edits = st.lists(
+    st.one_of(
+        st.builds(
+            lambda line, n: change(line, quantity=n),
+            st.sampled_from(["a.1", "a.2"]),
+            st.integers(1, 5),
+        ),
+        st.builds(lambda line: Segment("item", line, Task.DELETE), st.sampled_from(["a.1", "a.2"])),
+        st.builds(
+            lambda name: Segment("header", "", Task.UPDATE, (("customer", name),)),
+            st.sampled_from(["C1", "C2", "C3"]),
+        ),
+    ),
+    max_size=4,
+    unique_by=lambda one: (one.name, one.key),
+)
+
+
+@given(edits, edits)
+def test_every_field_is_taken_over_or_its_author_is_told(theirs, mine):
+    found, order = settle(MERGE, mine, theirs=theirs)
+    if found.reason is not None and not found.overruled:
+        return
+    told = {(one.segment, one.key, one.field) for one in found.overruled}
+    after = order_of("G", order, found.segments)
+    items = {item.line: item for item in after.items}
+    for segment in mine:
+        if segment.task is Task.DELETE:
+            is_told = any(key == segment.key for _, key, _ in told)
+            assert is_told is (segment.key in items)
+        for name, value in segment.fields:
+            holder = after if segment.name == "header" else items.get(segment.key)
+            has_it = holder is not None and getattr(holder, name) == value
+            assert has_it or (segment.name, segment.key, name) in told
+
+
+# --- the inbox ---
+
+
+def test_the_inbox_keeps_what_was_refused_and_names_what_is_overruled():
+    lost = (Overruled("item", "a.1", "quantity", "5", "9"),)
+    refused = entry_for(Rejection("m", "G", "no", None), "A", ORDER)
+    assert (refused.reason, refused.content, refused.is_processed) == ("no", ORDER, False)
+    document = attrs.evolve(small_document(), order=ORDER)
+    part = entry_for(Confirmation("m", "G", document, 2, lost), "A", ORDER)
+    assert (part.reason, part.overruled, part.content) == ("", lost, None)
+    assert entry_for(Confirmation("m", "G", document, 2), "A", ORDER) is None
+
+
+def small_document():
+    rows = small_run().simulation.store("crm").table("orders").values()
+    return next(iter(rows)).document
+
+
+# --- stories ---
+
+
+@frozen
+class NoSettings:
+    pass
+
+
+def told(*edits: tuple[int, int, OrderEdit], policy=MERGE, calls=2) -> Result:
+    """Two reps with one order on both laptops since Monday night; each edit: rep, hour, what."""
+
+    @scenario(NoSettings, checks=ALL_CHECKS)
+    async def story(land: Landscape, _: NoSettings) -> None:
+        """Whose work counts?"""
+        land.replicate(BY_CUSTOMER)
+        land.add_crm(conflict=policy)
+        land.add_erp(wan())
+        land.add_station("station", wan())
+        for rep, laptop in ((1, "laptop-1"), (2, "laptop-2")):
+            mine = [DiaryEntry(hours(hour), edit) for who, hour, edit in edits if who == rep]
+            new = attrs.evolve(ORDER, guid="", items=(TEA_NEW, SALT_NEW))
+            born = [DiaryEntry(hours(9), new)] if rep == 1 else []
+            habits = Habits(times=((hours(8 + rep), minutes(1)), (hours(18 + rep), minutes(1))))
+            land.add_laptop(
+                laptop,
+                gprs(dial_up=True),
+                rep=f"{rep}",
+                diary=(*born, *mine),
+                habits=habits,
+                station="station",
+            )
+        land.add_subscription("all", "customer", ("laptop-1", "laptop-2"), region="N")
+        land.add_record("customer", "C1", region="N")
+        await land.run_until("4d")
+        await land.settle()
+
+    result = story.run()
+    assert result.findings == []
+    return result
+
+
+TEA_NEW, SALT_NEW = attrs.evolve(TEA, line=""), attrs.evolve(SALT, line="")
+
+
+def quantities(result: Result) -> list[int]:
+    """Return the quantities of the one order, the same everywhere."""
+    [online] = result.simulation.store("crm").table("orders").values()
+    for laptop in ("laptop-1", "laptop-2"):
+        [local] = result.simulation.store(laptop).table("orders").values()
+        assert local.document.order == online.document.order, "all hold what the policy chose"
+    return [item.quantity for item in online.document.order.items]
+
+
+def inbox(result: Result, laptop: str):
+    return list(result.simulation.store(laptop).table("rejections").values())
+
+
+def quantity(place: int, value: int) -> OrderEdit:
+    return OrderEdit("A", items=((place, (("quantity", value),)),))
+
+
+def test_two_reps_who_change_different_items_both_count():
+    result = told((1, 36, quantity(1, 5)), (2, 36, quantity(2, 7)))
+    assert quantities(result) == [5, 7]
+    assert inbox(result, "laptop-1") == inbox(result, "laptop-2") == []
+
+
+def test_of_two_who_change_the_same_the_first_to_call_counts_and_the_other_is_told():
+    result = told((1, 36, quantity(1, 5)), (2, 36, quantity(1, 7)))
+    assert quantities(result) == [5, 3]
+    [entry] = inbox(result, "laptop-2")
+    assert entry.reason == "somebody else has changed all of it meanwhile"
+    [lost] = entry.overruled
+    assert (lost.field, lost.wanted, lost.kept) == ("quantity", "7", "5")
+    assert not entry.is_processed
+
+
+def test_who_saves_again_after_a_refusal_has_dealt_with_it():
+    result = told((1, 36, quantity(1, 5)), (2, 36, quantity(1, 7)), (2, 84, quantity(1, 9)))
+    assert quantities(result) == [9, 3]
+    assert [entry.is_processed for entry in inbox(result, "laptop-2")] == [True]
+    assert result.quiet.aside == ()
+
+
+def test_a_change_that_counts_in_part_is_confirmed_and_says_which_part_does_not():
+    both = OrderEdit("A", items=((1, (("quantity", 7),)), (2, (("quantity", 8),))))
+    result = told((1, 36, quantity(1, 5)), (2, 36, both))
+    assert quantities(result) == [5, 8]
+    [entry] = inbox(result, "laptop-2")
+    assert (entry.reason, [one.wanted for one in entry.overruled]) == ("", ["7"])
+    [overruled] = result.journal.select("overruled")
+    assert overruled.detail["fields"] == ("item laptop-1 1.1 quantity",)
+
+
+def test_items_that_two_reps_add_and_take_out():
+    rice, milk = (OrderItem(name, 1, Decimal(1)) for name in ("rice", "milk"))
+    result = told(
+        (1, 36, OrderEdit("A", added=(rice,), removed=(2,))),
+        (2, 36, OrderEdit("A", added=(milk,))),
+    )
+    [online] = result.simulation.store("crm").table("orders").values()
+    assert [item.product for item in online.document.order.items] == ["tea", "rice", "milk"]
+    quantities(result)
+
+
+def test_a_policy_for_the_whole_document_refuses_what_a_merge_takes():
+    result = told((1, 36, quantity(1, 5)), (2, 36, quantity(2, 7)), policy=DOCUMENT)
+    assert quantities(result) == [5, 3]
+    [entry] = inbox(result, "laptop-2")
+    assert entry.reason == "somebody else has changed it meanwhile"
+    assert [item.quantity for item in entry.content.items] == [5, 7], "his own, on what is newest"
+
+
+def test_with_the_last_writer_whatever_comes_last_counts_without_a_word():
+    result = told((1, 36, quantity(1, 5)), (2, 36, quantity(1, 7)), policy=LAST)
+    assert quantities(result) == [7, 3]
+    assert inbox(result, "laptop-1") == inbox(result, "laptop-2") == []
+
+
+def test_an_edit_of_what_is_not_there_is_missed():
+    result = told((2, 9, quantity(1, 5)))
+    assert [event.subject for event in result.journal.select("missed")] == ["A"]
+    assert quantities(result) == [1, 3]
+
+
+# --- the checks fire ---
+
+
+@pytest.mark.fires(sessions.NOTHING_SILENT)
+def test_a_field_that_gets_lost_without_a_word_is_found(monkeypatch):
+    plain = resolve
+
+    def forgetful(*arguments):
+        return attrs.evolve(plain(*arguments), overruled=())
+
+    monkeypatch.setattr("crmsim.systems.inflow.resolve", forgetful)
+    both = OrderEdit("A", items=((1, (("quantity", 7),)), (2, (("quantity", 8),))))
+    with pytest.raises(AssertionError, match="no change of a field is lost without a word"):
+        told((1, 36, quantity(1, 5)), (2, 36, both))
+
+
+@pytest.mark.fires(sessions.COUNTERS_ARE_TRUE)
+def test_a_laptop_that_counts_wrongly_is_found():
+    check = sessions.COUNTERS_ARE_TRUE
+    saved = event("saved", actor="a", guid="G", message="m", version=1, pending=1)
+    answer = {"guid": "G", "answers": "m", "what": "confirmation", "upload": 0}
+    right = [saved, event("imported", actor="a", pending=0, **answer)]
+    assert rejudge(check, right, is_quiet=False).held
+    wrong = [saved, event("imported", actor="a", pending=1, **answer)]
+    assert fired(rejudge(check, wrong, is_quiet=False), "there are 0")
+    twice = event("saved", actor="a", guid="G", message="n", version=1, pending=1)
+    assert fired(rejudge(check, [saved, twice], is_quiet=False), "there are 2")
+    many = event("imported", actor="a", pending=0, **{**answer, "upload": 1})
+    assert fired(rejudge(check, [saved, many], is_quiet=False), "1 of 0 changes as uploaded")
+    gone = event("wiped", actor="a", disk=1)
+    fresh = event("saved", actor="a", guid="G", message="o", version=1, pending=1)
+    assert rejudge(check, [saved, gone, fresh], is_quiet=False).held
+
+    def left(rows):
+        key = next(iter(rows))
+        rows[key] = attrs.evolve(rows[key], upload=1)
+
+    stores = changed_store("laptop-1", "orders", left)
+    assert fired(rejudge(check, history(), stores=stores), "counts changes of order")
+
+
+@pytest.mark.fires(sessions.REFUSED_LEAVES_NOTHING)
+def test_what_a_refused_creation_leaves_behind_is_found():
+    check = sessions.REFUSED_LEAVES_NOTHING
+    rows = small_run().simulation.store("crm").table("orders").values()
+    guid = next(iter(rows)).document.order.guid
+    saved = event("saved", actor="laptop-1", guid=guid, message="m", version=1, task="insert")
+    refused = event("rejected", subject="m", guid=guid)
+    found = rejudge(check, [saved, refused])
+    assert fired(found, "m was refused, but")
+    accepted = event("committed", guid=guid, version=1)
+    assert not rejudge(check, [saved, refused, accepted]).violations
+    elsewhere = event("saved", actor="laptop-1", guid="X", message="m", version=1, task="insert")
+    assert rejudge(check, [elsewhere, refused]).held
+
+
+def test_a_refusal_without_a_before_image_is_found_out(monkeypatch):
+    """The laptop would take the order for one that was never accepted, and drop it."""
+    monkeypatch.setattr(Inflow, "_before_image", lambda self, guid: (None, 0))
+    with pytest.raises(AssertionError):
+        quantities(told((1, 36, quantity(1, 5)), (2, 36, quantity(1, 7))))
+
+
+def test_names_of_what_changed():
+    gone = Segment("item", "a.2", Task.DELETE)
+    new = Segment("item", "b.1", Task.INSERT, (("product", "x"),))
+    head = Segment("header", "", Task.UPDATE, (("customer", "C2"),))
+    names = names_of((head, change("a.1", quantity=2), gone, new))
+    assert names == ("header customer", "item a.1 quantity", "item a.2", "item b.1")
+
+
+# --- questions ---
+
+
+def run(seed: int = 1, **settings: str) -> dict[str, float]:
+    story = load_scenario("scenarios/two_reps_one_customer.py")
+    return dict(story.run(seed=seed, **settings).must_hold().metrics)
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    half = 2.262 * statistics.stdev(values) / len(values) ** 0.5
+    return statistics.mean(values) - half, statistics.mean(values) + half
+
+
+def test_who_calls_more_often_has_fewer_conflicts():
+    """Question 17: conflicts against the time without a call."""
+    fewer = []
+    for seed in range(1, 11):
+        seldom, often = (
+            run(seed, team="3", orders="5", calls=calls)["changes_that_count"]
+            for calls in ("1", "12")
+        )
+        fewer.append(often - seldom)
+    low, _ = interval(fewer)
+    assert low > 0
+
+
+def test_a_document_policy_refuses_more_than_a_merge_and_the_last_writer_nothing():
+    """Question 54: the policies compared."""
+    more = []
+    for seed in range(1, 11):
+        shared = {"team": "3", "orders": "5"}
+        merge, document, last = (
+            run(seed, policy=policy.value, **shared)["changes_refused"] for policy in ConflictPolicy
+        )
+        assert last == 0
+        more.append(document - merge)
+    low, _ = interval(more)
+    assert low > 3
+
+
+def test_nothing_is_in_conflict_when_nobody_shares():
+    metrics = run(team="1", changes="20")
+    assert metrics["changes"] == metrics["changes_that_count"] > 0
