@@ -19,6 +19,7 @@ from crmsim.network.fabric import LOW_24, Line
 from crmsim.qrfc import inbound, outbound
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.partner import QueuePartner
+from crmsim.sync import conflict
 from crmsim.units import Duration
 
 __all__ = ["SABOTAGES", "Sabotage"]
@@ -108,6 +109,16 @@ def queue_doubles(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(outbound, "append_row", doubling)
 
 
+def has_seen_one_save_more(patch: pytest.MonkeyPatch) -> None:
+    """What a laptop says that it had seen is taken for one save more than it was."""
+    plain = conflict.resolve
+
+    def resolve(policy: Any, order: Any, stamps: Any, base: int, *others: Any) -> Any:
+        return plain(policy, order, stamps, base + 1, *others)
+
+    patch.setattr("crmsim.systems.inflow.resolve", resolve)
+
+
 SABOTAGES: dict[str, Sabotage] = {
     "sabotage: latency drawn twice": Sabotage(
         latency_drawn_twice, "line, uniform latency", ("mean", "variance")
@@ -138,6 +149,9 @@ SABOTAGES: dict[str, Sabotage] = {
     ),
     "sabotage: back-off stands still": Sabotage(
         back_off_stands_still, "back-off of queued calls", ("wait_2", "wait_7")
+    ),
+    "sabotage: a laptop has seen one save more": Sabotage(
+        has_seen_one_save_more, "hub that leads", ("refused", "settled")
     ),
     "sabotage: a queue doubles": Sabotage(
         queue_doubles, "every queue of a landscape", ("outbound", "inbound")
