@@ -65,7 +65,9 @@ def conflict_metrics(result: Result) -> Mapping[str, object]:
         for laptop in result.simulation.topology.sites("mobile")
         for entry in result.simulation.store(laptop).table("rejections").values()
     ]
-    lost_fields = sum(len(entry.overruled) for entry in told)
+    saves = {str(event.detail["message"]): event for event in changes}
+    lost_fields = sum(len(_fields(event)) for event in overruled)
+    lost_fields += sum(len(_fields(saves[one.subject])) for one in refused if one.subject in saves)
     return {
         "changes": len(changes),
         "changes_that_count": len(changes) - len(refused) - len(overruled),

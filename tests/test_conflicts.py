@@ -10,18 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crmsim.business.sales import OrderEdit, OrderItem, SalesOrder, with_lines
+from crmsim.chance import Constant
 from crmsim.checks import sessions
 from crmsim.checks.catalogue import ALL_CHECKS
+from crmsim.errors import BadValue
 from crmsim.formats.answer import Confirmation, Overruled, Rejection
-from crmsim.formats.bdoc import Segment, Task, names_of, order_of, segments_of
+from crmsim.formats.bdoc import Segment, Task, claims_of, order_of, segments_of, state_of
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.runs import load_scenario
 from crmsim.lab.scenario import Result, scenario
 from crmsim.middleware.replication import BY_CUSTOMER
+from crmsim.mobile import imports
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
 from crmsim.sync.inbox import entry_for
+from crmsim.systems import inflow
 from crmsim.systems.inflow import Inflow
 from crmsim.units import hours, minutes
 
@@ -41,8 +45,8 @@ def settle(policy, segments, *, theirs=(), order=ORDER, base=1):
     """Settle a change of laptop b after changes of laptop a, each in a save of its own."""
     stamps: tuple = ()
     for save, one in enumerate(theirs, 2):
+        stamps = stamped(stamps, order, (one,), Stamp(save, "a"))
         order = order_of("G", order, (one,))
-        stamps = stamped(stamps, (one,), Stamp(save, "a"))
     return resolve(policy, order, dict(stamps), base, "b", tuple(segments)), order
 
 
@@ -78,7 +82,7 @@ def test_who_wants_the_same_is_in_no_conflict():
 def test_what_the_author_knew_or_changed_himself_is_no_conflict():
     theirs = [change("a.1", quantity=9)]
     assert settle(MERGE, [change("a.1", quantity=5)], theirs=theirs, base=2)[0].overruled == ()
-    own = stamped((), (change("a.1", quantity=9),), Stamp(7, "b"))
+    own = stamped((), ORDER, (change("a.1", quantity=9),), Stamp(7, "b"))
     assert resolve(MERGE, ORDER, dict(own), 1, "b", (change("a.1", quantity=5),)).reason is None
 
 
@@ -86,22 +90,22 @@ def test_an_item_that_somebody_took_out_cannot_be_changed_any_more():
     gone = Segment("item", "a.1", Task.DELETE)
     found, _ = settle(MERGE, [change("a.1", quantity=5), change("a.2", quantity=8)], theirs=[gone])
     assert found.segments == (change("a.2", quantity=8),)
-    assert found.overruled == (Overruled("item", "a.1", "quantity", "5", ""),)
+    assert found.overruled == (Overruled("item", "a.1", "quantity", "5", None),)
 
 
 def test_an_item_that_somebody_changed_is_not_taken_out():
     gone = Segment("item", "a.1", Task.DELETE)
     found, _ = settle(MERGE, [gone], theirs=[change("a.1", quantity=9)])
-    assert found.overruled == (Overruled("item", "a.1", "quantity", "", "9"),)
+    assert found.overruled == (Overruled("item", "a.1", "quantity", None, "9"),)
     assert found.reason is not None
 
 
 def test_items_that_two_people_add_are_both_there():
     mine = with_lines(
-        OrderEdit("A", added=(OrderItem("rice", 1, Decimal(1)),)).applied(ORDER), ORDER, "b 1"
+        OrderEdit("A", added=(OrderItem("rice", 1, Decimal(1)),)).applied(ORDER), None, "b 1"
     )
     theirs = with_lines(
-        OrderEdit("A", added=(OrderItem("milk", 1, Decimal(1)),)).applied(ORDER), ORDER, "a 1"
+        OrderEdit("A", added=(OrderItem("milk", 1, Decimal(1)),)).applied(ORDER), None, "a 1"
     )
     [added] = segments_of(ORDER, theirs)
     found, order = settle(MERGE, segments_of(ORDER, mine), theirs=[added])
@@ -117,6 +121,29 @@ def test_the_other_policies():
     assert settle(DOCUMENT, mine)[0].reason is None
     same = [change("a.1", quantity=5)]
     assert settle(LAST, same, theirs=theirs)[0].segments == tuple(same)
+
+
+def test_with_the_last_writer_only_what_is_gone_cannot_be_changed():
+    gone = Segment("item", "a.1", Task.DELETE)
+    mine = [change("a.1", quantity=5), change("a.2", quantity=8)]
+    found, _ = settle(LAST, mine, theirs=[gone])
+    assert found.segments == (change("a.2", quantity=8),)
+    assert [one.kept for one in found.overruled] == [None]
+
+
+def test_what_two_people_take_out_is_out():
+    gone = Segment("item", "a.1", Task.DELETE)
+    found, _ = settle(MERGE, [gone], theirs=[gone])
+    assert (found.overruled, found.reason) == ((), None)
+
+
+def test_of_what_lies_under_an_unanswered_change_the_older_save_counts():
+    mine = (change("a.1", quantity=8),)
+    theirs = stamped((), ORDER, (change("a.1", quantity=5),), Stamp(2, "a"))
+    now = order_of("G", ORDER, (change("a.1", quantity=5),))
+    seen = {("item", "a.1", "quantity"): 1}
+    assert resolve(MERGE, now, dict(theirs), 2, "b", mine).overruled == ()
+    assert len(resolve(MERGE, now, dict(theirs), 2, "b", mine, seen).overruled) == 1
 
 
 edits = st.lists(
@@ -181,14 +208,21 @@ class NoSettings:
     pass
 
 
-def told(*edits: tuple[int, int, OrderEdit], policy=MERGE, calls=2) -> Result:
+def told(*edits: tuple[int, int, OrderEdit], policy=MERGE, **crm) -> Result:
     """Two reps with one order on both laptops since Monday night; each edit: rep, hour, what."""
+    result = judged(*edits, policy=policy, **crm)
+    assert result.findings == []
+    return result
+
+
+def judged(*edits: tuple[int, int, OrderEdit], policy=MERGE, **crm) -> Result:
+    """Tell the same story and let the checks say what they find."""
 
     @scenario(NoSettings, checks=ALL_CHECKS)
     async def story(land: Landscape, _: NoSettings) -> None:
         """Whose work counts?"""
         land.replicate(BY_CUSTOMER)
-        land.add_crm(conflict=policy)
+        land.add_crm(conflict=policy, **crm)
         land.add_erp(wan())
         land.add_station("station", wan())
         for rep, laptop in ((1, "laptop-1"), (2, "laptop-2")):
@@ -209,9 +243,7 @@ def told(*edits: tuple[int, int, OrderEdit], policy=MERGE, calls=2) -> Result:
         await land.run_until("4d")
         await land.settle()
 
-    result = story.run()
-    assert result.findings == []
-    return result
+    return story.run()
 
 
 TEA_NEW, SALT_NEW = attrs.evolve(TEA, line=""), attrs.evolve(SALT, line="")
@@ -267,6 +299,45 @@ def test_a_change_that_counts_in_part_is_confirmed_and_says_which_part_does_not(
     assert overruled.detail["fields"] == ("item laptop-1 1.1 quantity",)
 
 
+def test_who_writes_what_is_there_already_does_not_become_its_author():
+    """Rep 2 writes the same 5 without knowing; then 7, still without having seen rep 1's."""
+    result = told((1, 34, quantity(1, 5)), (2, 35, quantity(1, 5)), (2, 36, quantity(1, 7)))
+    assert quantities(result) == [5, 3]
+    assert len(inbox(result, "laptop-2")) == 1
+    both = OrderEdit("A", items=((1, (("quantity", 5),)), (2, (("quantity", 9),))))
+    result = told((1, 34, quantity(1, 5)), (2, 36, both), (1, 50, quantity(1, 6)))
+    assert quantities(result) == [6, 9], "nobody but rep 1 has ever changed it"
+
+
+def test_two_reps_who_take_the_same_item_out_are_in_no_conflict():
+    edit = OrderEdit("A", removed=(2,))
+    assert quantities(told((1, 36, edit), (2, 36, edit))) == [1]
+
+
+def test_what_replaces_all_items_is_something_else():
+    rice = OrderItem("rice", 1, Decimal(1))
+    result = told((1, 34, OrderEdit("A", removed=(1, 2), added=(rice,))), (2, 36, quantity(1, 9)))
+    assert quantities(result) == [1]
+    assert [one.kept for one in inbox(result, "laptop-2")[0].overruled] == [None]
+
+
+def test_an_order_that_is_empty_for_a_while_is_booked_when_it_is_not():
+    rice = OrderItem("rice", 1, Decimal(1))
+    edits = [(1, 34, (1,), ()), (2, 36, (2,), ()), (1, 60, (), (rice,))]
+    result = told(
+        *((rep, hour, OrderEdit("A", removed=gone, added=new)) for rep, hour, gone, new in edits)
+    )
+    assert quantities(result) == [1]
+
+
+def test_a_change_on_top_of_ones_own_has_not_seen_what_came_underneath():
+    """Rep 2 sees his own 7 all the time; rep 1's 5 has come in under it."""
+    edits = [(1, 34, quantity(1, 5)), (2, 36, quantity(1, 7)), (2, 50, quantity(1, 8))]
+    result = told(*edits, service_s=Constant(900.0))
+    assert quantities(result) == [5, 3]
+    assert len(inbox(result, "laptop-2")) == 2
+
+
 def test_items_that_two_reps_add_and_take_out():
     rice, milk = (OrderItem(name, 1, Decimal(1)) for name in ("rice", "milk"))
     result = told(
@@ -283,7 +354,7 @@ def test_a_policy_for_the_whole_document_refuses_what_a_merge_takes():
     assert quantities(result) == [5, 3]
     [entry] = inbox(result, "laptop-2")
     assert entry.reason == "somebody else has changed it meanwhile"
-    assert [item.quantity for item in entry.content.items] == [5, 7], "his own, on what is newest"
+    assert [item.quantity for item in entry.content.items] == [1, 7], "as it was written"
 
 
 def test_with_the_last_writer_whatever_comes_last_counts_without_a_word():
@@ -301,17 +372,69 @@ def test_an_edit_of_what_is_not_there_is_missed():
 # --- the checks fire ---
 
 
+PART = (
+    (1, 36, quantity(1, 5)),
+    (2, 36, OrderEdit("A", items=((1, (("quantity", 7),)), (2, (("discount", Decimal("0.1")),))))),
+)
+"""Of what rep 2 changes, one field counts and one does not."""
+
+
+def says(result: Result, check) -> bool:
+    return any(one.startswith(check.name) for one in result.findings)
+
+
 @pytest.mark.fires(sessions.NOTHING_SILENT)
-def test_a_field_that_gets_lost_without_a_word_is_found(monkeypatch):
-    plain = resolve
+@pytest.mark.parametrize("defect", ["dropped", "not told", "not filed", "not overruled"])
+def test_a_field_that_gets_lost_without_a_word_is_found(monkeypatch, defect):
+    assert not says(judged(*PART), sessions.NOTHING_SILENT)
+    if defect == "dropped":
+        plain = inflow.order_of
 
-    def forgetful(*arguments):
-        return attrs.evolve(plain(*arguments), overruled=())
+        def without_discount(guid, before, segments):
+            kept = tuple(s for s in segments if "discount" not in dict(s.fields) or before is None)
+            return plain(guid, before, kept)
 
-    monkeypatch.setattr("crmsim.systems.inflow.resolve", forgetful)
-    both = OrderEdit("A", items=((1, (("quantity", 7),)), (2, (("quantity", 8),))))
-    with pytest.raises(AssertionError, match="no change of a field is lost without a word"):
-        told((1, 36, quantity(1, 5)), (2, 36, both))
+        monkeypatch.setattr(inflow, "order_of", without_discount)
+    elif defect == "not told":
+        answer = inflow.Confirmation
+        monkeypatch.setattr(inflow, "Confirmation", lambda *told: answer(*told[:4]))
+    elif defect == "not filed":
+        monkeypatch.setattr(imports, "entry_for", lambda *told: None)
+    else:
+        settled = inflow.resolve
+        monkeypatch.setattr(
+            inflow, "resolve", lambda *told: attrs.evolve(settled(*told), overruled=())
+        )
+    assert says(judged(*PART), sessions.NOTHING_SILENT)
+
+
+@pytest.mark.fires(sessions.POLICY_HOLDS)
+def test_a_policy_that_is_not_kept_is_found(monkeypatch):
+    plain, edits = inflow.resolve, ((1, 36, quantity(1, 5)), (2, 36, quantity(1, 7)))
+    apart = ((1, 36, quantity(1, 5)), (2, 36, quantity(2, 7)))
+    for policy in ConflictPolicy:
+        assert not says(judged(*edits, policy=policy), sessions.POLICY_HOLDS)
+    monkeypatch.setattr(inflow, "resolve", lambda policy, *told: plain(LAST, *told))
+    assert says(judged(*edits), sessions.POLICY_HOLDS)
+    monkeypatch.setattr(inflow, "resolve", lambda policy, *told: plain(MERGE, *told))
+    assert says(judged(*apart, policy=DOCUMENT), sessions.POLICY_HOLDS)
+
+
+def test_a_refusal_that_wipes_what_is_still_on_its_way_is_found(monkeypatch):
+    """A trap: a refusal of one change must leave the next one on top."""
+    plain = imports.after_import
+
+    def wiping(local, content):
+        after = plain(local, content)
+        if after is None or not isinstance(content, Rejection):
+            return after
+        return attrs.evolve(after, changes=(), upload=0)
+
+    edits = ((1, 34, quantity(1, 5)), (2, 36, quantity(1, 7)), (2, 50, quantity(2, 8)))
+    assert judged(*edits, service_s=Constant(900.0)).findings == []
+    monkeypatch.setattr(imports, "after_import", wiping)
+    found = judged(*edits, service_s=Constant(900.0))
+    assert says(found, sessions.COUNTERS_ARE_TRUE)
 
 
 @pytest.mark.fires(sessions.COUNTERS_ARE_TRUE)
@@ -361,12 +484,40 @@ def test_a_refusal_without_a_before_image_is_found_out(monkeypatch):
         quantities(told((1, 36, quantity(1, 5)), (2, 36, quantity(1, 7))))
 
 
-def test_names_of_what_changed():
+def test_what_a_change_claims_and_what_an_order_has_of_it():
     gone = Segment("item", "a.2", Task.DELETE)
     new = Segment("item", "b.1", Task.INSERT, (("product", "x"),))
     head = Segment("header", "", Task.UPDATE, (("customer", "C2"),))
-    names = names_of((head, change("a.1", quantity=2), gone, new))
-    assert names == ("header customer", "item a.1 quantity", "item a.2", "item b.1")
+    segments = (head, change("a.1", quantity=2), gone, new)
+    claims = claims_of(segments)
+    assert claims == (
+        ("header customer", "C2"),
+        ("item a.1 quantity", "2"),
+        ("item a.2", "gone"),
+        ("item b.1", "there"),
+    )
+    assert state_of(ORDER, segments) == (
+        ("header customer", "C1"),
+        ("item a.1 quantity", "1"),
+        ("item a.2", "there"),
+        ("item b.1", "gone"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: OrderEdit("A", header=(("version", 9),)), "'version' of an order cannot be edit"),
+        (lambda: OrderEdit("A", header=(("reference", "B"),)), "'reference' of an order cannot"),
+        (lambda: OrderEdit("A", items=((1, (("qty", 3),)),)), "an item has no 'qty'"),
+        (lambda: quantity(1, 0), "quantity is 0"),
+        (lambda: quantity(0, 1), "positions of items begin with 1"),
+        (lambda: OrderEdit("A", removed=(0,)), "positions of items begin with 1"),
+    ],
+)
+def test_an_edit_that_cannot_be_is_refused_where_it_is_written(make, text):
+    with pytest.raises(BadValue, match=text):
+        make()
 
 
 # --- questions ---

@@ -56,25 +56,23 @@ class SalesOrder:
 
 
 def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> SalesOrder:
-    """Return an order whose items have identities: their own, those by position, or new ones.
+    """Return an order whose items all have identities: those that they have, or new ones.
 
     Args:
         order: What somebody wrote, item after item.
-        before: The order as it was; None when it is new.
+        before: The order as it was, if items without an identity are the ones at their place
+            there; None when they are new.
         prefix: What no other save begins a line with.
     """
     known = () if before is None else tuple(item.line for item in before.items)
-    has_lines = any(item.line for item in order.items)
-    items = tuple(
-        item
-        if item.line
-        else attrs.evolve(
-            item,
-            line=known[place] if place < len(known) and not has_lines else f"{prefix}.{place + 1}",
-        )
-        for place, item in enumerate(order.items)
-    )
-    return attrs.evolve(order, items=items)
+    items = []
+    for place, item in enumerate(order.items):
+        line = known[place] if place < len(known) else f"{prefix}.{place + 1}"
+        items.append(attrs.evolve(item, line=item.line or line))
+    return attrs.evolve(order, items=tuple(items))
+
+
+_ANY_ITEM = OrderItem("", 1, Decimal(0))
 
 
 @attrs.frozen
@@ -90,6 +88,18 @@ class OrderEdit:
     """Items that are added at the end."""
     removed: tuple[int, ...] = ()
     """Positions, from 1, of items that are taken out."""
+
+    def __attrs_post_init__(self) -> None:
+        for name, _ in self.header:
+            if name not in ("customer", "is_provisional"):
+                raise BadValue(f"{name!r} of an order cannot be edited; its customer can")
+        for _, fields in self.items:
+            for name, _ in fields:
+                if name not in ("product", "quantity", "unit_price", "discount"):
+                    raise BadValue(f"an item has no {name!r} that can be edited")
+            attrs.evolve(_ANY_ITEM, **dict(fields))  # refuses what no item can have
+        if any(place < 1 for place in (*self.removed, *dict(self.items))):
+            raise BadValue("positions of items begin with 1")
 
     def applied(self, order: SalesOrder) -> SalesOrder:
         """Return an order after the change; what is about an item that is not there is left out."""

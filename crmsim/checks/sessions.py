@@ -1,6 +1,7 @@
 """Did laptops and server catch up without losing, doubling or reordering anything?"""
 
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.sync.conflict import ConflictPolicy
 from crmsim.sync.session import Phase
 from crmsim.trace.journal import Event
 
@@ -234,10 +235,13 @@ class _Counters(Judge):
         super().__init__(scene)
         self._open: dict[tuple[str, str], dict[str, None]] = {}
         """(laptop, document) -> changes without an answer."""
+        self._creations: dict[str, None] = {}
 
     def on_saved(self, event: Event) -> None:
-        key = event.actor, str(event.detail["guid"])
-        self._open.setdefault(key, {})[str(event.detail["message"])] = None
+        key, message = (event.actor, str(event.detail["guid"])), str(event.detail["message"])
+        if event.detail.get("task") == "insert":
+            self._creations[message] = None
+        self._open.setdefault(key, {})[message] = None
         self._compare(key, event)
 
     def on_imported(self, event: Event) -> None:
@@ -246,7 +250,7 @@ class _Counters(Judge):
         if not message or key not in self._open:
             return
         self._open[key].pop(message, None)
-        if event.detail["what"] == "rejection" and not event.detail["pending"]:
+        if event.detail["what"] == "rejection" and message in self._creations:
             self._open.pop(key)  # a refused creation takes all changes of it away
             return
         self._compare(key, event)
@@ -316,39 +320,93 @@ def _guid_in(row: object) -> str:
 
 
 class _NothingSilent(Judge):
-    """I-80: no change of a field is lost without a word: of what a laptop changes, each field is
-    taken over by CRM Online, or its author is told that it does not count.
+    """I-80: no change of a field is lost without a word: of what a confirmed change of a laptop
+    wanted, CRM Online had each field as wanted when it took the change over, or the laptop's inbox
+    says that it does not count; never both.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._open: dict[str, set[str]] = {}
-        """Change -> fields of which nobody has said anything."""
+        self._wanted: dict[str, dict[str, str]] = {}
+        self._had: dict[str, dict[str, str]] = {}
 
     def on_saved(self, event: Event) -> None:
-        fields = event.detail.get("fields", ())
-        if isinstance(fields, tuple | list) and fields:
-            self._open[str(event.detail["message"])] = set(map(str, fields))
+        wanted = _pairs(event)
+        if wanted:
+            self._wanted[str(event.detail["message"])] = wanted
 
     def on_committed(self, event: Event) -> None:
-        self._settle(str(event.detail["message"]), event)
-
-    def on_overruled(self, event: Event) -> None:
-        self._settle(event.subject, event)
-
-    def _settle(self, message: str, event: Event) -> None:
-        fields = event.detail.get("fields", ())
-        if message in self._open and isinstance(fields, tuple | list):
-            self._open[message] -= set(map(str, fields))
+        self._had[str(event.detail["message"])] = _pairs(event)
 
     def on_imported(self, event: Event) -> None:
         message = str(event.detail.get("answers", ""))
-        left = self._open.pop(message, None)
-        if left is None or event.detail["what"] == "rejection":
+        wanted, had = self._wanted.pop(message, None), self._had.pop(message, {})
+        if wanted is None or event.detail["what"] == "rejection":
             return
         self.judged += 1
-        if left:
-            self.blame(f"{message} was confirmed, but {min(left)} of it is nowhere", event)
+        told = event.detail.get("told", ())
+        told_of = set(map(str, told)) if isinstance(told, tuple | list) else set()
+        counts = {name for name, value in wanted.items() if had.get(name) == value}
+        for name in wanted:
+            if name not in counts and name not in told_of:
+                self.blame(f"{message} was confirmed, but {name} of it counts nowhere", event)
+            if name in counts and name in told_of:
+                self.blame(f"{message}: {name} counts, though its author was told no", event)
+
+
+def _pairs(event: Event) -> dict[str, str]:
+    fields = event.detail.get("fields", ())
+    return dict(fields) if isinstance(fields, tuple | list) else {}
+
+
+class _PolicyHolds(Judge):
+    """I-81: conflicts are settled as the policy of CRM says. Unless the last writer wins, no change
+    takes the place of what another laptop had put into the same field since the save that its
+    author had seen; if the whole document counts, none is taken over after any change by another.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._saves: dict[str, tuple[str, int]] = {}
+        """Change -> (laptop, save of CRM Online that its author had seen)."""
+        self._fields: dict[tuple[str, str], tuple[str, int, str]] = {}
+        """(document, field) -> (laptop, save, value) that changed it last."""
+        self._latest: dict[str, dict[str, int]] = {}
+        """Document -> laptop -> save that its latest change became."""
+        self._over_field: list[tuple[str, Event]] = []
+        self._over_document: list[tuple[str, Event]] = []
+
+    def on_saved(self, event: Event) -> None:
+        base = int(str(event.detail.get("base", 0)))
+        self._saves[str(event.detail["message"])] = event.actor, base
+
+    def on_committed(self, event: Event) -> None:
+        message, guid = str(event.detail["message"]), str(event.detail["guid"])
+        if message not in self._saves or "save" not in event.detail:
+            return
+        laptop, base = self._saves[message]
+        save = int(str(event.detail["save"]))
+        latest = self._latest.setdefault(guid, {})
+        self.judged += 1
+        if any(made > base for other, made in latest.items() if other != laptop):
+            self._over_document.append((f"{message} was taken over as a whole", event))
+        for name, value in _pairs(event).items():
+            other, made, before = self._fields.get((guid, name), (laptop, 0, value))
+            if other != laptop and made > base and before != value:
+                self._over_field.append((f"{message} overwrote {name} of {other}", event))
+            if before != value or other == laptop:
+                self._fields[guid, name] = laptop, save, value
+        latest[laptop] = save
+
+    def end(self, ending: Ending) -> None:
+        for crm in self.scene.topology.sites("crm"):
+            policy = ending.stores[crm].get("policies", "conflict")
+            blamed = {
+                ConflictPolicy.FIELD_MERGE: self._over_field,
+                ConflictPolicy.DOCUMENT: self._over_document,
+            }.get(policy, [])
+            for text, event in blamed:
+                self.blame(f"{text}, which its author had not seen ({policy.value})", event)
 
 
 class _Phases(Judge):
@@ -425,6 +483,9 @@ REFUSED_LEAVES_NOTHING = Check(
 )
 NOTHING_SILENT = Check(
     "no change of a field is lost without a word", Mood.ALWAYS, ("I-80",), _NothingSilent
+)
+POLICY_HOLDS = Check(
+    "conflicts are settled as the policy says", Mood.ALWAYS, ("I-81",), _PolicyHolds
 )
 PHASES_IN_ORDER = Check(
     "sessions go through their phases in order", Mood.ALWAYS, ("I-23", "I-24"), _Phases

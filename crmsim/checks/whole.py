@@ -178,6 +178,8 @@ class _Conservation(Judge):
         """(GUID, version of CRM) -> the message that made it."""
         self._guids: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._empty: dict[str, None] = {}
+        """Changes that left an order without items: such a version stays in CRM."""
 
     def _move(self, message: str, stage: _Stage, event: Event) -> None:
         self.judged += 1
@@ -207,6 +209,8 @@ class _Conservation(Judge):
 
     def on_committed(self, event: Event) -> None:
         message, version = str(event.detail["message"]), int(str(event.detail["version"]))
+        if not int(str(event.detail["items"])):
+            self._empty[message] = None
         self._move(message, _Stage.ACCEPTED, event)
         self._versions[str(event.detail["guid"]), version] = message
 
@@ -235,7 +239,8 @@ class _Conservation(Judge):
             return
         for message, stage in self._stages.items():
             name = self._names.get(self._guids.get(message, ""), "")
-            if stage < _Stage.BOOKED and name not in ending.set_aside:
+            stays = stage is _Stage.ACCEPTED and message in self._empty
+            if stage < _Stage.BOOKED and not stays and name not in ending.set_aside:
                 self.blame(
                     f"all is quiet, but {self._told(message)} was never booked "
                     f"(it is {stage.name.lower()})"

@@ -19,10 +19,16 @@ class Overruled:
     segment: str
     key: str
     field: str
-    wanted: str
-    """What the author wrote; empty when he deleted it."""
-    kept: str
-    """What counts; empty when it was deleted."""
+    wanted: str | None
+    """What the author wrote; None when he took the item out."""
+    kept: str | None
+    """What counts; None when the item was taken out."""
+
+    @property
+    def name(self) -> str:
+        """What changes call it: of an item that was to be taken out, the item as a whole."""
+        part = f"{self.segment} {self.key}".rstrip()
+        return part if self.wanted is None else f"{part} {self.field}"
 
 
 @attrs.frozen

@@ -27,9 +27,10 @@ __all__ = [
     "SyncBDoc",
     "Task",
     "Update",
-    "names_of",
+    "claims_of",
     "order_of",
     "segments_of",
+    "state_of",
 ]
 
 
@@ -83,15 +84,29 @@ def _segment(
     return Segment(name, key, Task.INSERT if before is None else Task.UPDATE, changed)
 
 
-def names_of(segments: tuple[Segment, ...]) -> tuple[str, ...]:
-    """Return names of the fields that a change is about; of an item as a whole, its line."""
-    found: list[str] = []
+def claims_of(segments: tuple[Segment, ...]) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) of what a change wants; of an item as a whole, whether it is there."""
+    found: list[tuple[str, str]] = []
     for one in segments:
         part = f"{one.name} {one.key}".rstrip()
         if one.task is Task.UPDATE:
-            found += [f"{part} {name}" for name, _ in one.fields]
+            found += [(f"{part} {name}", str(value)) for name, value in one.fields]
         else:
-            found.append(part)
+            found.append((part, "gone" if one.task is Task.DELETE else "there"))
+    return tuple(found)
+
+
+def state_of(order: SalesOrder, segments: tuple[Segment, ...]) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) of what an order has by now of what a change was about."""
+    items = {item.line: item for item in order.items}
+    found: list[tuple[str, str]] = []
+    for one in segments:
+        part = f"{one.name} {one.key}".rstrip()
+        holder = order if one.name == "header" else items.get(one.key)
+        if one.task is not Task.UPDATE:
+            found.append((part, "gone" if holder is None else "there"))
+        elif holder is not None:
+            found += [(f"{part} {name}", str(getattr(holder, name))) for name, _ in one.fields]
     return tuple(found)
 
 
@@ -135,6 +150,9 @@ class SyncBDoc:
     """The version that the laptop takes it for; CRM counts its own."""
     base: int = 0
     """The save of CRM Online that the laptop had a copy of; 0 when it had none."""
+    older: tuple[tuple[tuple[str, str, str], int], ...] = ()
+    """((segment, key, field), save) of fields of which the rep still saw something older: his own
+    change, which nobody had answered, lay on top of what had come."""
     disk: int = 0
     """Which disk of the site it was saved on: its numbers begin anew on each."""
 

@@ -271,6 +271,7 @@ class Building:
             ),
         )
         self._seat_staff(name, staff, operator_s, last_resort, worklist)
+        self.simulation.store(name).load("policies", {"conflict": conflict})
 
     def add_erp(
         self,

@@ -11,7 +11,7 @@ from crmsim.formats.bdoc import BulkPackage, Removal, Replica, Update
 from crmsim.kernel.durable import Change, Store
 from crmsim.replication.sites import version_of, what_of
 from crmsim.sync.importer import LocalOrder, after_import, after_removal
-from crmsim.sync.inbox import entry_for
+from crmsim.sync.inbox import InboxEntry, entry_for
 from crmsim.trace.kinds import IMPORTED
 
 __all__ = ["Content", "apply"]
@@ -55,6 +55,7 @@ def apply(change: Change, store: Store, laptop: str, place: Any, content: Conten
         version=version_of(content),
         guid=guid,
         answers=getattr(content, "message", ""),
+        told=_told(change, content),
         pending=0 if left is None else left.pending,
         upload=0 if left is None else left.upload,
     )
@@ -88,10 +89,16 @@ def _file(
     """Tell the rep what of a change does not count, and keep what was written."""
     if isinstance(content, Update) or held is None:
         return
-    seen = held.document.order
-    entry = entry_for(content, seen.reference, seen)
+    written = next((one.written for one in held.changes if one.message == content.message), None)
+    entry = entry_for(content, held.document.order.reference, written)
     if entry is not None:
         change.put("rejections", entry.message, entry)
+
+
+def _told(change: Change, content: Content) -> tuple[str, ...]:
+    """Return the fields of which the rep can read that they do not count."""
+    entry: InboxEntry | None = change.get("rejections", getattr(content, "message", ""))
+    return () if entry is None else tuple(dict.fromkeys(one.name for one in entry.overruled))
 
 
 def _apply_bulk(change: Change, laptop: str, bulk: BulkPackage) -> None:

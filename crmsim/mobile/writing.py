@@ -12,7 +12,7 @@ import attrs
 from crmsim.applications.numbering import temporary_number
 from crmsim.applications.pricing import net_value
 from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
-from crmsim.formats.bdoc import Segment, SyncBDoc, Task, names_of, segments_of
+from crmsim.formats.bdoc import Segment, SyncBDoc, Task, claims_of, segments_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change, Store
 from crmsim.mobile.reminders import WriteDue
@@ -93,19 +93,22 @@ class Writing:
         segments: tuple[Segment, ...],
     ) -> None:
         guid = order.guid
+        base = 0 if local is None else local.save
+        written = Pending(f"{self._here} save {number}", segments, base, order)
         bdoc = SyncBDoc(
-            f"{self._here} save {number}",
+            written.message,
             self._actor.name,
             number,
             Task.INSERT if local is None else Task.UPDATE,
             guid,
             segments,
             version=1 if local is None else local.document.order.version + 1,
-            base=0 if local is None else local.save,
+            base=base,
+            older=() if local is None else local.older(written),
             disk=self._actor.disk,
         )
         temporary = temporary_number(self._here, number)
-        after = after_save(local, guid, temporary, Pending(bdoc.message, segments))
+        after = after_save(local, guid, temporary, written)
         with self._actor.commit() as change:
             change.put("orders", guid, after)
             change.put("references", order.reference, guid)
@@ -122,7 +125,8 @@ class Writing:
                 number=number,
                 task=bdoc.task.value,
                 pending=after.pending,
-                fields=names_of(segments) if bdoc.task is Task.UPDATE else (),
+                base=base,
+                fields=claims_of(segments) if bdoc.task is Task.UPDATE else (),
                 provisional=order.is_provisional,
                 items=len(order.items),
                 value=str(net_value(order.items)),
@@ -173,5 +177,5 @@ def _as_written(
     """Return an order as the rep wants it, with the identities of all its parts."""
     if isinstance(written, OrderEdit):
         assert seen is not None, "only what is there can be edited"
-        return with_lines(written.applied(seen), seen, prefix)
+        return with_lines(written.applied(seen), None, prefix)
     return with_lines(attrs.evolve(written, guid=guid), seen, prefix)

@@ -10,6 +10,7 @@ is assumed.
 
 import enum
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import attrs
 
@@ -61,6 +62,7 @@ def resolve(
     base: int,
     site: str,
     segments: tuple[Segment, ...],
+    older: Mapping[FieldKey, int] = MappingProxyType({}),
 ) -> Resolution:
     """Settle the conflicts of a change.
 
@@ -71,10 +73,15 @@ def resolve(
         base: The save that the laptop had when it made the change.
         site: The laptop.
         segments: The change.
+        older: Fields of which the author still saw an older save -> that save.
     """
-    theirs = {key for key, one in stamps.items() if one.save > base and one.site != site}
-    if not theirs or policy is ConflictPolicy.LAST_WRITER:
+    theirs = {
+        key for key, one in stamps.items() if one.save > older.get(key, base) and one.site != site
+    }
+    if not theirs:
         return _as_it_fits(order, segments)
+    if policy is ConflictPolicy.LAST_WRITER:
+        theirs = {key for key in theirs if not key[2]}  # only what is not there any more
     if policy is ConflictPolicy.DOCUMENT:
         return Resolution(reason="somebody else has changed it meanwhile")
     taken: list[Segment] = []
@@ -97,12 +104,13 @@ def _merged(
     part = segment.name, segment.key
     if segment.task is Task.INSERT:
         return segment, []
-    if (*part, "") in theirs:  # somebody has deleted it
-        return None, [Overruled(*part, name, str(value), "") for name, value in segment.fields]
+    if (*part, "") in theirs:  # somebody has taken it out
+        lost = [Overruled(*part, name, str(value), None) for name, value in segment.fields]
+        return (segment if segment.task is Task.DELETE else None), lost
     now = _values(order, segment)
     if segment.task is Task.DELETE:
         changed = [name for name in now if (*part, name) in theirs]
-        lost = [Overruled(*part, name, "", str(now[name])) for name in changed]
+        lost = [Overruled(*part, name, None, str(now[name])) for name in changed]
         return (None if lost else segment), lost
     lost = [
         Overruled(*part, name, str(value), str(now[name]))
@@ -136,15 +144,27 @@ def _as_it_fits(order: SalesOrder, segments: tuple[Segment, ...]) -> Resolution:
 
 def stamped(
     stamps: Iterable[tuple[FieldKey, Stamp]],
+    order: SalesOrder,
     segments: tuple[Segment, ...],
     stamp: Stamp,
 ) -> tuple[tuple[FieldKey, Stamp], ...]:
-    """Return who changed which field last, after one more change."""
+    """Return who changed which field last, after one more change.
+
+    Who writes what is there already has changed nothing: the stamp stays whose it was.
+
+    Args:
+        stamps: Who changed which field last, before.
+        order: What CRM Online held before.
+        segments: What of the change is taken over.
+        stamp: Who made it, and which save it became.
+    """
     known = dict(stamps)
     for segment in segments:
         part = segment.name, segment.key
-        if segment.task is Task.DELETE:
+        now = _values(order, segment)
+        if segment.task is Task.DELETE and now:
             known[(*part, "")] = stamp
-        for name, _ in segment.fields:
-            known[(*part, name)] = stamp
+        for name, value in segment.fields:
+            if segment.task is Task.INSERT or now.get(name) != value:
+                known[(*part, name)] = stamp
     return tuple(known.items())

@@ -22,6 +22,15 @@ class Pending:
 
     message: str
     segments: tuple[Segment, ...]
+    base: int = 0
+    """The save of CRM Online that the rep had seen."""
+    written: SalesOrder | None = None
+    """The order as the rep saw it then, with this change."""
+
+    @property
+    def keys(self) -> tuple[tuple[str, str, str], ...]:
+        """(segment, key, field) of what it changes."""
+        return tuple((one.name, one.key, name) for one in self.segments for name, _ in one.fields)
 
 
 @attrs.frozen
@@ -50,6 +59,14 @@ class LocalOrder:
     def pending(self) -> int:
         """How many changes are not answered."""
         return len(self.changes)
+
+    def older(self, change: Pending) -> tuple[tuple[tuple[str, str, str], int], ...]:
+        """Return fields of a change that an unanswered one covers, and the save seen of them."""
+        seen: dict[tuple[str, str, str], int] = {}
+        for before in self.changes:
+            for key in before.keys:
+                seen.setdefault(key, before.base)
+        return tuple((key, seen[key]) for key in change.keys if key in seen)
 
     @property
     def document(self) -> OrderDocument:

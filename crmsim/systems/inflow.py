@@ -22,7 +22,7 @@ from crmsim.formats.bapi import (
     BapiRecordStored,
     BapiResult,
 )
-from crmsim.formats.bdoc import SyncBDoc, Task, names_of, order_of
+from crmsim.formats.bdoc import SyncBDoc, Task, order_of, state_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import BDocRecord, Context, OnLock, begin, step
@@ -146,6 +146,7 @@ class Inflow:
             bdoc.base,
             bdoc.site,
             bdoc.segments,
+            dict(bdoc.older),
         )
         reason = reason or merged.reason
         if reason is not None:
@@ -163,11 +164,11 @@ class Inflow:
         changed = order_of(bdoc.guid, order, merged.segments)
         changed = attrs.evolve(changed, version=order.version + 1)
         document = attrs.evolve(record.document, order=changed, fate=Fate.ACCEPTED)
-        fields = names_of(merged.segments)
+        fields = state_of(changed, bdoc.segments)
         self._save(change, attrs.evolve(record, document=document), bdoc, fields)
         stamp = Stamp(int(change.get("saves", document.number)), bdoc.site)
         stamps = self._actor.store.get("stamps", bdoc.guid, ())
-        change.put("stamps", bdoc.guid, stamped(stamps, merged.segments, stamp))
+        change.put("stamps", bdoc.guid, stamped(stamps, order, merged.segments, stamp))
         self._confirm(change, bdoc, document, merged.overruled)
 
     def _why_not_theirs(self, bdoc: SyncBDoc) -> str | None:
@@ -276,7 +277,7 @@ class Inflow:
         )
         change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
         if overruled:
-            fields = _names_of_lost(overruled)
+            fields = tuple(dict.fromkeys(one.name for one in overruled))
             change.note(OVERRULED, bdoc.message, site=bdoc.site, guid=bdoc.guid, fields=fields)
         change.put("latest", (bdoc.guid, bdoc.site), (bdoc.disk, bdoc.number))
         change.delete("refused", (bdoc.guid, bdoc.site))
@@ -329,7 +330,7 @@ class Inflow:
         change: Change,
         record: OrderRecord,
         bdoc: SyncBDoc,
-        fields: tuple[str, ...] = (),
+        fields: tuple[tuple[str, str], ...] = (),
     ) -> None:
         """Store an order in CRM Online and begin its way out, in one commit."""
         document = record.document
@@ -346,6 +347,7 @@ class Inflow:
             customer=order.customer,
             items=len(order.items),
             message=bdoc.message,
+            save=1 + int(self._actor.store.get("saves", number, 0)),
             fields=fields,
         )
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
@@ -448,12 +450,3 @@ class Inflow:
 def _released_queue(number: str) -> str:
     """Return the queue of changes that were parked behind a distribution and go on now."""
     return f"{RELEASED}{number}"
-
-
-def _names_of_lost(overruled: tuple[Overruled, ...]) -> tuple[str, ...]:
-    """Return names of fields that do not count, as a change names them; each once."""
-    found = (
-        f"{one.segment} {one.key}".rstrip() + ("" if one.wanted == "" else f" {one.field}")
-        for one in overruled
-    )
-    return tuple(dict.fromkeys(found))
