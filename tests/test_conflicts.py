@@ -16,6 +16,10 @@ from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.errors import BadValue
 from crmsim.formats.answer import Confirmation, Overruled, Rejection
 from crmsim.formats.bdoc import Segment, Task, claims_of, order_of, segments_of, state_of
+from crmsim.hunt.case import take_down
+from crmsim.hunt.finding import all_findings_of
+from crmsim.hunt.script import write_script
+from crmsim.hunt.shrinking import shrink
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.runs import load_scenario
 from crmsim.lab.scenario import Result, scenario
@@ -563,3 +567,15 @@ def test_a_document_policy_refuses_more_than_a_merge_and_the_last_writer_nothing
 def test_nothing_is_in_conflict_when_nobody_shares():
     metrics = run(team="1", changes="20")
     assert metrics["changes"] == metrics["changes_that_count"] > 0
+
+
+def test_a_conflict_is_cut_down_to_the_edits_that_it_takes(monkeypatch):
+    plain = inflow.resolve
+    monkeypatch.setattr(inflow, "resolve", lambda policy, *told: plain(LAST, *told))
+    story = load_scenario("scenarios/two_reps_one_customer.py")
+    case = take_down(story, story.settings(team=3, orders=4, changes=4), 1)
+    [finding, *_] = all_findings_of(case.run())
+    small = shrink(case, finding, 400)
+    diaries = [call.named["diary"] for call in small.case.built if call.verb == "add_laptop"]
+    assert sorted(map(len, diaries)) == [1, 2], "one order, and an edit of each of two reps"
+    assert "OrderEdit(" in write_script(small.case, "x", "why")

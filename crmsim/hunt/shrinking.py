@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from crmsim.business.sales import OrderEdit
 from crmsim.errors import ModelError
 from crmsim.hunt.case import Case
 from crmsim.hunt.finding import ENDED_EARLY, QUIET, Finding, all_findings_of
@@ -168,6 +169,7 @@ def _cut_down(trial: _Trial) -> None:
         _drop_deviations(trial)
         _drop_laptops(trial)
         _drop_orders(trial)
+        _drop_edits(trial)
         _drop_records(trial)
         for variants in (at_default, calmer, fewer_items, weaker, nearer_end, rounder):
             _vary(trial, variants)
@@ -286,6 +288,35 @@ def _drop_records(trial: _Trial) -> None:
         return attrs.evolve(case, built=tuple(kept))
 
     trial.take(with_records(minimal(records, lambda part: trial.fails(with_records(part)))))
+
+
+def _drop_edits(trial: _Trial) -> None:
+    """Leave out edits of orders one by one: a document is more than the least that is written."""
+    case = trial.case
+    edits = tuple(
+        (call.named["name"], place)
+        for call in case.built
+        if call.verb == "add_laptop"
+        for place, entry in enumerate(call.named["diary"])
+        if isinstance(entry.order, OrderEdit)
+    )
+
+    def with_edits(part: Sequence[tuple[str, int]]) -> Case:
+        kept = set(part)
+
+        def fewer(call: Call) -> Call:
+            if call.verb != "add_laptop":
+                return call
+            diary = tuple(
+                entry
+                for place, entry in enumerate(call.named["diary"])
+                if not isinstance(entry.order, OrderEdit) or (call.named["name"], place) in kept
+            )
+            return _with_named(call, diary=diary)
+
+        return attrs.evolve(case, built=tuple(map(fewer, case.built)))
+
+    trial.take(with_edits(minimal(edits, lambda part: trial.fails(with_edits(part)))))
 
 
 def with_orders(case: Case, orders: Sequence[str]) -> Case:
