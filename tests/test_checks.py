@@ -33,9 +33,11 @@ REALIGNED = (
     replication.ANSWERED_THOUGH,
     replication.TAKEN_BACK,
     distribution.MASTER_DATA_AGREES,
+    sessions.NOTHING_SILENT,
+    sessions.REFUSED_LEAVES_NOTHING,
 )
-"""Checks for which something has to move, or to be in both systems; `tests/test_replication.py` and
-`tests/test_master_data.py` try them."""
+"""Checks for which something has to move, to be refused or to be in both systems; other files try
+them: `test_replication.py`, `test_master_data.py`, `test_conflicts.py`."""
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ from crmsim.network.profiles import gprs, wan
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
 from crmsim.sync.inbox import entry_for
 from crmsim.systems import inflow
-from crmsim.systems.inflow import Inflow
 from crmsim.units import hours, minutes
 
 from .stories import changed_store, event, fired, history, rejudge, small_run
@@ -479,13 +478,6 @@ def test_what_a_refused_creation_leaves_behind_is_found():
     assert not rejudge(check, [saved, refused, accepted]).violations
     elsewhere = event("saved", actor="laptop-1", guid="X", message="m", version=1, task="insert")
     assert rejudge(check, [elsewhere, refused]).held
-
-
-def test_a_refusal_without_a_before_image_is_found_out(monkeypatch):
-    """The laptop would take the order for one that was never accepted, and drop it."""
-    monkeypatch.setattr(Inflow, "_before_image", lambda self, guid: (None, 0))
-    with pytest.raises(AssertionError):
-        quantities(told((1, 36, quantity(1, 5)), (2, 36, quantity(1, 7))))
 
 
 def test_what_a_change_claims_and_what_an_order_has_of_it():

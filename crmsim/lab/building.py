@@ -235,10 +235,8 @@ class Building:
             breakages: Which programs of the flow do not work, and when.
             on_lock: What becomes of a change of a document that is being distributed to the ERP.
             conflict: What becomes of a change of what somebody else has changed meanwhile.
-            own_services: Calls of one's own, as part of the commit, by context: SI1 before an
-                upload is mapped, SOA after the CDB is written, SOB after a rejection.
-            operator_s: How long it takes until somebody looks at a stuck queue or at the error
-                list, in seconds; None when nobody ever does.
+            own_services: Calls of one's own, as part of the commit: SI1, SOA, SOB; see `Context`.
+            operator_s: Seconds until somebody looks at what is stuck or failed; None for nobody.
             last_resort: What that person does when activating did not help; see `add_erp`.
             worklist: In which way that person works off the error list.
             name: The name of the site and its actor.
@@ -247,8 +245,7 @@ class Building:
         breakages += self._trouble.breakages
         operator_s = self._needed(operator_s, is_needed=bool(self._trouble.breakages))
         self.simulation.add_site(name, "crm").write_ns = WRITE
-        operator = None if operator_s is None else f"{name}-operator"
-        staff = Staff(work_process_names(name, work_processes), operator, f"{name}-demon")
+        staff = _staff_of(name, work_processes, operator_s, f"{name}-demon")
         self.simulation.seat(
             name,
             lambda: CrmEnterprise(
@@ -313,8 +310,7 @@ class Building:
         operator_s = self._needed(operator_s, is_needed=bool(self._trouble.poisons))
         self.simulation.add_site(name, "erp").write_ns = WRITE
         self.simulation.connect(crm, name, link)
-        operator = None if operator_s is None else f"{name}-operator"
-        staff = Staff(work_process_names(name, work_processes), operator)
+        staff = _staff_of(name, work_processes, operator_s)
         self.simulation.seat(
             name,
             lambda: Erp(crm, plan, service_s, staff, policy, self.guarantees, queue_key, poisons),
@@ -393,3 +389,11 @@ class Building:
             ForbiddenLink: a system is missing, or a site has no line that it cannot do without.
         """
         self.simulation.topology.check()
+
+
+def _staff_of(
+    site: str, work_processes: int, operator_s: Distribution | None, demon: str = ""
+) -> Staff:
+    """Return the names of who works at a system."""
+    operator = None if operator_s is None else f"{site}-operator"
+    return Staff(work_process_names(site, work_processes), operator, demon)

@@ -111,8 +111,20 @@ def after_import(
     if isinstance(content, Confirmation):
         return _answered(_moved_on(counted, content.document, content.save), counted.refusal)
     if content.before is None:
-        return None
+        return _without_copy(local, counted, content.reason)
     return _answered(_moved_on(counted, content.before, content.save), content.reason)
+
+
+def _without_copy(local: LocalOrder, counted: LocalOrder, reason: str) -> LocalOrder | None:
+    """Return the order after a refusal by a server that has none; None when it is gone.
+
+    It is gone if its creation is what was refused. A creation that is not answered yet may still
+    come through.
+    """
+    if local.base is not None:
+        return _answered(counted, reason)
+    was_creation = counted.changes[:1] != local.changes[:1]
+    return None if was_creation else attrs.evolve(counted, refusal=reason)
 
 
 def _moved_on(local: LocalOrder, document: OrderDocument, save: int) -> LocalOrder:
