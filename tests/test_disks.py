@@ -3,7 +3,6 @@
 import pytest
 from attrs import evolve
 
-from crmsim.business.sales import SalesOrder
 from crmsim.chance import Constant
 from crmsim.checks import distribution, queues, replication, sessions
 from crmsim.checks.catalogue import ALL_CHECKS
@@ -14,11 +13,9 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.metrics import replacement_metrics
 from crmsim.lab.scenario import Result, scenario
 from crmsim.middleware.flow import Breakage, Context, OnLock
-from crmsim.middleware.replication import BY_CUSTOMER, Job, RrQueue, TakenAway
+from crmsim.middleware.replication import Job, RrQueue, TakenAway
 from crmsim.mobile.calls import Upload
 from crmsim.mobile.client import MobileClient
-from crmsim.mobile.rep import DiaryEntry, Habits
-from crmsim.network.profiles import gprs, wan
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.sites import tell as tell_site
 from crmsim.systems.inflow import Inflow
@@ -35,6 +32,7 @@ from .test_replication import (
     must_be_in_place,
     order,
     told,
+    two_reps,
     wanted,
 )
 
@@ -241,21 +239,6 @@ def test_bulk_that_comes_a_second_time_stands_behind_the_removal_in_between():
     result = story.run()
     must_be_in_place(result)
     assert len(result.simulation.store("laptop-1").table("masters")) == 5
-
-
-def two_reps(land: Landscape, *entries: tuple[int, SalesOrder], taken_away=None, **crm) -> None:
-    """One customer, whose rep writes; another rep who may get it."""
-    land.replicate(BY_CUSTOMER, taken_away=taken_away or TakenAway.ACCEPT)
-    land.add_crm(**crm)
-    land.add_erp(wan())
-    land.add_station("station", wan())
-    diary = tuple(DiaryEntry(time_ns, written) for time_ns, written in entries)
-    for rep, mine in (("1", diary), ("2", ())):
-        name, line = f"laptop-{rep}", gprs(dial_up=True)
-        land.add_laptop(name, line, rep=rep, diary=mine, habits=Habits(), station="station")
-        land.add_subscription(f"rep {rep}", "customer", (name,), rep=rep)
-    land.add_record("customer", "C1", rep="1", region="N")
-    land.check()
 
 
 def story_of(tell) -> Result:

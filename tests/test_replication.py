@@ -605,6 +605,23 @@ def test_an_extract_that_is_done_twice_changes_nothing():
     assert dict(held(result, "laptop-1")[C1].fields)["name"] == "second"
 
 
+def two_reps(
+    land: Landscape, *entries: tuple[int, SalesOrder], taken_away=TakenAway.ACCEPT, **crm
+) -> None:
+    """One customer, whose rep writes; another rep who may get it."""
+    land.replicate(BY_CUSTOMER, taken_away=taken_away)
+    land.add_crm(**crm)
+    land.add_erp(wan())
+    land.add_station("station", wan())
+    diary = tuple(DiaryEntry(time_ns, written) for time_ns, written in entries)
+    for rep, mine in (("1", diary), ("2", ())):
+        name, line = f"laptop-{rep}", gprs(dial_up=True)
+        land.add_laptop(name, line, rep=rep, diary=mine, habits=Habits(), station="station")
+        land.add_subscription(f"rep {rep}", "customer", (name,), rep=rep)
+    land.add_record("customer", "C1", rep="1", region="N")
+    land.check()
+
+
 def taken_away(policy: TakenAway) -> Result:
     """Run a story in which a rep changes an order that is not his any more."""
 
@@ -614,22 +631,8 @@ def taken_away(policy: TakenAway) -> Result:
         first = order("101", "1", "C1")
         later = evolve(first, version=2, items=(OrderItem("tea", 5, Decimal(2)),))
         third = evolve(first, version=3, items=(OrderItem("tea", 7, Decimal(2)),))
-        land.replicate(BY_CUSTOMER, taken_away=policy)
-        land.add_crm()
-        land.add_erp(wan())
-        land.add_station("station", wan())
-        diary = (
-            DiaryEntry(hours(9), first),
-            DiaryEntry(days(1) + hours(11), later),
-            DiaryEntry(days(3) + hours(11), third),
-        )
-        for rep, entries in (("1", diary), ("2", ())):
-            line = gprs(dial_up=True)
-            land.add_laptop(
-                f"laptop-{rep}", line, rep=rep, diary=entries, habits=Habits(), station="station"
-            )
-            land.add_subscription(f"rep {rep}", "customer", (f"laptop-{rep}",), rep=rep)
-        land.add_record("customer", "C1", rep="1", region="N")
+        entries = ((hours(9), first), (days(1) + hours(11), later), (days(3) + hours(11), third))
+        two_reps(land, *entries, taken_away=policy)
         land.at("1d 10:00", land.change, "customer", "C1", rep="2")
         await land.run_until("4d")
         await land.settle()

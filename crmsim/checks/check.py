@@ -11,6 +11,7 @@ itself, never the world: its check judged nothing.
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -31,6 +32,7 @@ __all__ = [
     "Outcome",
     "Scene",
     "Verdict",
+    "forget",
     "judge",
 ]
 
@@ -170,6 +172,12 @@ class Judge:
         else:
             outcome = Outcome.HELD if self.judged else Outcome.NOT_JUDGED
         return Verdict(outcome, self.judged, tuple(self.evidence), self.violations)
+
+
+def forget(rows: dict[tuple[str, str], Any], laptop: str) -> None:
+    """Drop all rows of a laptop from what a judge remembers by (laptop, something)."""
+    for key in [key for key in rows if key[0] == laptop]:
+        del rows[key]
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ from typing import Any
 
 from crmsim.applications.status import Distribution
 from crmsim.checks.backend import Finals
-from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, forget
 from crmsim.checks.selection import Selection
 from crmsim.trace.journal import Event
 
@@ -132,9 +132,7 @@ class _Published(Finals):
         self._imported: dict[tuple[str, str], int] = {}
 
     def on_replaced(self, event: Event) -> None:
-        for row in list(self._imported):
-            if row[0] == event.subject:
-                del self._imported[row]
+        forget(self._imported, event.subject)
 
     def on_spread(self, event: Event) -> None:
         self._spread[event.subject] = int(str(event.detail["last"]))

@@ -1,6 +1,7 @@
 """Did queues keep their order, and was every unit of work done exactly once?"""
 
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.middleware.queue import laptop_of
 from crmsim.trace.journal import Event
 from crmsim.units import Duration, days, show_moment
 
@@ -203,8 +204,7 @@ class _Conserve(Judge):
         if queue[1] == "outbox":
             return len(store.table("outbox"))
         if queue[1].endswith(" out"):
-            site = queue[1].removeprefix("CRM_SITE_").removesuffix(" out")
-            lying = store.get("site queues", site)
+            lying = store.get("site queues", laptop_of(queue[1]))
             return 0 if lying is None else len(lying.contents)
         return sum(len(store.get(table, queue[1], ())) for table in self.TABLES)
 

@@ -7,8 +7,9 @@ import abc
 from collections.abc import Iterator
 from typing import Any
 
-from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, forget
 from crmsim.checks.selection import Key, Selection, held_by
+from crmsim.middleware.queue import laptop_of
 from crmsim.middleware.replication import Kind
 from crmsim.trace.journal import Event
 
@@ -202,8 +203,7 @@ class _Told(Judge):
     def on_replaced(self, event: Event) -> None:
         self._has_called[event.subject] = None
         for table in (self._left, self._entered):
-            for key in [key for key in table if key[0] == event.subject]:
-                del table[key]
+            forget(table, event.subject)
 
 
 class _OrderOfExtracts(Judge):
@@ -265,12 +265,11 @@ class _OrderOfExtracts(Judge):
     def on_replaced(self, event: Event) -> None:
         self._on_new_disk[event.subject] = {}
         for table in (self._last, self._entering, self._leaving):
-            for key in [key for key in table if key[0] == event.subject]:
-                del table[key]
+            forget(table, event.subject)
 
 
 def _laptop_of(event: Event) -> str:
-    return str(event.detail["queue"]).removeprefix("CRM_SITE_").removesuffix(" out")
+    return laptop_of(str(event.detail["queue"]))
 
 
 def _guid_of(event: Event) -> str:
@@ -339,17 +338,14 @@ class _Repeatable(_Selected):
         self._repeated: dict[tuple[str, str], None] = {}
 
     def on_wiped(self, event: Event) -> None:
-        for key in [key for key in self._newest if key[0] == event.actor]:
-            self._forget(key)
-
-    def _forget(self, key: tuple[str, str]) -> None:
-        self._newest.pop(key, None)
-        self._repeated.pop(key, None)
+        forget(self._newest, event.actor)
+        forget(self._repeated, event.actor)
 
     def on_imported(self, event: Event) -> None:
         key = event.actor, str(event.detail.get("guid", ""))
         if event.detail["what"] == "removal":
-            self._forget(key)
+            self._newest.pop(key, None)
+            self._repeated.pop(key, None)
         version = int(str(event.detail.get("version", 0)))
         if not version:
             return
@@ -410,8 +406,7 @@ class _AnsweredThough(Judge):
 
     def on_wiped(self, event: Event) -> None:
         self._due = {one: site for one, site in self._due.items() if site != event.actor}
-        for key in [key for key in self._open if key[0] == event.actor]:
-            del self._open[key]
+        forget(self._open, event.actor)
 
     def end(self, ending: Ending) -> None:
         if not ending.is_quiet:

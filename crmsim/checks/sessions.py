@@ -1,6 +1,7 @@
 """Did laptops and server catch up without losing, doubling or reordering anything?"""
 
-from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, forget
+from crmsim.middleware.queue import laptop_of
 from crmsim.sync.conflict import ConflictPolicy
 from crmsim.sync.session import Phase
 from crmsim.trace.journal import Event
@@ -107,7 +108,7 @@ class _MessagesOnce(Judge):
     def on_enqueued(self, event: Event) -> None:
         if str(event.detail["queue"]).endswith(" out"):
             self._due[event.subject] = "its laptop"
-            laptop = str(event.detail["queue"]).removeprefix("CRM_SITE_").removesuffix(" out")
+            laptop = laptop_of(str(event.detail["queue"]))
             self._ready.setdefault(laptop, {})[event.subject] = None
 
     def on_cleared(self, event: Event) -> None:
@@ -268,8 +269,7 @@ class _Counters(Judge):
             self.blame(f"{key[0]} counts {upload} of {pending} changes as uploaded", event)
 
     def on_wiped(self, event: Event) -> None:
-        for key in [key for key in self._open if key[0] == event.actor]:
-            del self._open[key]
+        forget(self._open, event.actor)
 
     def end(self, ending: Ending) -> None:
         for laptop in self.scene.topology.sites("mobile") if ending.is_quiet else ():

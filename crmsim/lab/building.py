@@ -122,7 +122,7 @@ class Building:
         others = store.get("wanted", (about, pattern), ())
         store.load("wanted", {(about, pattern): united((others, subscription.sites))})
         if self._model.of(about).kind is Kind.BULK:
-            store.load("bulk sites", {about: store.get("wanted", (about, pattern))})
+            store.load("opened", {(site, about): True for site in subscription.sites})
 
     def _must_be_laptops(self, sites: Sequence[str]) -> None:
         if isinstance(sites, str):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterator
 
 import attrs
 
+from crmsim.middleware.queue import laptop_of
 from crmsim.sync.session import Phase
 from crmsim.trace.journal import Event, Journal
 
@@ -121,8 +122,7 @@ class Road:
         if event.kind == "received":
             self._held_by[thing] = event.actor
         elif event.kind == "enqueued" and str(event.detail["queue"]).endswith(" out"):
-            laptop = str(event.detail["queue"]).removeprefix("CRM_SITE_").removesuffix(" out")
-            return Part.OFFLINE, laptop
+            return Part.OFFLINE, laptop_of(str(event.detail["queue"]))
         elif event.kind == "enqueued" and str(event.detail["queue"]).startswith(_OWN_WORK):
             self._held_by[thing] = event.actor
         elif event.kind in ("begun", "failed"):

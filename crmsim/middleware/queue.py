@@ -23,6 +23,7 @@ __all__ = [
     "RetryPolicy",
     "WrongQueueEvent",
     "after_event",
+    "laptop_of",
     "queue_name",
     "site_queue",
 ]
@@ -227,3 +228,12 @@ def queue_name(family: str, key: QueueKey, number: str, parent: str) -> str:
 def site_queue(site: str) -> str:
     """Return the queue of a laptop: what it sends inwards, what it fetches outwards."""
     return f"CRM_SITE_{site}"
+
+
+def laptop_of(queue: str) -> str:
+    """Return whose queue that is, inwards or outwards.
+
+    >>> laptop_of(site_queue("laptop-1") + " out")
+    'laptop-1'
+    """
+    return queue.removeprefix("CRM_SITE_").removesuffix(" out")

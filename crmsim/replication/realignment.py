@@ -94,11 +94,12 @@ class Realignment:
 
     def _subcheck_bulk(self, change: Change, publication: str) -> None:
         """Take a publication from sites that want it no more; new ones get it with an extract."""
-        wanted = change.get("wanted", (publication, ()), ())
-        old = change.get("bulk sites", publication, ())
-        change.put("bulk sites", publication, tuple(site for site in old if site in wanted))
+        wanted = dict.fromkeys(change.get("wanted", (publication, ()), ()))
+        rows = self._actor.store.table("opened")
+        old = dict.fromkeys(sorted(site for site, name in rows if name == publication))
         for site in old:
             if site not in wanted:
+                change.delete("opened", (site, publication))
                 change.delete("cursors", (site, publication))
                 tell(change, site, Removal(publication))
         entering = tuple(site for site in wanted if site not in old)
@@ -108,10 +109,10 @@ class Realignment:
     def _extract_bulk(self, change: Change, job: Job) -> None:
         """Let sites that still want a publication fetch it from the beginning."""
         for publication, _ in job.keys:
-            wanted = change.get("wanted", (publication, ()), ())
-            entering = tuple(site for site in job.sites if site in wanted)
-            old = change.get("bulk sites", publication, ())
-            change.put("bulk sites", publication, united((old, entering)))
+            wanted = dict.fromkeys(change.get("wanted", (publication, ()), ()))
+            for site in job.sites:
+                if site in wanted:
+                    change.put("opened", (site, publication), True)
 
     def _matching(self, wanted: Iterable[tuple[str, Pattern]]) -> list[Key]:
         """Return the instances in the CDB that match one of some patterns."""
@@ -271,11 +272,10 @@ class Realignment:
         for row in store.table("cursors"):
             if row[0] == site:
                 change.delete("cursors", row)
-        for publication, sites in store.table("bulk sites").items():
-            if site in sites:
-                left = tuple(one for one in sites if one != site)
-                change.put("bulk sites", publication, left)
-                self._enqueue(change, RrQueue.EXTRACTBLK, Job(0, ((publication, ""),), (site,)))
+        for row in store.table("opened"):
+            if row[0] == site:
+                change.delete("opened", row)
+                self._enqueue(change, RrQueue.EXTRACTBLK, Job(0, ((row[1], ""),), (site,)))
         keys = self._keys_of(site)
         for key in keys:
             self._wait(change, key, (*change.get("extracting", key, ()), site))

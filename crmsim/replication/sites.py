@@ -56,7 +56,7 @@ def gets_bulk(get: Callable[..., Any], site: str, publication: str) -> bool:
         publication: The name of the publication.
     """
     is_for_all = get("model", publication) is None
-    return is_for_all or site in get("bulk sites", publication, ())
+    return is_for_all or bool(get("opened", (site, publication), False))
 
 
 def what_of(content: Content) -> str:

@@ -32,7 +32,7 @@ class ConflictPolicy(enum.Enum):
     DOCUMENT = "document, server wins"
     """Any change of the document by somebody else in between: all of it is refused."""
     LAST_WRITER = "last writer wins"
-    """Whatever comes last counts, and nobody is told."""
+    """Whatever comes last counts; whose value it replaces is not told."""
 
 
 @attrs.frozen

@@ -32,7 +32,7 @@ from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.sites import tell
-from crmsim.sync.conflict import ConflictPolicy, Resolution, Stamp, resolve, stamped
+from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
 from crmsim.systems.outflow import BOTH, ERP, CdbRow, Outflow
 from crmsim.systems.recovery import (
     BEGUN,
@@ -138,36 +138,34 @@ class Inflow:
             or why_not_change(record.document)
             or self._why_too_late(luw, bdoc)
         )
+        if reason is None:
+            self._merge(change, bdoc, record)
+        else:
+            self._reject(change, bdoc, reason)
+        return True
+
+    def _merge(self, change: Change, bdoc: SyncBDoc, record: OrderRecord) -> None:
+        """Store what of a change counts, and answer it; refuse it if nothing does."""
+        order = record.document.order
         stamps = self._actor.store.get("stamps", bdoc.guid, ())
         merged = resolve(
             self._conflict,
-            record.document.order,
+            order,
             dict(stamps),
             bdoc.base,
             bdoc.site,
             bdoc.segments,
             dict(bdoc.older),
         )
-        reason = reason or merged.reason
-        if reason is not None:
-            lost = () if reason != merged.reason else merged.overruled
-            self._reject(change, bdoc, reason, lost)
-            return True
-        self._take_over(change, bdoc, record, merged)
-        return True
-
-    def _take_over(
-        self, change: Change, bdoc: SyncBDoc, record: OrderRecord, merged: Resolution
-    ) -> None:
-        """Store what of a change counts, and answer it."""
-        order = record.document.order
+        if merged.reason is not None:
+            self._reject(change, bdoc, merged.reason, merged.overruled)
+            return
         changed = order_of(bdoc.guid, order, merged.segments)
         changed = attrs.evolve(changed, version=order.version + 1)
         document = attrs.evolve(record.document, order=changed, fate=Fate.ACCEPTED)
         fields = state_of(changed, bdoc.segments)
         self._save(change, attrs.evolve(record, document=document), bdoc, fields)
         stamp = Stamp(int(change.get("saves", document.number)), bdoc.site)
-        stamps = self._actor.store.get("stamps", bdoc.guid, ())
         change.put("stamps", bdoc.guid, stamped(stamps, order, merged.segments, stamp))
         self._confirm(change, bdoc, document, merged.overruled)
 
@@ -403,16 +401,8 @@ class Inflow:
         """
         key, store = (news.object, news.key), self._actor.store
         here: dict[str, int] = dict(store.get("changed here", key, ()))
-        there: dict[str, int] = dict(store.get("changed there", key, ()))
-        is_late = self._guarantees.newest_stays
-        fields = {
-            name: value
-            for name, value in news.fields
-            if here.get(name, 0) <= news.version
-            and not (is_late and there.get(name, 0) > news.number)
-        }
-        there |= dict.fromkeys(fields, news.number)
-        change.put("changed there", key, tuple(there.items()))
+        open_to_erp = {n: value for n, value in news.fields if here.get(n, 0) <= news.version}
+        fields = self._still_new(change, key, open_to_erp, news.number)
         if fields or store.get("records", key) is None:
             has_crossed = store.get("ours", key, 0) > news.version
             origin = BOTH if has_crossed else ERP
@@ -420,17 +410,20 @@ class Inflow:
 
     def _take_masters(self, change: Change, news: BapiMasters) -> None:
         """Publish what the ERP changed, but for what a later change has changed again."""
-        there: dict[str, int] = dict(self._actor.store.get("changed there", news.publication, ()))
-        is_late = self._guarantees.newest_stays
-        values = {
-            name: value
-            for name, value in news.values
-            if not (is_late and there.get(name, 0) > news.number)
-        }
-        there |= dict.fromkeys(values, news.number)
-        change.put("changed there", news.publication, tuple(there.items()))
+        values = self._still_new(change, news.publication, dict(news.values), news.number)
         if values:
             self._outflow.publish(change, news.publication, values)
+
+    def _still_new(
+        self, change: Change, what: object, values: dict[str, str], number: int
+    ) -> dict[str, str]:
+        """Return what no later change of the ERP has changed again, and remember its number."""
+        known: dict[str, int] = dict(self._actor.store.get("changed there", what, ()))
+        if self._guarantees.newest_stays:
+            values = {name: v for name, v in values.items() if known.get(name, 0) <= number}
+        known |= dict.fromkeys(values, number)
+        change.put("changed there", what, tuple(known.items()))
+        return values
 
     def _settle(self, change: Change, record: OrderRecord, news: BapiResult) -> OrderRecord:
         """End the distribution of an order; what was parked behind it goes on."""

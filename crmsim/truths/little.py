@@ -13,6 +13,7 @@ import attrs
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.workload import diaries, made_up_book
+from crmsim.middleware.queue import laptop_of
 from crmsim.mobile.rep import Habits
 from crmsim.network.link import Link
 from crmsim.network.profiles import gprs, wan
@@ -51,7 +52,7 @@ class Depths:
         if name == "outbox":
             return len(store.table("outbox"))
         if name.endswith(" out"):
-            laptop = name.removeprefix("CRM_SITE_").removesuffix(" out")
+            laptop = laptop_of(name)
             return len(store.get("site queues", laptop).contents)
         return sum(len(store.get(table, name, ())) for table in ("outbound", "inbound"))
 
