@@ -6,6 +6,7 @@ luck is keyed by day and hour of the day, so that a broken or added session move
 
 import attrs
 
+from crmsim.business.master import RecordEdit
 from crmsim.business.sales import OrderEdit, SalesOrder
 from crmsim.chance import Stream
 from crmsim.errors import BadValue
@@ -39,9 +40,9 @@ class DiaryEntry:
     """Something that a rep writes."""
 
     time_ns: int
-    order: SalesOrder | OrderEdit
-    """The order as it is to be saved, whose GUID is made by the laptop; or what is changed of one
-    that is there, whoever wrote it."""
+    what: SalesOrder | OrderEdit | RecordEdit
+    """An order as it is to be saved, whose GUID is made by the laptop; what is changed of one that
+    is there, whoever wrote it; or what is done to anything else: a visit, an opportunity."""
 
 
 @attrs.frozen
