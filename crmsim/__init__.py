@@ -21,6 +21,7 @@ The rooms of the house, from the ground up; imports point only downwards::
     checks                   was it right?
     measure                  was it as expected, and how long did it take?
     lab                      what is the story?
+    workload                 who writes what, and when?
     study                    what do many runs say?
     hunt                     where does it break?
     truths                   is the simulator right?

@@ -23,9 +23,9 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.metrics import replacement_metrics
 from crmsim.lab.scenario import scenario
 from crmsim.lab.settings import setting
-from crmsim.lab.workload import add_customers, add_field_force, daily_orders
 from crmsim.mobile.rep import Habits
 from crmsim.units import Duration, days, hours, minutes
+from crmsim.workload.made_up import add_customers, add_field_force, daily_orders
 
 
 class Fate(enum.Enum):

@@ -20,10 +20,10 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.metrics import line_times_s, realignment_metrics
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
-from crmsim.lab.workload import add_customers, add_field_force, customers_of
 from crmsim.measure.latency import quantile
 from crmsim.middleware.replication import Framework
 from crmsim.units import hours, minutes, to_seconds
+from crmsim.workload.made_up import add_customers, add_field_force, customers_of
 
 NOON_NS = hours(12)
 

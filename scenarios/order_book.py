@@ -31,10 +31,8 @@ from crmsim.chance import Exponential
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.metrics import order_metrics
-from crmsim.lab.orderbook import OrderBook, read_order_book
 from crmsim.lab.scenario import scenario
 from crmsim.lab.settings import setting
-from crmsim.lab.workload import diaries, made_up_book
 from crmsim.middleware.flow import Breakage, Context
 from crmsim.mobile.rep import Habits
 from crmsim.network.link import Link, LinkKind
@@ -43,6 +41,8 @@ from crmsim.qrfc.partner import Poison
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.people import Worklist
 from crmsim.units import Duration, Share, days, hours, seconds, to_seconds
+from crmsim.workload.made_up import diaries, made_up_book
+from crmsim.workload.orderbook import OrderBook, read_order_book
 
 
 class Lines(enum.Enum):

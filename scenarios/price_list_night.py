@@ -20,10 +20,10 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.metrics import line_times_s
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
-from crmsim.lab.workload import add_field_force
 from crmsim.measure.latency import quantile
 from crmsim.middleware.replication import FIELD_SALES
 from crmsim.units import days, hours, to_seconds
+from crmsim.workload.made_up import add_field_force
 
 
 @frozen(kw_only=True)

@@ -27,7 +27,6 @@ from crmsim.checks.queues import BLOCKED_UNTIL_HELPED
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
-from crmsim.lab.workload import diaries, made_up_book
 from crmsim.measure.latency import quantile
 from crmsim.middleware.flow import BROKEN_STATES, Breakage, Context
 from crmsim.middleware.status import BDocState
@@ -37,6 +36,7 @@ from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.people import Worklist
 from crmsim.trace.journal import Event
 from crmsim.units import Duration, Share, days, hours, to_seconds
+from crmsim.workload.made_up import diaries, made_up_book
 
 CHECKS = tuple(check for check in ALL_CHECKS if check is not BLOCKED_UNTIL_HELPED)
 """No queue gets stuck in this story: that is its point."""

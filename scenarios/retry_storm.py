@@ -22,12 +22,12 @@ from crmsim.checks.queues import BLOCKED_UNTIL_HELPED
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
-from crmsim.lab.workload import diaries, made_up_book
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.mobile.rep import Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
 from crmsim.units import SECOND_NS, Duration, Share, days, hours, minutes, seconds, to_seconds
+from crmsim.workload.made_up import diaries, made_up_book
 
 CHECKS = tuple(check for check in ALL_CHECKS if check is not BLOCKED_UNTIL_HELPED)
 """No queue gets stuck in this story."""

@@ -23,16 +23,16 @@ from attrs import frozen
 from crmsim.chance import Lognormal
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.lab.landscape import Landscape
-from crmsim.lab.orderbook import OrderBook
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
-from crmsim.lab.workload import diaries, made_up_book
 from crmsim.measure.latency import quantile
 from crmsim.middleware.queue import QueueKey
 from crmsim.mobile.rep import Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.partner import Poison
 from crmsim.units import Duration, days, hours, to_seconds
+from crmsim.workload.made_up import diaries, made_up_book
+from crmsim.workload.orderbook import OrderBook
 
 
 class MendedBy(enum.Enum):

@@ -22,9 +22,9 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.metrics import realignment_metrics
 from crmsim.lab.scenario import scenario
 from crmsim.lab.settings import setting
-from crmsim.lab.workload import add_customers, add_field_force, customers_of
 from crmsim.middleware.replication import Framework
 from crmsim.units import days, hours, minutes
+from crmsim.workload.made_up import add_customers, add_field_force, customers_of
 
 
 @frozen(kw_only=True)

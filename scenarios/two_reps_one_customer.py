@@ -32,6 +32,7 @@ from crmsim.middleware.replication import BY_CUSTOMER
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.sync.conflict import ConflictPolicy
+from crmsim.systems.enterprise import Policies
 from crmsim.trace.journal import Event
 from crmsim.units import days, hours
 
@@ -89,7 +90,7 @@ def _fields(event: Event) -> tuple[Any, ...]:
 @scenario(Settings, checks=ALL_CHECKS, metrics=conflict_metrics)
 async def two_reps_one_customer(land: Landscape, settings: Settings) -> None:
     land.replicate(BY_CUSTOMER)
-    land.add_crm(conflict=settings.policy)
+    land.add_crm(policies=Policies(conflict=settings.policy))
     land.add_erp(wan())
     land.add_station("station", wan())
     laptops = [f"laptop-{rep}" for rep in range(1, settings.team + 1)]

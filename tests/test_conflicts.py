@@ -30,7 +30,8 @@ from crmsim.network.profiles import gprs, wan
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
 from crmsim.sync.inbox import entry_for
 from crmsim.systems import answers as tell_laptop
-from crmsim.systems import inflow
+from crmsim.systems import orders
+from crmsim.systems.enterprise import Policies
 from crmsim.units import hours, minutes
 
 from .stories import changed_store, event, fired, history, rejudge, small_run
@@ -226,7 +227,7 @@ def judged(*edits: tuple[int, int, OrderEdit], policy=MERGE, **crm) -> Result:
     async def story(land: Landscape, _: NoSettings) -> None:
         """Whose work counts?"""
         land.replicate(BY_CUSTOMER)
-        land.add_crm(conflict=policy, **crm)
+        land.add_crm(policies=Policies(conflict=policy), **crm)
         land.add_erp(wan())
         land.add_station("station", wan())
         for rep, laptop in ((1, "laptop-1"), (2, "laptop-2")):
@@ -392,35 +393,35 @@ def says(result: Result, check) -> bool:
 def test_a_field_that_gets_lost_without_a_word_is_found(monkeypatch, defect):
     assert not says(judged(*PART), answers.NOTHING_SILENT)
     if defect == "dropped":
-        plain = inflow.order_of
+        plain = orders.order_of
 
         def without_discount(guid, before, segments):
             kept = tuple(s for s in segments if "discount" not in dict(s.fields) or before is None)
             return plain(guid, before, kept)
 
-        monkeypatch.setattr(inflow, "order_of", without_discount)
+        monkeypatch.setattr(orders, "order_of", without_discount)
     elif defect == "not told":
         answer = tell_laptop.Confirmation
         monkeypatch.setattr(tell_laptop, "Confirmation", lambda *told: answer(*told[:4]))
     elif defect == "not filed":
         monkeypatch.setattr(imports, "entry_for", lambda *told: None)
     else:
-        settled = inflow.resolve
+        settled = orders.resolve
         monkeypatch.setattr(
-            inflow, "resolve", lambda *told: attrs.evolve(settled(*told), overruled=())
+            orders, "resolve", lambda *told: attrs.evolve(settled(*told), overruled=())
         )
     assert says(judged(*PART), answers.NOTHING_SILENT)
 
 
 @pytest.mark.fires(answers.POLICY_HOLDS)
 def test_a_policy_that_is_not_kept_is_found(monkeypatch):
-    plain, edits = inflow.resolve, ((1, 36, quantity(1, 5)), (2, 36, quantity(1, 7)))
+    plain, edits = orders.resolve, ((1, 36, quantity(1, 5)), (2, 36, quantity(1, 7)))
     apart = ((1, 36, quantity(1, 5)), (2, 36, quantity(2, 7)))
     for policy in ConflictPolicy:
         assert not says(judged(*edits, policy=policy), answers.POLICY_HOLDS)
-    monkeypatch.setattr(inflow, "resolve", lambda policy, *told: plain(LAST, *told))
+    monkeypatch.setattr(orders, "resolve", lambda policy, *told: plain(LAST, *told))
     assert says(judged(*edits), answers.POLICY_HOLDS)
-    monkeypatch.setattr(inflow, "resolve", lambda policy, *told: plain(MERGE, *told))
+    monkeypatch.setattr(orders, "resolve", lambda policy, *told: plain(MERGE, *told))
     assert says(judged(*apart, policy=DOCUMENT), answers.POLICY_HOLDS)
 
 
@@ -563,8 +564,8 @@ def test_nothing_is_in_conflict_when_nobody_shares():
 
 
 def test_a_conflict_is_cut_down_to_the_edits_that_it_takes(monkeypatch):
-    plain = inflow.resolve
-    monkeypatch.setattr(inflow, "resolve", lambda policy, *told: plain(LAST, *told))
+    plain = orders.resolve
+    monkeypatch.setattr(orders, "resolve", lambda policy, *told: plain(LAST, *told))
     story = load_scenario("scenarios/two_reps_one_customer.py")
     case = take_down(story, story.settings(team=3, orders=4, changes=4), 1)
     [finding, *_] = all_findings_of(case.run())

@@ -20,6 +20,7 @@ from crmsim.mobile.client import MobileClient
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.sites import tell as tell_site
 from crmsim.systems.answers import Answers
+from crmsim.systems.enterprise import Policies
 from crmsim.units import Share, days, hours, milliseconds, minutes, seconds
 
 from .stories import event, fired, rejudge
@@ -263,7 +264,7 @@ def test_a_refusal_does_not_take_away_what_has_not_come_to_the_cdb_yet():
         two_reps(
             land,
             *written,
-            on_lock=OnLock.REJECT,
+            policies=Policies(on_lock=OnLock.REJECT),
             operator_s=Constant(216_000.0),
             breakages=(Breakage(Context.SO1, 0, days(2), Share(1.0)),),
         )

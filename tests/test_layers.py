@@ -28,9 +28,10 @@ BELOW["systems"] = GROUND | set(BELOW)
 BELOW["checks"] = BELOW["systems"] | {"systems"}
 BELOW["measure"] = BELOW["checks"] | {"checks"}
 BELOW["lab"] = BELOW["measure"] | {"measure"}
+BELOW["workload"] = BELOW["lab"] | {"lab"}
 for _room in ("study", "hunt", "truths", "testing"):
-    BELOW[_room] = BELOW["lab"] | {"lab"}
-BELOW["report"] = BELOW["lab"] | {"lab", "study", "hunt", "truths", "testing"}
+    BELOW[_room] = BELOW["workload"] | {"workload"}
+BELOW["report"] = BELOW["workload"] | {"workload", "study", "hunt", "truths", "testing"}
 """Room -> the rooms it may import, besides itself."""
 DOORS = {"cli", "pytest_plugin", "__main__", "__init__"}
 

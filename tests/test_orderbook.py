@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from crmsim.applications.pricing import net_value
 from crmsim.chance import Luck
 from crmsim.errors import BadInput, BadValue
-from crmsim.lab.orderbook import read_order_book
-from crmsim.lab.workload import diaries, made_up_book
 from crmsim.units import days, hours
+from crmsim.workload.made_up import diaries, made_up_book
+from crmsim.workload.orderbook import read_order_book
 
 ORDERS = """\
 orderID,customerID,employeeID,orderDate,requiredDate,shippedDate,shipName

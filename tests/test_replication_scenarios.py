@@ -107,8 +107,8 @@ def test_a_laptop_that_no_subscription_names_is_listed():
     from crmsim.lab.landscape import Landscape
     from crmsim.lab.metrics import realignment_metrics
     from crmsim.lab.scenario import scenario
-    from crmsim.lab.workload import add_field_force
     from crmsim.units import days
+    from crmsim.workload.made_up import add_field_force
     from tests.test_replication import NoSettings
 
     @scenario(NoSettings, metrics=realignment_metrics)

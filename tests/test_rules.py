@@ -126,8 +126,10 @@ def test_an_item_without_sense_is_refused(wrong):
 
 
 def test_an_order_without_items_is_not_transferred():
-    assert why_not_transfer(ORDER) is None
-    assert "without items" in why_not_transfer(attrs.evolve(ORDER, items=()))
+    assert why_not_transfer(DOCUMENT) is None
+    assert "without items" in why_not_transfer(
+        attrs.evolve(DOCUMENT, order=attrs.evolve(ORDER, items=()))
+    )
 
 
 @pytest.mark.parametrize("fate", Fate)

@@ -25,6 +25,7 @@ from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import Poison
 from crmsim.sync import importer
+from crmsim.systems.enterprise import Policies
 from crmsim.units import days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge
@@ -53,7 +54,7 @@ def world(*diary: DiaryEntry):
         """What happens to the orders of one rep?"""
         policy = RetryPolicy(first=seconds(20), most=minutes(5))
         breakages = (Breakage(Context.SO1, days(1), days(2)),) if chosen.broken else ()
-        land.add_crm(policy=policy, on_lock=chosen.on_lock, breakages=breakages)
+        land.add_crm(policy=policy, policies=Policies(on_lock=chosen.on_lock), breakages=breakages)
         poisons = (Poison(chosen.poison),) if chosen.poison else ()
         names = {entry.what.reference: chosen.ships for entry in diary}
         land.add_erp(wan(), policy=policy, ship_days=names, poisons=poisons)

@@ -1,18 +1,72 @@
 """May this be done with this document now? A guard answers with a reason, or with None for yes.
 
-Sources: CONTRIBUTING.md, S04 (what may be transferred), S07 and S11 (what may be changed).
+Sources: CONTRIBUTING.md, S04 (what may be transferred), S06 (quotations), S07 and S11 (what may be
+changed), S16 (errors), S20 (contracts).
 """
 
+from collections.abc import Iterable
+
 from crmsim.business.document import Fate, OrderDocument
-from crmsim.business.sales import SalesOrder
+from crmsim.business.master import Record
+from crmsim.business.sales import SalesKind, SalesOrder
 
-__all__ = ["why_not_change", "why_not_transfer"]
+__all__ = ["errors_of", "fitting_contracts", "why_not_change", "why_not_create", "why_not_transfer"]
 
 
-def why_not_transfer(order: SalesOrder) -> str | None:
-    """Return why an order may not go to the ERP, or None."""
+def why_not_create(order: SalesOrder, customer: Record | None) -> str | None:
+    """Return why an order or a quotation cannot come to be, or None.
+
+    Args:
+        order: What somebody wrote.
+        customer: Whose it is; None when nothing is known of the customer.
+    """
     if not order.items:
         return "an order without items is never transferred"
+    if customer is not None and dict(customer.fields).get("blocked") == "yes":
+        return f"customer {customer.key} is blocked"
+    return None
+
+
+def errors_of(order: SalesOrder, contracts: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return what is wrong with an order that CRM stores all the same.
+
+    Args:
+        order: The order.
+        contracts: The contracts that it may draw on, while nobody has chosen one.
+    """
+    unpriced = [item.product for item in order.items if not item.unit_price]
+    found = [f"{product} has no price" for product in dict.fromkeys(unpriced)]
+    if len(contracts) > 1 and not order.contract:
+        found.append(f"several contracts fit: {', '.join(contracts)}")
+    return tuple(found)
+
+
+def fitting_contracts(order: SalesOrder, contracts: Iterable[Record]) -> tuple[str, ...]:
+    """Return the keys of a customer's contracts that an order may draw on.
+
+    A contract says in `products` what can be drawn, and in `status` whether it is closed.
+    """
+    wanted = {item.product for item in order.items}
+    found = []
+    for contract in contracts:
+        fields = dict(contract.fields)
+        products = {name.strip() for name in fields.get("products", "").split(",")}
+        if fields.get("status") != "closed" and wanted & products:
+            found.append(contract.key)
+    return tuple(found) if order.kind is SalesKind.ORDER else ()
+
+
+def why_not_transfer(document: OrderDocument) -> str | None:
+    """Return why a document may not go to the ERP, or None."""
+    order = document.order
+    if not order.items:
+        return "an order without items is never transferred"
+    if order.kind is SalesKind.QUOTATION:
+        return "the transfer of quotations is switched off"
+    if document.errors:
+        return f"it contains errors: {'; '.join(document.errors)}"
+    if document.is_locked:
+        return "nobody has released it yet"
     return None
 
 

@@ -28,3 +28,13 @@ class OrderDocument:
     fate: Fate = Fate.WRITTEN
     shipped_day: int | None = None
     """Day of the run on which the goods left."""
+    errors: tuple[str, ...] = ()
+    """What CRM finds wrong with it (SAP: it contains errors); until that is put right it is kept,
+    but goes neither to the ERP nor to other laptops."""
+    is_locked: bool = False
+    """Somebody in the office has to release it first (SAP: a distribution lock)."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not self.errors

@@ -1,5 +1,6 @@
 """What is a sales order?"""
 
+import enum
 from decimal import Decimal
 from typing import Any
 
@@ -7,7 +8,7 @@ import attrs
 
 from crmsim.errors import BadValue
 
-__all__ = ["OrderEdit", "OrderItem", "SalesOrder", "with_lines"]
+__all__ = ["OrderEdit", "OrderItem", "SalesKind", "SalesOrder", "with_lines"]
 
 
 @attrs.frozen
@@ -21,6 +22,10 @@ class OrderItem:
     """Share of the price that is taken off, 0 to 1."""
     line: str = ""
     """The technical identity of the line in its order, made where it is written."""
+    text: str = ""
+    """A remark for the warehouse or the customer."""
+    configuration: str = ""
+    """Which variant of the product it is, if there are several."""
 
     @quantity.validator
     def _some(self, attribute: object, value: int) -> None:
@@ -38,9 +43,17 @@ class OrderItem:
             raise BadValue(f"discount is {value}; it is a share from 0 to 1")
 
 
+class SalesKind(enum.Enum):
+    """What sort of sales transaction it is."""
+
+    ORDER = "order"
+    QUOTATION = "quotation"
+    """An offer: nothing is delivered."""
+
+
 @attrs.frozen
 class SalesOrder:
-    """What a customer orders and a rep writes down."""
+    """What a customer orders, or is offered, and somebody writes down."""
 
     guid: str
     """The technical identity, made where the order is born and never changed."""
@@ -53,6 +66,12 @@ class SalesOrder:
     """1 as first written, 2 after the first change, ...; what counts is what CRM counts."""
     is_provisional: bool = False
     """A quantity is still to be confirmed; nothing is shipped until it is."""
+    kind: SalesKind = SalesKind.ORDER
+    text: str = ""
+    contract: str = ""
+    """The key of the contract that it draws on; empty when on none."""
+    at_list_prices: bool = False
+    """Its prices are those of the price list; CRM puts in its own when it takes it over."""
 
 
 def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> SalesOrder:
@@ -72,6 +91,8 @@ def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> Sal
     return attrs.evolve(order, items=tuple(items))
 
 
+EDITABLE = ("product", "quantity", "unit_price", "discount", "text", "configuration")
+"""Fields of an item that an edit can change."""
 _ANY_ITEM = OrderItem("", 1, Decimal(0))
 
 
@@ -91,11 +112,11 @@ class OrderEdit:
 
     def __attrs_post_init__(self) -> None:
         for name, _ in self.header:
-            if name not in ("customer", "is_provisional"):
-                raise BadValue(f"{name!r} of an order cannot be edited; its customer can")
+            if name not in ("customer", "is_provisional", "text", "contract"):
+                raise BadValue(f"{name!r} of an order cannot be edited; its customer and text can")
         for _, fields in self.items:
             for name, _ in fields:
-                if name not in ("product", "quantity", "unit_price", "discount"):
+                if name not in EDITABLE:
                     raise BadValue(f"an item has no {name!r} that can be edited")
             attrs.evolve(_ANY_ITEM, **dict(fields))  # refuses what no item can have
         if any(place < 1 for place in (*self.removed, *dict(self.items))):

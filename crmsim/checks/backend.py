@@ -12,6 +12,7 @@ from typing import Any
 from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.applications.status import Distribution
 from crmsim.business.document import Fate, OrderDocument
+from crmsim.business.sales import SalesKind
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, is_order
 from crmsim.trace.journal import Event
 from crmsim.units import show_money
@@ -26,9 +27,13 @@ __all__ = [
     "Finals",
 ]
 
-EXCHANGED = ("guid", "reference", "rep", "customer", "items", "version")
+EXCHANGED = (*("guid", "reference", "rep", "customer", "items", "version", "text", "contract"),)
 """Fields of an order on which laptop, CRM and ERP must agree."""
 NOT_EXCHANGED = {
+    "kind": "quotations do not go to the ERP, so there it is known",
+    "at_list_prices": "where CRM takes prices from; the ERP gets the prices themselves",
+    "errors": "what contains errors does not go to the ERP",
+    "is_locked": "nor does what nobody has released",
     "temporary": "the laptop's own name for an order without a number",
     "changes": "what the rep changed and nobody answered yet",
     "wanted": "what the rep saw after the last of these",
@@ -53,6 +58,11 @@ class Finals(Judge, abc.ABC):
     def on_saved(self, event: Event) -> None:
         """Remember every order that a rep wrote: GUID and reference."""
         if is_order(event):
+            self._written[str(event.detail["guid"])] = event.subject
+
+    def on_committed(self, event: Event) -> None:
+        """Remember those that were born in CRM too."""
+        if "by" in event.detail and is_order(event):
             self._written[str(event.detail["guid"])] = event.subject
 
     def site(self, kind: str) -> str:
@@ -135,6 +145,8 @@ class _FatesAreKnown(Finals):
                     f"{laptop} says of order {order.reference}: {_fate(local.base)}; "
                     f"CRM: {_fate(knows)}"
                 )
+            elif order.kind is SalesKind.QUOTATION:
+                continue  # that CRM has it is its fate
             elif local.base.fate not in (Fate.BOOKED, Fate.SHIPPED, Fate.REFUSED):
                 self.blame(
                     f"{laptop} knows order {order.reference} only as {local.base.fate.value}"
@@ -192,8 +204,8 @@ class _Agreement(Finals):
 
 class _Totals(Finals):
     """When all is quiet, the ERP's total, summed exactly over its booked items, equals the total of
-    what the reps wrote last. Orders that more than one of them wrote are left out: there, what
-    counts is a matter of policy.
+    what the reps wrote last. Orders that more than one of them wrote, or somebody in CRM, are left
+    out: there, what counts is a matter of policy. So are those that CRM put its own prices into.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -209,6 +221,14 @@ class _Totals(Finals):
         self._values[event.subject] = Decimal(str(event.detail["value"]))
         if self._authors.setdefault(event.subject, event.actor) != event.actor:
             self._shared[event.subject] = None
+
+    def on_committed(self, event: Event) -> None:
+        super().on_committed(event)
+        if "by" in event.detail:
+            self._shared[event.subject] = None
+
+    def on_repriced(self, event: Event) -> None:
+        self._shared[event.subject] = None
 
     def compare(self, ending: Ending) -> None:
         aside = {*ending.set_aside, *self._shared}

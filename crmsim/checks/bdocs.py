@@ -69,12 +69,18 @@ class _States(Judge):
 class _Receivers(Judge):
     """I-18: a BDoc is confirmed by all exactly when every receiver answered yes; while it is sent
     to receivers at least one is open and none has failed; in the state of a receiver's error at
-    least one has failed. What was saved in CRM Online is not confirmed before the CDB has it.
+    least one has failed. What was saved in CRM Online without errors is not confirmed before the
+    CDB has it.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._in_cdb: set[str] = set()
+        self._with_errors: set[str] = set()
+
+    def on_committed(self, event: Event) -> None:
+        if event.detail.get("errors"):
+            self._with_errors.add(str(event.detail["guid"]))
 
     def on_replicated(self, event: Event) -> None:
         self._in_cdb.add(str(event.detail["guid"]))
@@ -82,7 +88,7 @@ class _Receivers(Judge):
     def on_flowed(self, event: Event) -> None:
         states = _texts(event.detail["states"])
         is_confirmed = states[-1:] == ("F04",) and event.detail["context"] == "MO1"
-        if is_confirmed and event.detail["guid"] not in self._in_cdb:
+        if is_confirmed and event.detail["guid"] not in self._in_cdb | self._with_errors:
             self.blame(f"BDoc {event.subject} is confirmed by all, but not in the CDB", event)
         opened, failed = _texts(event.detail["open"]), _texts(event.detail["failed"])
         self.judged += 1

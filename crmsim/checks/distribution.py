@@ -4,7 +4,7 @@ from typing import Any
 
 from crmsim.applications.status import Distribution
 from crmsim.checks.backend import Finals
-from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, forget
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, forget, is_order
 from crmsim.checks.laptops.selection import Selection
 from crmsim.trace.journal import Event
 
@@ -19,19 +19,28 @@ __all__ = [
 
 
 class _Transferable(Judge):
-    """I-50: of all orders, only one with at least one item is put into a queue to the ERP."""
+    """I-50: of all sales transactions, only an order with at least one item, without errors, which
+    need not be released any more, is put into a queue to the ERP.
+    """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._items: dict[str, int] = {}
-        """GUID -> items that CRM Online has of the order."""
+        self._why_not: dict[str, str] = {}
+        """GUID -> what CRM Online has against a transfer; empty for nothing."""
         self._records: dict[str, None] = {}
 
     def on_changed(self, event: Event) -> None:
         self._records[str(event.detail["guid"])] = None
 
     def on_committed(self, event: Event) -> None:
-        self._items[str(event.detail["guid"])] = int(str(event.detail["items"]))
+        why_not = "" if int(str(event.detail["items"])) else "without an item"
+        if event.detail.get("errors"):
+            why_not = "with errors"
+        elif event.detail.get("locked"):
+            why_not = "unreleased"
+        elif not is_order(event):
+            why_not = f"though it is a {event.detail['object']}"
+        self._why_not[str(event.detail["guid"])] = why_not
 
     def on_enqueued(self, event: Event) -> None:
         kind = self.scene.topology.kind(self.scene.site_of(event.actor))
@@ -41,8 +50,9 @@ class _Transferable(Judge):
         if guid in self._records:
             return
         self.judged += 1
-        if self._items.get(guid, 0) < 1:
-            self.blame(f"{event.subject} is on its way to the ERP without an item", event)
+        why_not = self._why_not.get(guid, "without an item")
+        if why_not:
+            self.blame(f"{event.subject} is on its way to the ERP {why_not}", event)
 
 
 class _LockIsKept(Judge):

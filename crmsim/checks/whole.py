@@ -136,6 +136,8 @@ class _Causality(Judge):
         self._versions[key] = self._versions.get(key, 0) + 1
 
     def on_committed(self, event: Event) -> None:
+        if "by" in event.detail:  # written in CRM itself
+            self.on_saved(event)
         self._not_before("saved", event, *self._seen("committed", event))
 
     def on_booked(self, event: Event) -> None:
@@ -178,8 +180,9 @@ class _Conservation(Judge):
         """(GUID, version of CRM) -> the message that made it."""
         self._guids: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        self._empty: dict[str, None] = {}
-        """Changes that left an order without items: such a version stays in CRM."""
+        self._stays: dict[str, None] = {}
+        """Changes that left an order without items, with errors, or unreleased: such a version
+        stays in CRM."""
 
     def _move(self, message: str, stage: _Stage, event: Event) -> None:
         self.judged += 1
@@ -211,8 +214,16 @@ class _Conservation(Judge):
 
     def on_committed(self, event: Event) -> None:
         message, version = str(event.detail["message"]), int(str(event.detail["version"]))
+        if not is_order(event):
+            return
+        if "by" in event.detail:  # written in CRM itself: nobody has sent it
+            self._guids[message] = str(event.detail["guid"])
+            self._names[self._guids[message]] = event.subject
+            self._stages[message] = _Stage.STORED
+        if event.detail.get("errors") or event.detail.get("locked"):
+            self._stays[message] = None
         if not int(str(event.detail["items"])):
-            self._empty[message] = None
+            self._stays[message] = None
         self._move(message, _Stage.ACCEPTED, event)
         self._versions[str(event.detail["guid"]), version] = message
 
@@ -241,7 +252,7 @@ class _Conservation(Judge):
             return
         for message, stage in self._stages.items():
             name = self._names.get(self._guids.get(message, ""), "")
-            stays = stage is _Stage.ACCEPTED and message in self._empty
+            stays = stage is _Stage.ACCEPTED and message in self._stays
             if stage < _Stage.BOOKED and not stays and name not in ending.set_aside:
                 self.blame(
                     f"all is quiet, but {self._told(message)} was never booked "

@@ -31,6 +31,9 @@ class BapiOrder:
     version: int
     delivery_block: bool
     """Do not ship yet: a quantity is still to be confirmed."""
+    text: str = ""
+    contract: str = ""
+    """The contract that it draws on."""
 
 
 @attrs.frozen

@@ -46,8 +46,11 @@ class Task(enum.Enum):
 
 Thing = SalesOrder | Record
 """What segments are about."""
-HEADER_FIELDS = ("reference", "rep", "customer", "is_provisional")
-ITEM_FIELDS = ("product", "quantity", "unit_price", "discount")
+HEADER_FIELDS = (
+    *("reference", "rep", "customer", "is_provisional", "kind", "text", "contract"),
+    "at_list_prices",
+)
+ITEM_FIELDS = ("product", "quantity", "unit_price", "discount", "text", "configuration")
 
 
 @attrs.frozen

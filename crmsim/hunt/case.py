@@ -53,7 +53,7 @@ BUILDING = (
 """The verbs that build a landscape."""
 OFFICE = (
     *("change", "subscribe", "unsubscribe", "set_demon", "extract", "replace_laptop"),
-    *("change_in_erp", "publish_in_erp"),
+    *("change_in_erp", "publish_in_erp", "create_order", "change_order"),
 )
 """The verbs of what people in the office do."""
 BUDGET: Duration = days(60)

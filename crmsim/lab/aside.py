@@ -12,6 +12,7 @@ import attrs
 
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import Distribution
+from crmsim.business.sales import SalesKind
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.durable import Store
 from crmsim.kernel.simulation import Simulation
@@ -46,8 +47,8 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
             order = record.document.order
             if record.distribution is Distribution.ERROR:
                 yield SetAside(order.reference, "the ERP refused it, and somebody has to decide")
-            elif why_not_transfer(order) is not None:
-                yield SetAside(order.reference, f"{why_not_transfer(order)}")
+            elif order.kind is SalesKind.ORDER and why_not_transfer(record.document) is not None:
+                yield SetAside(order.reference, f"{why_not_transfer(record.document)}")
     yield from _aside_for_people(simulation)
     yield from _lost_with_disks(simulation)
     for laptop in dict.fromkeys(keep_still):

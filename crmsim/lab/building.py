@@ -9,12 +9,13 @@ from types import MappingProxyType
 
 import attrs
 
+from crmsim.applications.directions import direction_of, lacks_of
 from crmsim.business.master import Record, RecordEdit
 from crmsim.chance import Distribution, Exponential, Lognormal
 from crmsim.errors import BadValue
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.trouble import NO_TROUBLE, Trouble
-from crmsim.middleware.flow import Breakage, Context, OnLock
+from crmsim.middleware.flow import Breakage, Context
 from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.middleware.replication import (
     ORDERS_BY_REP,
@@ -37,10 +38,9 @@ from crmsim.qrfc.partner import Poison, Staff
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.demon import QueueDemon
 from crmsim.replication.receivers import facts_of_record, wanting
-from crmsim.sync.conflict import ConflictPolicy
-from crmsim.systems.enterprise import CrmEnterprise
+from crmsim.systems.enterprise import CrmEnterprise, Policies
 from crmsim.systems.erp import Erp
-from crmsim.systems.people import Operator, Worklist
+from crmsim.systems.people import Clerk, ClerkHabits, Operator, Worklist
 from crmsim.systems.recovery import OwnService, OwnServices
 from crmsim.units import Duration, milliseconds, minutes
 
@@ -175,12 +175,18 @@ class Building:
         if kind.parent and store.get("records", above) is None:
             raise BadValue(f"{about} {key!r} depends on {kind.parent} {parent!r}; add that before")
         record = Record(about, key, tuple(sorted(fields.items())), parent)
+        if direction_of(about).is_kept_incomplete:
+            record = attrs.evolve(record, lacks=lacks_of(record))
         if kind.in_erp:
             for erp in self._erp_of(about):
                 self.simulation.store(erp).load("records", {row: attrs.evolve(record, parent="")})
         sites = wanting(store.get, kind, facts_of_record(record))
         for table in ("records", "cdb records"):
             store.load(table, {row: record})
+        if about == "contract":
+            store.load("contracts", {parent: (*store.get("contracts", parent, ()), key)})
+        if "delete" in direction_of(kind.parent).from_laptops:
+            store.load("below", {above: (*store.get("below", above, ()), row)})
         if kind.kind is not Kind.SIMPLE:
             store.load("lookup", {row: sites})
         if kind.parent:
@@ -212,8 +218,8 @@ class Building:
         connections: int | None = None,
         poisons: tuple[Poison, ...] = (),
         breakages: tuple[Breakage, ...] = (),
-        on_lock: OnLock = OnLock.PARK,
-        conflict: ConflictPolicy = ConflictPolicy.FIELD_MERGE,
+        policies: Policies = Policies(),
+        clerk: ClerkHabits | None = None,
         own_services: Mapping[Context, OwnService] = MappingProxyType({}),
         operator_s: Distribution | None = None,
         last_resort: str = "delete LUW",
@@ -232,9 +238,9 @@ class Building:
             csa_key: What shares a queue inside CRM, on the way from a save to its receivers.
             connections: How many orders are on their way to the ERP at once; None for any number.
             poisons: Units of work that it cannot digest.
-            breakages: Which programs of the flow do not work, and when.
-            on_lock: What becomes of a change of a document that is being distributed to the ERP.
-            conflict: What becomes of a change of what somebody else has changed meanwhile.
+            breakages: Which programs of the flow do not work.
+            policies: How it decides where there is a choice: conflicts, locks, errors.
+            clerk: When somebody completes and releases orders; None when nobody does.
             own_services: Calls of one's own, as part of the commit: SI1, SOA, SOB; see `Context`.
             operator_s: Seconds until somebody looks at what is stuck or failed; None for nobody.
             last_resort: What that person does when activating did not help; see `add_erp`.
@@ -260,15 +266,15 @@ class Building:
                 queue_key,
                 poisons,
                 breakages,
-                on_lock,
                 own_services,
                 csa_key,
                 connections,
-                conflict,
+                policies,
+                clerk,
             ),
         )
-        self._seat_staff(name, staff, operator_s, last_resort, worklist)
-        self.simulation.store(name).load("policies", {"conflict": conflict})
+        self._seat_staff(name, staff, operator_s, last_resort, worklist, clerk)
+        self.simulation.store(name).load("policies", {"conflict": policies.conflict})
 
     def add_erp(
         self,
@@ -324,7 +330,10 @@ class Building:
         reaction_s: Distribution | None,
         last_resort: str,
         worklist: Worklist,
+        clerk: ClerkHabits | None = None,
     ) -> None:
+        if clerk is not None:
+            self.simulation.seat(site, lambda: Clerk(site, clerk), f"{site}-clerk")
         for name in staff.work_processes:
             self.simulation.seat(site, WorkProcess, name)
         if staff.demon:

@@ -8,14 +8,15 @@ Sources: CONTRIBUTING.md, S02, S03, S20, S54, S55.
 """
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 import attrs
 
 from crmsim.applications.directions import direction_of, lacks_of, named, why_not_from_laptop
 from crmsim.applications.numbering import temporary_number
 from crmsim.applications.pricing import net_value
-from crmsim.business.master import Record, RecordEdit
-from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
+from crmsim.business.master import MasterRecord, Record, RecordEdit
+from crmsim.business.sales import OrderEdit, SalesKind, SalesOrder, with_lines
 from crmsim.formats.bdoc import Segment, SyncBDoc, Task, Thing, claims_of, segments_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change, Store
@@ -98,11 +99,22 @@ class Writing:
             return
         seen = None if local is None else local.document.order
         order = _as_written(written, seen, guid, f"{self._here} {self._next_number}")
+        if seen is None and order.at_list_prices:
+            order = self._priced(order)
         segments = segments_of(seen, order)
         if segments:  # else it is as wanted already
             temporary = temporary_number(self._here, self._next_number)
             task = Task.INSERT if local is None else Task.UPDATE
             self._save(change, local or LocalDocument(guid, temporary), task, order, segments)
+
+    def _priced(self, order: SalesOrder) -> SalesOrder:
+        """Return an order with the prices of the list on this laptop, as far as it has any."""
+        items = []
+        for item in order.items:
+            row: MasterRecord | None = self._store.get("masters", ("prices", item.product))
+            price = item.unit_price if row is None else Decimal(row.value)
+            items.append(attrs.evolve(item, unit_price=price))
+        return attrs.evolve(order, items=tuple(items))
 
     def _is_gone(self, guid: str, written: SalesOrder | OrderEdit) -> bool:
         """Say whether an order was taken away, lost with an earlier disk, or never here."""
@@ -271,7 +283,8 @@ def _told_of(thing: Thing | None, object_: str) -> dict[str, object]:
     if not isinstance(thing, SalesOrder):
         lacks = () if thing is None else lacks_of(thing)
         return {"object": object_, "lacks": lacks}
-    return {
+    sort = {} if thing.kind is SalesKind.ORDER else {"object": thing.kind.value}
+    return sort | {
         "provisional": thing.is_provisional,
         "items": len(thing.items),
         "value": str(net_value(thing.items)),

@@ -332,7 +332,7 @@ class Realignment:
     def _facts(self, get: Callable[[str, Any], Any], key: Key) -> Facts:
         """Return what decides who gets an instance that the CDB holds."""
         if key[0] == "order":
-            return facts_of_order(get("cdb", key[1]).document)
+            return facts_of_order(get("cdb", key[1]).shown)
         return facts_of_record(get("cdb records", key))
 
     def _above(self, change: Change, key: Key) -> str:
@@ -342,7 +342,7 @@ class Realignment:
         """Return all of an instance, as the CDB holds it now."""
         if key[0] == "order":
             row = change.get("cdb", key[1])
-            return Update(row.document, row.save, Task.INSERT)
+            return Update(row.shown, row.shown_save, Task.INSERT)
         return Replica(change.get("cdb records", key), Task.INSERT)
 
 

@@ -13,6 +13,8 @@ from types import MappingProxyType
 
 import attrs
 
+from crmsim.business.document import OrderDocument
+from crmsim.business.sales import SalesOrder, with_lines
 from crmsim.chance import Distribution, word_of
 from crmsim.formats.bapi import (
     BapiDelivery,
@@ -40,7 +42,9 @@ from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.answers import Answers
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.online import OFFICE, Online
-from crmsim.systems.outflow import Outflow
+from crmsim.systems.orders import BEING_DISTRIBUTED, Desk, Orders, completed
+from crmsim.systems.outflow import CdbOnError, Outflow
+from crmsim.systems.people import ClerkHabits, Completed
 from crmsim.systems.records import Records
 from crmsim.systems.recovery import (
     BDocMonitor,
@@ -51,9 +55,9 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import CLEARED
+from crmsim.trace.kinds import CLEARED, FORBIDDEN
 
-__all__ = ["CrmEnterprise"]
+__all__ = ["CrmEnterprise", "Policies"]
 
 PACKAGE_COUNT = 10
 """Contents of one package to a laptop (assumed)."""
@@ -69,8 +73,22 @@ CONTEXTS: dict[type, Context] = {
     BapiMasters: Context.MI0,
 }
 """What comes through a queue -> where the flow takes it up."""
+CLERK = "clerk"
+"""Who makes the changes of a clerk."""
 BULK_COUNT = 100
 """Records of a publication in one package (assumed)."""
+
+
+@attrs.frozen
+class Policies:
+    """How CRM decides where there is a choice."""
+
+    on_lock: OnLock = OnLock.PARK
+    """What becomes of a change of a document that is being distributed to the ERP."""
+    conflict: ConflictPolicy = ConflictPolicy.FIELD_MERGE
+    """What becomes of a change of what somebody else has changed meanwhile."""
+    cdb_on_error: CdbOnError = CdbOnError.STORE
+    """What becomes of orders with errors on their way to the laptops."""
 
 
 class CrmEnterprise(QueuePartner):
@@ -88,11 +106,11 @@ class CrmEnterprise(QueuePartner):
         queue_key: What shares a queue to the ERP.
         poisons: LUWs that it cannot digest.
         breakages: Which programs of the flow do not work, and when.
-        on_lock: What becomes of a change of a document that is being distributed.
         own_services: What a customer has added to the flow.
         csa_key: What shares a queue inside CRM, on the way from a save to its receivers.
         connections: How many LUWs are on their way to the ERP at once; None for any number.
-        conflict: What becomes of a change of what somebody else has changed meanwhile.
+        policies: How it decides where SAP leaves a choice.
+        clerk: When somebody completes and releases orders; None when nobody does.
     """
 
     def __init__(
@@ -108,11 +126,11 @@ class CrmEnterprise(QueuePartner):
         queue_key: QueueKey,
         poisons: tuple[Poison, ...] = (),
         breakages: tuple[Breakage, ...] = (),
-        on_lock: OnLock = OnLock.PARK,
         own_services: Mapping[Context, OwnService] = MappingProxyType({}),
         csa_key: QueueKey = QueueKey.PER_PARENT,
         connections: int | None = None,
-        conflict: ConflictPolicy = ConflictPolicy.FIELD_MERGE,
+        policies: Policies = Policies(),
+        clerk: ClerkHabits | None = None,
     ) -> None:
         super().__init__(erp, service_s, staff, policy, guarantees, poisons, connections)
         self._distribution_s = distribution_s
@@ -138,9 +156,12 @@ class CrmEnterprise(QueuePartner):
             guarantees,
             queue_key,
             own,
+            policies.cdb_on_error,
         )
         answers = Answers(self, monitor, own)
-        records = Records(self, model, self._online, answers, conflict)
+        self._desk = Desk(self, clerk)
+        records = Records(self, model, self._online, answers, policies.conflict)
+        self._orders = Orders(self, self._online, answers, policies.conflict, self._desk)
         self._inflow = Inflow(
             self,
             self._inbound,
@@ -149,12 +170,12 @@ class CrmEnterprise(QueuePartner):
             self._errors,
             monitor,
             guarantees,
-            on_lock,
+            policies.on_lock,
             own,
             answers,
             records,
+            self._orders,
             replication.taken_away,
-            conflict,
         )
         self._services = self._inflow.services | self._outflow.services
 
@@ -163,6 +184,7 @@ class CrmEnterprise(QueuePartner):
         super().started()
         self._errors.started()
         self.realignment.jobs.started()
+        self._desk.started()
 
     # --- sessions of laptops ---
 
@@ -265,6 +287,48 @@ class CrmEnterprise(QueuePartner):
         with self.commit() as change:
             self._online.change_record(change, (object_, key), fields, parent, OFFICE)
             change.then(done)
+
+    def create_order(self, order: SalesOrder, by: str, done: Callable[[], None]) -> None:
+        """Store an order that is born in CRM Online; the flow does the rest."""
+        luck, key = self.luck("guid"), word_of(order.reference)
+        guid = f"{luck.word(key):016X}{luck.word(key, 1):016X}"
+        order = with_lines(attrs.evolve(order, guid=guid), None, f"{by} {order.reference}")
+        with self.commit() as change:
+            reason = self._orders.create_here(change, order, by)
+            if reason is not None:
+                change.note(FORBIDDEN, order.reference, guid=order.guid, reason=reason)
+            change.then(done)
+
+    def edit_order(
+        self,
+        reference: str,
+        edit: Callable[[OrderDocument], OrderDocument],
+        by: str,
+        done: Callable[[], None],
+        later: Callable[[], None],
+    ) -> None:
+        """Change an order in CRM Online; `later` is called if it is being distributed just now."""
+        guid = self.store.get("by reference", reference)
+        with self.commit() as change:
+            if guid is None:
+                reason: str | None = "CRM knows no such order"
+            else:
+                reason = self._orders.edit_here(change, guid, edit, by)
+            if reason is not None:
+                change.note(FORBIDDEN, reference, guid=guid or "", reason=reason)
+            change.then(done)
+            if reason == BEING_DISTRIBUTED:
+                change.then(later)
+
+    @handles(Completed)
+    def completed(self, message: Completed, sender: object) -> None:
+        """Store an order as the clerk leaves it, unless it has changed meanwhile."""
+        if self.store.get(Desk.TABLE, message.guid) != message.version:
+            return
+        with self.commit() as change:
+            self._orders.edit_here(
+                change, message.guid, lambda document: completed(self, document), CLERK
+            )
 
     @handles(DemonDone)
     def demon_done(self, message: DemonDone, sender: object) -> None:

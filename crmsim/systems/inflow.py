@@ -10,11 +10,9 @@ from collections.abc import Callable
 
 import attrs
 
-from crmsim.applications.guards import why_not_change, why_not_transfer
-from crmsim.applications.numbering import order_number
+from crmsim.applications.guards import why_not_change
 from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
-from crmsim.business.document import Fate, OrderDocument
-from crmsim.formats.answer import Overruled
+from crmsim.business.document import Fate
 from crmsim.formats.bapi import (
     BapiDelivery,
     BapiMasters,
@@ -22,7 +20,7 @@ from crmsim.formats.bapi import (
     BapiRecordStored,
     BapiResult,
 )
-from crmsim.formats.bdoc import SyncBDoc, Task, order_of, state_of
+from crmsim.formats.bdoc import SyncBDoc, Task
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import BDocRecord, Context, OnLock, begin, step
@@ -31,10 +29,11 @@ from crmsim.middleware.replication import TakenAway
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
-from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
+from crmsim.replication.sites import gets_bulk
 from crmsim.systems.answers import Answers
 from crmsim.systems.online import BOTH, ERP, Online
-from crmsim.systems.outflow import CdbRow, Outflow
+from crmsim.systems.orders import BEING_DISTRIBUTED, Orders
+from crmsim.systems.outflow import Outflow
 from crmsim.systems.records import Records
 from crmsim.systems.recovery import (
     BEGUN,
@@ -44,7 +43,7 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import COMMITTED, DISTRIBUTED, PARKED
+from crmsim.trace.kinds import DISTRIBUTED, OUTDATED, PARKED
 
 __all__ = ["Inflow"]
 
@@ -69,8 +68,8 @@ class Inflow:
         own: What a customer has added to the flow.
         answers: Tells laptops what became of their changes.
         records: Decides on what is no order.
+        orders: Decides on orders.
         taken_away: What becomes of a change of something that its author has no more.
-        conflict: What becomes of a change of what somebody else has changed meanwhile.
     """
 
     def __init__(
@@ -86,8 +85,8 @@ class Inflow:
         own: OwnServices,
         answers: Answers,
         records: Records,
+        orders: Orders,
         taken_away: TakenAway,
-        conflict: ConflictPolicy,
     ) -> None:
         self._actor = actor
         self._inbound = inbound
@@ -100,8 +99,8 @@ class Inflow:
         self._own = own
         self._answers = answers
         self._records = records
+        self._orders = orders
         self._taken_away = taken_away
-        self._conflict = conflict
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
             Context.SI0: self._take_in,
             Context.MI0: self._take_news,
@@ -123,11 +122,24 @@ class Inflow:
             self._go_on(change, queue, bdoc.guid)
             return False
         if not queue.startswith(RELEASED):  # else it came by already, before it was parked
+            self._compare_versions(change, bdoc)
             self._own.call(Context.SI1, change, bdoc)
         is_done = self._validate(change, queue, luw, bdoc)
         if is_done:
             self._go_on(change, queue, bdoc.guid)
         return is_done
+
+    def _compare_versions(self, change: Change, bdoc: SyncBDoc) -> None:
+        """Note if the laptop had not yet got everything that its author should have known."""
+        had = dict(bdoc.made_under)
+        store = self._actor.store
+        behind = tuple(
+            name
+            for name, publication in store.table("publications").items()
+            if had.get(name, 0) < publication.last and gets_bulk(store.get, bdoc.site, name)
+        )
+        if behind:
+            change.note(OUTDATED, bdoc.message, site=bdoc.site, guid=bdoc.guid, behind=behind)
 
     def _validate(self, change: Change, queue: str, luw: Luw, bdoc: SyncBDoc) -> bool:
         """MI0: decide on a change of a laptop. Accept, refuse or park it."""
@@ -137,52 +149,27 @@ class Inflow:
             return True
         number = self._actor.store.get("numbers", bdoc.guid)
         if number is None or (bdoc.task is Task.INSERT and not self._guarantees.dedup):
-            self._create(change, bdoc)
+            self._orders.create(change, bdoc)
             return True
         record: OrderRecord = self._actor.store.get("orders", number)
         if bdoc.task is Task.INSERT:
-            self._answer_again(change, bdoc, record.document)
+            self._orders.answer_again(change, bdoc, record.document)
             return True
         is_locked = self._must_wait(queue, number, record)
         if is_locked and self._on_lock is OnLock.PARK:
             self._park(change, queue, luw, number)
             return False
         reason = (
-            ("it is being distributed; try again later" if is_locked else None)
+            (BEING_DISTRIBUTED if is_locked else None)
             or self._why_not_theirs(bdoc)
             or why_not_change(record.document)
             or self._why_too_late(luw, bdoc)
         )
         if reason is None:
-            self._merge(change, bdoc, record)
+            self._orders.merge(change, bdoc, record)
         else:
-            self._reject(change, bdoc, reason)
+            self._orders.reject(change, bdoc, reason)
         return True
-
-    def _merge(self, change: Change, bdoc: SyncBDoc, record: OrderRecord) -> None:
-        """Store what of a change counts, and answer it; refuse it if nothing does."""
-        order = record.document.order
-        stamps = self._actor.store.get("stamps", bdoc.guid, ())
-        merged = resolve(
-            self._conflict,
-            order,
-            dict(stamps),
-            bdoc.base,
-            bdoc.site,
-            bdoc.segments,
-            dict(bdoc.older),
-        )
-        if merged.reason is not None:
-            self._reject(change, bdoc, merged.reason, merged.overruled)
-            return
-        changed = order_of(bdoc.guid, order, merged.segments)
-        changed = attrs.evolve(changed, version=order.version + 1)
-        document = attrs.evolve(record.document, order=changed, fate=Fate.ACCEPTED)
-        fields = state_of(changed, bdoc.segments)
-        self._save(change, attrs.evolve(record, document=document), bdoc, fields)
-        stamp = Stamp(int(change.get("saves", document.number)), bdoc.site)
-        change.put("stamps", bdoc.guid, stamped(stamps, order, merged.segments, stamp))
-        self._confirm(change, bdoc, document, merged.overruled)
 
     def _why_not_theirs(self, bdoc: SyncBDoc) -> str | None:
         """Return why a laptop may not change what it has to give up, or None."""
@@ -200,14 +187,6 @@ class Inflow:
         if not self._answers.is_late(bdoc):
             return None
         return f"a later change of it by {bdoc.site} is stored already"
-
-    def _answer_again(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
-        """Answer a creation of what is there already; it counts only if it is the same."""
-        same = attrs.evolve(document.order, version=1)
-        if order_of(bdoc.guid, None, bdoc.segments) == same:
-            self._confirm(change, bdoc, document)
-        else:
-            self._reject(change, bdoc, "CRM has this order already, and another content of it")
 
     def must_retry(self, luw: Luw) -> bool:
         """Say whether a change has to be tried again because its document is locked."""
@@ -259,87 +238,6 @@ class Inflow:
         record: OrderRecord = change.get("orders", number)
         if record.distribution is not Distribution.TO_BE:
             self._release(change, number)
-
-    def _create(self, change: Change, bdoc: SyncBDoc) -> None:
-        if bdoc.task is not Task.INSERT:
-            self._reject(change, bdoc, "CRM knows no such order")
-            return
-        order = order_of(bdoc.guid, None, bdoc.segments)
-        reason = why_not_transfer(order)
-        if reason is not None:
-            self._reject(change, bdoc, reason)
-            return
-        count: int = self._actor.store.get("counts", "orders", 0)
-        change.put("counts", "orders", count + 1)
-        number = order_number(count)
-        change.put("numbers", bdoc.guid, number)
-        document = OrderDocument(order, number, Fate.ACCEPTED)
-        self._save(change, OrderRecord(document), bdoc)
-        self._confirm(change, bdoc, document)
-
-    def _confirm(
-        self,
-        change: Change,
-        bdoc: SyncBDoc,
-        document: OrderDocument,
-        overruled: tuple[Overruled, ...] = (),
-    ) -> None:
-        save = int(change.get("saves", document.number))
-        self._answers.confirm(change, bdoc, document, save, overruled)
-
-    def _reject(
-        self,
-        change: Change,
-        bdoc: SyncBDoc,
-        reason: str,
-        overruled: tuple[Overruled, ...] = (),
-    ) -> None:
-        before = self._before_image(bdoc.guid)
-        self._answers.reject(change, bdoc, reason, *before, overruled)
-
-    def _before_image(self, guid: str) -> tuple[OrderDocument | None, int]:
-        """Return an order as the CDB holds it, and which save that is; None when CRM has none.
-
-        If it has not come to the CDB yet, it is what CRM Online holds: without any, the laptop
-        would take the order for one that was never accepted.
-        """
-        store = self._actor.store
-        row: CdbRow | None = store.get("cdb", guid)
-        if row is not None:
-            return row.document, row.save
-        record: OrderRecord | None = store.get("orders", store.get("numbers", guid))
-        if record is None:
-            return None, 0
-        return record.document, int(store.get("saves", record.document.number))
-
-    def _save(
-        self,
-        change: Change,
-        record: OrderRecord,
-        bdoc: SyncBDoc,
-        fields: tuple[tuple[str, str], ...] = (),
-    ) -> None:
-        """Store an order in CRM Online and begin its way out, in one commit."""
-        document = record.document
-        order, number = document.order, document.number
-        status = record.distribution
-        if why_not_transfer(order) is None:  # else it stays as it was, and nothing is queued
-            status = next_status(status, DistributionEvent.SAVED)
-        change.note(
-            COMMITTED,
-            order.reference,
-            guid=order.guid,
-            number=number,
-            version=order.version,
-            customer=order.customer,
-            items=len(order.items),
-            message=bdoc.message,
-            save=1 + int(self._actor.store.get("saves", number, 0)),
-            fields=fields,
-        )
-        change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
-        changed = attrs.evolve(record, distribution=status)
-        self._online.store_order(change, changed, bdoc.site, bdoc.disk)
 
     def _take_news(self, change: Change, queue: str, luw: Luw) -> bool:
         """MI0 for the ERP adapter: take over what the ERP says."""

@@ -108,6 +108,9 @@ class Online:
         before: Record | None = self._actor.store.get("records", key)
         change.put("records", key, record)
         above = self._model.of(record.object).parent, record.parent
+        if before is None and record.object == "contract":
+            known = change.get("contracts", record.parent, ())
+            change.put("contracts", record.parent, (*known, record.key))
         if before is None and "delete" in direction_of(above[0]).from_laptops:
             change.put("below", above, (*change.get("below", above, ()), key))
         self._begin_way(change, RecordBDoc("", record, before, origin, disk))

@@ -7,6 +7,7 @@ the laptops' queues fill. So the CDB is always a little older than CRM Online.
 Sources: CONTRIBUTING.md, S13, S30, S31, S34, S37, S39, S40, S63.
 """
 
+import enum
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +46,7 @@ from crmsim.systems.recovery import (
 )
 from crmsim.trace.kinds import REPLICATED, SPREAD
 
-__all__ = ["CdbRow", "Outflow"]
+__all__ = ["CdbOnError", "CdbRow", "Outflow"]
 
 Body = MessageBDoc | MassBDoc | RecordBDoc
 """What goes out of CRM Online."""
@@ -60,6 +61,19 @@ class CdbRow:
     document: OrderDocument
     save: int
     """The how-manieth save of the document in CRM Online this is."""
+    shown: OrderDocument | None = None
+    """As laptops have been told of it: the newest state without errors."""
+    shown_save: int = 0
+    """Which save that is."""
+
+
+class CdbOnError(enum.Enum):
+    """What becomes of a document with errors on its way to the laptops."""
+
+    STORE = "store, do not send"
+    """The CDB holds it, so there is a before-image of it; laptops are not told."""
+    SKIP = "skip the CDB"
+    """The CDB holds it only when it has been put right."""
 
 
 class Outflow:
@@ -74,6 +88,7 @@ class Outflow:
         guarantees: Which parts of "exactly once, in order" are on.
         queue_key: What shares a queue to the ERP.
         own: What a customer has added to the flow.
+        on_error: What becomes of documents with errors on their way to the laptops.
     """
 
     def __init__(
@@ -86,6 +101,7 @@ class Outflow:
         guarantees: Guarantees,
         queue_key: QueueKey,
         own: OwnServices,
+        on_error: CdbOnError,
     ) -> None:
         self._actor = actor
         self._receivers = receivers
@@ -95,6 +111,7 @@ class Outflow:
         self._guarantees = guarantees
         self._queue_key = queue_key
         self._own = own
+        self._on_error = on_error
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
             Context.MO1: self._pass_on,
             Context.MO2: self._pass_on,
@@ -109,11 +126,19 @@ class Outflow:
         record = self._monitor.taken_up(luw.luw)
         if self._errors.broke(change, record, context, queue, luw):
             return False
+        if self._is_for_nobody(bdoc):
+            self._monitor.put(change, handed_over(step(record, *BEGUN), ()))
+            return True
         receivers = (ERP, CDB) if self._transfer(change, bdoc) else (CDB,)
         is_stored = self._replicate(change, queue, luw, bdoc)
         sent = handed_over(step(record, *BEGUN), receivers)
         self._monitor.put(change, answered(sent, CDB, is_ok=is_stored))
         return True
+
+    def _is_for_nobody(self, bdoc: Body) -> bool:
+        """Say whether a document with errors stays in CRM Online altogether."""
+        has_errors = isinstance(bdoc, MessageBDoc) and not bdoc.document.is_sound
+        return has_errors and self._on_error is CdbOnError.SKIP
 
     def _newest(self, luw: Luw) -> Any:
         """Return what is to go out: of an old BDoc that is processed again, what holds by now.
@@ -149,7 +174,7 @@ class Outflow:
         if not isinstance(bdoc, MessageBDoc):
             return False
         order, number = bdoc.document.order, bdoc.document.number
-        if bdoc.origin == ERP or why_not_transfer(order) is not None:
+        if bdoc.origin == ERP or why_not_transfer(bdoc.document) is not None:
             return False
         luw = Luw(f"order {number} v{order.version}", _bapi(order, number), order.guid)
         queue = queue_name("R3AU", self._queue_key, number, order.customer)
@@ -215,8 +240,11 @@ class Outflow:
         held: CdbRow | None = self._actor.store.get("cdb", bdoc.guid)
         if held is not None and held.save > bdoc.save and self._guarantees.newest_stays:
             return  # what is newer has come before it
-        before = None if held is None else facts_of_order(held.document)
-        change.put("cdb", bdoc.guid, CdbRow(document, bdoc.save))
+        row = CdbRow(document, bdoc.save, document, bdoc.save)
+        if not document.is_sound:
+            shown = (None, 0) if held is None else (held.shown, held.shown_save)
+            row = CdbRow(document, bdoc.save, *shown)
+        change.put("cdb", bdoc.guid, row)
         change.note(
             REPLICATED,
             document.order.reference,
@@ -225,6 +253,9 @@ class Outflow:
             bdoc=bdoc.bdoc,
             save=bdoc.save,
         )
+        if not document.is_sound:
+            return  # laptops hear of it when it has been put right
+        before = None if held is None or held.shown is None else facts_of_order(held.shown)
         self._receivers.distribute(
             change,
             ("order", bdoc.guid),
@@ -316,4 +347,6 @@ def _bapi(order: SalesOrder, number: str) -> BapiOrder:
         order.items,
         order.version,
         order.is_provisional,
+        order.text,
+        order.contract,
     )

@@ -87,7 +87,7 @@ KEPT = _kind(
     "that exist only there.",
 )
 FORBIDDEN = _kind(
-    "forbidden", Level.METRICS, "A laptop did not let its rep save something: reason."
+    "forbidden", Level.METRICS, "A system did not let somebody save something: reason."
 )
 RECEIVED = _kind(
     "received",
@@ -113,7 +113,10 @@ EFFECTED = _kind(
     "effected", Level.METRICS, "A LUW changed its target durably: queue, target. (LUW_EFFECT)"
 )
 COMMITTED = _kind(
-    "committed", Level.METRICS, "CRM Online stored a document: version, number. (ONLINE_COMMIT)"
+    "committed",
+    Level.METRICS,
+    "CRM Online stored a document: version, number; who wrote it, if no laptop; what is wrong with "
+    "it; whether it waits for a release; what it is, unless an order. (ONLINE_COMMIT)",
 )
 BOOKED = _kind(
     "booked", Level.METRICS, "The ERP stored a document: version, net value. (ERP_COMMIT)"
@@ -194,6 +197,14 @@ REPLACED = _kind(
     "positions.",
 )
 PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
+OUTDATED = _kind(
+    "outdated",
+    Level.BUSINESS,
+    "A change of a laptop was made under older publications than CRM has by now: which.",
+)
+REPRICED = _kind(
+    "repriced", Level.BUSINESS, "CRM put its current prices into an order: lines of its items."
+)
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
 REJECTED = _kind("rejected", Level.BUSINESS, "CRM answered no to a message of a laptop: reason.")
 OVERRULED = _kind(

@@ -18,6 +18,7 @@ from crmsim.middleware.replication import BY_CUSTOMER
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.sync.conflict import ConflictPolicy
+from crmsim.systems.enterprise import Policies
 from crmsim.truths.case import Case, Effort, Figure, Sample, sample_of
 from crmsim.units import days, hours, minutes
 
@@ -43,7 +44,7 @@ class Settings:
 async def one_cycle(land: Landscape, settings: Settings) -> None:
     """How much is refused in one offline cycle?"""
     land.replicate(BY_CUSTOMER)
-    land.add_crm(conflict=settings.policy)
+    land.add_crm(policies=Policies(conflict=settings.policy))
     land.add_erp(wan())
     land.add_station("station", wan())
     names = [f"laptop-{number}" for number in range(LAPTOPS)]

@@ -12,7 +12,6 @@ import attrs
 
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.landscape import Landscape
-from crmsim.lab.workload import diaries, made_up_book
 from crmsim.middleware.queue import laptop_of
 from crmsim.mobile.rep import Habits
 from crmsim.network.link import Link
@@ -22,6 +21,7 @@ from crmsim.trace.journal import Event
 from crmsim.truths.case import Case, Effort, Figure, Sample, sample_of
 from crmsim.truths.queues import LITTLE
 from crmsim.units import Share, days, seconds
+from crmsim.workload.made_up import diaries, made_up_book
 
 __all__ = ["CASES"]
 

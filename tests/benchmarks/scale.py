@@ -17,10 +17,10 @@ from typing import Any
 from crmsim import Simulation
 from crmsim.kernel.durable import Change, Site
 from crmsim.lab.landscape import Landscape
-from crmsim.lab.workload import diaries, made_up_book
 from crmsim.mobile.rep import Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.units import days
+from crmsim.workload.made_up import diaries, made_up_book
 
 WRITERS, ORDERS, MANY, PRICES = 10, 300, 200, 500
 

@@ -241,10 +241,14 @@ class _PolicyHolds(Judge):
 
     def on_committed(self, event: Event) -> None:
         message, guid = str(event.detail["message"]), str(event.detail["guid"])
-        if message not in self._saves or "save" not in event.detail:
+        if "save" not in event.detail:
+            return
+        save = int(str(event.detail["save"]))
+        if "by" in event.detail:  # whoever writes in CRM itself sees what is there
+            self._saves[message] = str(event.detail["by"]), save - 1
+        if message not in self._saves:
             return
         laptop, base = self._saves[message]
-        save = int(str(event.detail["save"]))
         latest = self._latest.setdefault(guid, {})
         self.judged += 1
         if any(made > base for other, made in latest.items() if other != laptop):

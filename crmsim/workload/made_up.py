@@ -14,11 +14,11 @@ from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.chance import Lognormal, Luck, Stream, word_of
 from crmsim.errors import BadValue
 from crmsim.lab.landscape import Landscape
-from crmsim.lab.orderbook import BookOrder, OrderBook
 from crmsim.middleware.replication import BY_CUSTOMER, FIELD_SALES, Framework, Kind, Model
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.units import days, hours, minutes
+from crmsim.workload.orderbook import BookOrder, OrderBook
 
 __all__ = [
     "add_customers",

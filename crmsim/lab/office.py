@@ -1,0 +1,236 @@
+"""What do people in the office do while the story goes on?
+
+They work in CRM Online and in the ERP: change customers and orders, publish prices, say who gets
+what. Whatever they do goes the same way as everything else from there. If the system is down, or
+loses what they did in a crash, they try again ten minutes later.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import attrs
+
+from crmsim.business.document import OrderDocument
+from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
+from crmsim.errors import BadValue
+from crmsim.kernel.durable import SiteCrashed
+from crmsim.kernel.simulation import Simulation
+from crmsim.lab.building import Building
+from crmsim.lab.trouble import NO_TROUBLE, Trouble
+from crmsim.middleware.replication import Kind, Subscription, pattern_of
+from crmsim.systems.enterprise import CrmEnterprise
+from crmsim.systems.erp import Erp
+from crmsim.units import minutes
+
+__all__ = ["Office"]
+
+
+class Office(Building):
+    """A landscape with an office."""
+
+    def __init__(self, simulation: Simulation, trouble: Trouble = NO_TROUBLE) -> None:
+        super().__init__(simulation, trouble)
+        self._office: dict[str, list[Callable[[Any, Callable[[], None]], None]]] = {}
+        """What the office wants of each system, in order; the first is being done."""
+
+    def publish(self, publication: str, values: Mapping[str, str], *, crm: str = "crm") -> None:
+        """Publish records now: prices, products, customizing.
+
+        Every laptop gets them; if the model has them as bulk, every laptop that subscribes.
+        If CRM is down, or loses it in a crash, whoever does it tries again ten minutes later.
+
+        Args:
+            publication: Under which name.
+            values: Key of a record -> its new value.
+            crm: The name of CRM Enterprise.
+        """
+        _must_be_texts(publication, values)
+        for one in self._model.objects:
+            if one.name == publication and one.kind is not Kind.BULK:
+                raise BadValue(f"{publication!r} is {one.kind.value}: change it")
+            if one.name == publication and one.in_erp:
+                raise BadValue(f"{publication!r} comes from the ERP: publish_in_erp")
+        self._in_crm(crm, lambda it, done: it.publish(publication, values, done))
+
+    def publish_in_erp(
+        self, publication: str, values: Mapping[str, str], *, erp: str = "erp"
+    ) -> None:
+        """Let somebody at the ERP change products or prices now; CRM takes them over.
+
+        Args:
+            publication: A bulk object of the model that the ERP has.
+            values: Key of a record -> its new value.
+            erp: The name of the ERP.
+        """
+        _must_be_texts(publication, values)
+        kind = self._model.of(publication)
+        if kind.kind is not Kind.BULK or not kind.in_erp:
+            raise BadValue(f"{publication!r} does not come from the ERP")
+        self._at_erp(erp, lambda it, done: it.publish(publication, values, done))
+
+    def change_in_erp(self, about: str, key: str, *, erp: str = "erp", **fields: str) -> None:
+        """Let somebody at the ERP create or change a record now that both systems have.
+
+        Args:
+            about: The name of the replication object.
+            key: Its key.
+            erp: The name of the ERP.
+            fields: Field -> new value; the others stay as they are.
+
+        Raises:
+            BadValue: the ERP has no such thing, or nothing is changed.
+        """
+        kind = self._kind_of_record(about, key, "", fields)
+        if not kind.in_erp:
+            raise BadValue(f"the ERP knows no {about}")
+        if "parent" in fields:
+            raise BadValue(f"the ERP knows nothing that a {about} depends on; say it with change")
+        if not fields:
+            raise BadValue(f"say what of {about} {key!r} is changed, such as name='new'")
+        self._at_erp(erp, lambda it, done: it.change_record(about, key, fields, done))
+
+    def _in_crm(self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None]) -> None:
+        if not isinstance(self.simulation.actor(crm), CrmEnterprise):
+            raise BadValue(f"{crm!r} is no CRM Enterprise")
+        self._in_office(crm, do)
+
+    def _at_erp(self, erp: str, do: Callable[[Erp, Callable[[], None]], None]) -> None:
+        if not isinstance(self.simulation.actor(erp), Erp):
+            raise BadValue(f"{erp!r} is no ERP")
+        self._in_office(erp, do)
+
+    def _in_office(self, site: str, do: Callable[[Any, Callable[[], None]], None]) -> None:
+        """Do something in a system, behind what its office wanted before.
+
+        If it is down, or loses it in a crash, whoever does it tries again ten minutes later.
+        """
+        waiting = self._office.setdefault(site, [])
+        waiting.append(do)
+        if len(waiting) == 1:
+            self._attempt(site, None)
+
+    def _attempt(self, crm: str, crash_count: int | None) -> None:
+        """Try the first thing that the office wants, unless that is under way since no crash."""
+        site, do = self.simulation.site(crm), self._office[crm][0]
+        if site.is_up and not site.is_paused and site.crash_count != crash_count:
+            crash_count = site.crash_count
+            self.simulation.seat_of(crm).cause = 0  # nothing in the run brought it about
+            with suppress(SiteCrashed):
+                do(self.simulation.actor(crm), lambda: self._done(crm, do))
+
+        def look() -> None:
+            if do in self._office[crm][:1]:
+                self._attempt(crm, crash_count)
+
+        self.simulation.at(self.simulation.now_ns + minutes(10), look)
+
+    def _done(self, crm: str, do: object) -> None:
+        """Go on with what the office wants next."""
+        if do in self._office[crm][:1]:
+            del self._office[crm][0]
+            if self._office[crm]:
+                self._attempt(crm, None)
+
+    def change(
+        self, about: str, key: str, *, parent: str = "", crm: str = "crm", **fields: str
+    ) -> None:
+        """Let somebody in the office create or change a customer, a contact, an activity now.
+
+        Args:
+            about: The name of the replication object.
+            key: Its key.
+            parent: The key of what it depends on; left out, that stays as it is.
+            crm: The name of CRM Enterprise.
+            fields: Field -> new value; the others stay as they are.
+        """
+        kind = self._kind_of_record(about, key, parent, fields)
+        is_known = self.simulation.store(crm).get("records", (about, key)) is not None
+        if kind.parent and not (parent or is_known or self._office.get(crm)):
+            raise BadValue(f"{about} {key!r} is new; name the {kind.parent} it depends on")
+        self._in_crm(crm, lambda it, done: it.change_record(about, key, fields, parent, done))
+
+    def create_order(self, order: SalesOrder, *, by: str = "office", crm: str = "crm") -> None:
+        """Let somebody in the office write an order or a quotation in CRM Online now.
+
+        Args:
+            order: Without a GUID; CRM makes one.
+            by: Who writes it.
+            crm: The name of CRM Enterprise.
+        """
+        self._in_crm(crm, lambda it, done: it.create_order(order, by, done))
+
+    def change_order(self, edit: OrderEdit, *, by: str = "office", crm: str = "crm") -> None:
+        """Let somebody in the office change an order in CRM Online now.
+
+        While the order is being distributed to the ERP nobody can; then it is tried again ten
+        minutes later. What is final, or not there, is left alone, and the history says so.
+
+        Args:
+            edit: What is changed.
+            by: Who changes it.
+            crm: The name of CRM Enterprise.
+        """
+        prefix = f"{by} at {self.simulation.now_ns}"
+
+        def edited(document: OrderDocument) -> OrderDocument:
+            order = with_lines(edit.applied(document.order), None, prefix)
+            return attrs.evolve(document, order=order)
+
+        def later() -> None:
+            self.simulation.at(self.simulation.now_ns + minutes(10), once_more)
+
+        def once_more() -> None:
+            self._in_crm(
+                crm, lambda it, done: it.edit_order(edit.reference, edited, by, done, later)
+            )
+
+        once_more()
+
+    def subscribe(
+        self, name: str, about: str, sites: Sequence[str], *, crm: str = "crm", **values: str
+    ) -> None:
+        """Create a subscription now, or give it other values and sites; see `add_subscription`."""
+        pattern = pattern_of(self._model.of(about), values)
+        self._must_be_laptops(sites)
+        self._subscribed(crm, name, Subscription(name, about, pattern, tuple(sites)))
+
+    def unsubscribe(self, name: str, *, crm: str = "crm") -> None:
+        """Delete a subscription now."""
+        self._subscribed(crm, name, None)
+
+    def _subscribed(self, crm: str, name: str, subscription: Subscription | None) -> None:
+        self._in_crm(
+            crm,
+            lambda it, done: it.administer_replication(
+                lambda change: it.receivers.subscribe(change, name, subscription), done
+            ),
+        )
+
+    def set_demon(self, *, is_running: bool, crm: str = "crm") -> None:
+        """Let the demon of replication and realignment stand still, or work again."""
+        self._in_crm(
+            crm,
+            lambda it, done: it.administer_replication(
+                lambda change: it.realignment.jobs.set_running(change, is_running=is_running), done
+            ),
+        )
+
+    def extract(self, site: str, *, crm: str = "crm") -> None:
+        """Let a laptop be sent everything that belongs to it once more."""
+        self._must_be_laptops((site,))
+        self._in_crm(
+            crm,
+            lambda it, done: it.administer_replication(
+                lambda change: it.realignment.extract_all(change, site), done
+            ),
+        )
+
+
+def _must_be_texts(publication: str, values: Mapping[str, str]) -> None:
+    """Refuse what is no table of records."""
+    if not isinstance(values, Mapping) or not values:
+        raise BadValue(f"what is published as {publication!r} is no table, such as {{'tea': '2'}}")
+    for pair in values.items():
+        if not all(isinstance(text, str) for text in pair):
+            raise BadValue(f"keys and values of {publication!r} are texts: {pair}")

@@ -1,0 +1,386 @@
+"""How does the CRM server decide on orders and quotations?
+
+Laptops send them, the office and the other channels write them in CRM Online itself. CRM decides
+with its own current information: its prices, the customer's contracts, what others have changed
+meanwhile. An order that contains errors is stored and confirmed all the same, but it goes no
+further until somebody has put it right. Sources: CONTRIBUTING.md, S04, S16, S18, S20, S30.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import attrs
+
+from crmsim.applications.guards import (
+    errors_of,
+    fitting_contracts,
+    why_not_change,
+    why_not_create,
+    why_not_transfer,
+)
+from crmsim.applications.numbering import order_number
+from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
+from crmsim.business.document import Fate, OrderDocument
+from crmsim.business.master import MasterRecord, Record
+from crmsim.business.sales import OrderItem, SalesOrder
+from crmsim.formats.answer import Overruled
+from crmsim.formats.bdoc import Segment, SyncBDoc, Task, order_of, segments_of, state_of
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.durable import Change
+from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
+from crmsim.systems.answers import Answers
+from crmsim.systems.online import OFFICE, Online
+from crmsim.systems.outflow import CdbRow
+from crmsim.systems.people import ClerkHabits, Paper
+from crmsim.trace.kinds import COMMITTED, DISTRIBUTED, REPRICED
+
+__all__ = ["BEING_DISTRIBUTED", "Desk", "Orders", "completed"]
+
+BEING_DISTRIBUTED = "it is being distributed; try again later"
+"""Why nobody changes an order just now."""
+Before = tuple[OrderDocument | None, int]
+"""A before-image, and which save of the order that is."""
+
+
+class Desk:
+    """What CRM knows of the papers that wait for its clerk.
+
+    Args:
+        actor: CRM's actor.
+        clerk: When the clerk works; None when there is none.
+    """
+
+    TABLE = "clerk list"
+
+    def __init__(self, actor: Actor, clerk: ClerkHabits | None) -> None:
+        self._actor = actor
+        self._clerk = clerk
+        self.releases = clerk is not None and clerk.releases
+        """Whether every order from outside waits for a release."""
+
+    def started(self) -> None:
+        """Lay everything on the desk again after a crash."""
+        for guid, version in list(self._actor.store.table(self.TABLE).items()):
+            self._lay(guid, version)
+
+    def put(self, change: Change, document: OrderDocument) -> None:
+        """Lay a document on the desk if it needs somebody, else take it off the list."""
+        guid, version = document.order.guid, document.order.version
+        if self._clerk is None or not (document.errors or document.is_locked):
+            change.delete(self.TABLE, guid)
+            return
+        change.put(self.TABLE, guid, version)
+        change.then(lambda: self._lay(guid, version))
+
+    def _lay(self, guid: str, version: int) -> None:
+        if self._clerk is not None:
+            self._actor.send(self._actor.address(f"{self._actor.name}-clerk"), Paper(guid, version))
+
+
+class Orders:
+    """Validates orders, and stores them.
+
+    Args:
+        actor: The actor whose store holds both databases.
+        online: Where they are saved.
+        answers: Tells laptops what became of their changes.
+        conflict: What becomes of a change of what somebody else has changed meanwhile.
+        desk: Where a clerk finds what has to be completed or released.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        online: Online,
+        answers: Answers,
+        conflict: ConflictPolicy,
+        desk: Desk,
+    ) -> None:
+        self._actor = actor
+        self._online = online
+        self._answers = answers
+        self._conflict = conflict
+        self._desk = desk
+
+    # --- what laptops send ---
+
+    def create(self, change: Change, bdoc: SyncBDoc) -> None:
+        """Store an order that a laptop has written, or refuse it."""
+        if bdoc.task is not Task.INSERT:
+            self.reject(change, bdoc, "CRM knows no such order")
+            return
+        order = order_of(bdoc.guid, None, bdoc.segments)
+        reason = why_not_create(order, self._customer_of(order))
+        if reason is not None:
+            self.reject(change, bdoc, reason)
+            return
+        priced, overruled = self._at_current_prices(change, order, order.items)
+        document = self._born(change, priced)
+        self._save(change, OrderRecord(document), (bdoc.site, bdoc.disk), bdoc.message)
+        self._confirm(change, bdoc, overruled)
+
+    def merge(self, change: Change, bdoc: SyncBDoc, record: OrderRecord) -> None:
+        """Store what of a change counts, and answer it; refuse it if nothing does."""
+        order = record.document.order
+        merged = resolve(
+            self._conflict,
+            order,
+            dict(self._actor.store.get("stamps", bdoc.guid, ())),
+            bdoc.base,
+            bdoc.site,
+            bdoc.segments,
+            dict(bdoc.older),
+        )
+        if merged.reason is not None:
+            self.reject(change, bdoc, merged.reason, merged.overruled)
+            return
+        changed = order_of(bdoc.guid, order, merged.segments)
+        known = {item.line for item in order.items}
+        added = tuple(item for item in changed.items if item.line not in known)
+        priced, repriced = self._at_current_prices(change, changed, added)
+        fields = state_of(priced, bdoc.segments)
+        after = self._after(record, attrs.evolve(priced, version=order.version + 1))
+        self._save(change, after, (bdoc.site, bdoc.disk), bdoc.message, fields=fields)
+        self._stamp(change, order, after.document.order, merged.segments, bdoc.site)
+        self._confirm(change, bdoc, (*merged.overruled, *repriced))
+
+    def answer_again(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
+        """Answer a creation of what is there already; it counts only if it is the same."""
+        same = attrs.evolve(document.order, version=1)
+        if order_of(bdoc.guid, None, bdoc.segments) == same:
+            self._confirm(change, bdoc)
+        else:
+            self.reject(change, bdoc, "CRM has this order already, and another content of it")
+
+    def _confirm(
+        self, change: Change, bdoc: SyncBDoc, overruled: tuple[Overruled, ...] = ()
+    ) -> None:
+        number = change.get("numbers", bdoc.guid)
+        document = change.get("orders", number).document
+        save = int(change.get("saves", number))
+        self._answers.confirm(change, bdoc, document, save, overruled)
+
+    def reject(
+        self,
+        change: Change,
+        bdoc: SyncBDoc,
+        reason: str,
+        overruled: tuple[Overruled, ...] = (),
+    ) -> None:
+        """Refuse a change, with what the CDB holds."""
+        before = self._before_image(bdoc.guid)
+        self._answers.reject(change, bdoc, reason, *before, overruled)
+
+    def _before_image(self, guid: str) -> Before:
+        """Return an order as the CDB holds it, and which save that is; None when CRM has none.
+
+        If it has not come to the CDB yet, it is what CRM Online holds: without any, the laptop
+        would take the order for one that was never accepted.
+        """
+        store = self._actor.store
+        row: CdbRow | None = store.get("cdb", guid)
+        if row is not None:
+            return row.document, row.save
+        record: OrderRecord | None = store.get("orders", store.get("numbers", guid))
+        if record is None:
+            return None, 0
+        return record.document, int(store.get("saves", record.document.number))
+
+    # --- what is written in CRM itself ---
+
+    def create_here(self, change: Change, order: SalesOrder, by: str) -> str | None:
+        """Store an order that is born in CRM Online; return why not, if it cannot be.
+
+        Args:
+            change: The commit that does it.
+            order: The order; its GUID and the identities of its items are there.
+            by: Who writes it: the office, or another channel.
+        """
+        reason = why_not_create(order, self._customer_of(order))
+        if reason is None:
+            priced, _ = self._at_current_prices(change, order, order.items)
+            document = self._born(change, priced)
+            self._save(change, OrderRecord(document), (OFFICE, 0), self._message(change, by), by=by)
+        return reason
+
+    def edit_here(
+        self,
+        change: Change,
+        guid: str,
+        edit: Callable[[OrderDocument], OrderDocument],
+        by: str,
+    ) -> str | None:
+        """Change an order in CRM Online; return why not, if it cannot be changed now.
+
+        Args:
+            change: The commit that does it.
+            guid: Which order.
+            edit: The order as it is -> as it is to be.
+            by: Who changes it.
+        """
+        record: OrderRecord = self._actor.store.get("orders", change.get("numbers", guid))
+        if record.distribution is Distribution.TO_BE:
+            return BEING_DISTRIBUTED
+        reason = why_not_change(record.document)
+        if reason is not None:
+            return reason
+        old = record.document.order
+        wanted = edit(record.document)
+        new = attrs.evolve(wanted.order, version=old.version + 1)
+        segments = segments_of(old, new)
+        if not segments and wanted == record.document:
+            return None
+        after = self._after(attrs.evolve(record, document=wanted), new)
+        fields = state_of(new, segments)
+        message = self._message(change, by)
+        self._save(change, after, (OFFICE, 0), message, by=by, fields=fields)
+        self._stamp(change, old, new, segments, OFFICE)
+        return None
+
+    def _message(self, change: Change, by: str) -> str:
+        """Return a name for a change that nobody has sent."""
+        count = 1 + int(change.get("counts", "changes here", 0))
+        change.put("counts", "changes here", count)
+        return f"{by} change {count}"
+
+    # --- all ---
+
+    def _customer_of(self, order: SalesOrder) -> Record | None:
+        found: Record | None = self._actor.store.get("records", ("customer", order.customer))
+        return found
+
+    def _born(self, change: Change, order: SalesOrder) -> OrderDocument:
+        """Give a new order its number, its contract, and what is wrong with it."""
+        count: int = change.get("counts", "orders", 0)
+        change.put("counts", "orders", count + 1)
+        number = order_number(count)
+        change.put("numbers", order.guid, number)
+        change.put("by reference", order.reference, order.guid)
+        document = OrderDocument(order, number, Fate.ACCEPTED, is_locked=self._desk.releases)
+        return self._judged(document)
+
+    def _after(self, record: OrderRecord, order: SalesOrder) -> OrderRecord:
+        document = attrs.evolve(record.document, order=order, fate=Fate.ACCEPTED)
+        return attrs.evolve(record, document=self._judged(document))
+
+    def _judged(self, document: OrderDocument) -> OrderDocument:
+        """Return a document with its contract, if only one fits, and with its errors."""
+        order = document.order
+        contracts = self._actor.store.get("contracts", order.customer, ())
+        fitting: tuple[str, ...] = ()
+        if contracts and not order.contract:
+            records = (self._actor.store.get("records", ("contract", key)) for key in contracts)
+            fitting = fitting_contracts(order, filter(None, records))
+            if len(fitting) == 1:
+                order = attrs.evolve(order, contract=fitting[0])
+        return attrs.evolve(document, order=order, errors=errors_of(order, fitting))
+
+    def _at_current_prices(
+        self, change: Change, order: SalesOrder, items: tuple[OrderItem, ...]
+    ) -> tuple[SalesOrder, tuple[Overruled, ...]]:
+        """Return an order with the current list prices of some items, and what that replaced."""
+        if not order.at_list_prices:
+            return order, ()
+        priced, overruled = [], []
+        for item in order.items:
+            row: MasterRecord | None = self._actor.store.get("masters", ("prices", item.product))
+            now = item.unit_price if row is None else Decimal(row.value)
+            if item in items and now != item.unit_price:
+                wanted = str(item.unit_price)
+                overruled.append(Overruled("item", item.line, "unit_price", wanted, str(now)))
+                item = attrs.evolve(item, unit_price=now)
+            priced.append(item)
+        if overruled:
+            lines = tuple(one.key for one in overruled)
+            change.note(REPRICED, order.reference, guid=order.guid, lines=lines)
+        return attrs.evolve(order, items=tuple(priced)), tuple(overruled)
+
+    def _stamp(
+        self,
+        change: Change,
+        before: SalesOrder,
+        after: SalesOrder,
+        segments: tuple[Segment, ...],
+        site: str,
+    ) -> None:
+        """Keep who changed which field last."""
+        number = change.get("numbers", after.guid)
+        stamp = Stamp(int(change.get("saves", number)), site)
+        known = self._actor.store.get("stamps", after.guid, ())
+        change.put("stamps", after.guid, stamped(known, before, segments, stamp))
+
+    def _save(
+        self,
+        change: Change,
+        record: OrderRecord,
+        origin: tuple[str, int],
+        message: str,
+        *,
+        by: str = "",
+        fields: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Store an order in CRM Online and begin its way out, in one commit.
+
+        Args:
+            change: The commit.
+            record: The order as it is to be.
+            origin: Who knows of it already: a laptop, and which disk of it.
+            message: What brought it about.
+            by: Who made the change, if it was made in CRM.
+            fields: What it has by now of what the change was about.
+        """
+        document = record.document
+        order, number = document.order, document.number
+        status = record.distribution
+        if why_not_transfer(document) is None:  # else it stays as it was, and nothing is queued
+            status = next_status(status, DistributionEvent.SAVED)
+        change.note(
+            COMMITTED,
+            order.reference,
+            guid=order.guid,
+            number=number,
+            version=order.version,
+            customer=order.customer,
+            items=len(order.items),
+            message=message,
+            save=1 + int(self._actor.store.get("saves", number, 0)),
+            fields=fields,
+            **_told_of(document, by),
+        )
+        change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
+        changed = attrs.evolve(record, distribution=status)
+        self._online.store_order(change, changed, *origin)
+        self._desk.put(change, document)
+
+
+def _told_of(document: OrderDocument, by: str) -> dict[str, object]:
+    """Return what the journal says of a save besides, where there is more to say."""
+    told: dict[str, object] = {}
+    if by:
+        told["by"] = by
+    if document.errors:
+        told["errors"] = document.errors
+    if document.is_locked:
+        told["locked"] = True
+    if document.order.kind.value != "order":
+        told["object"] = document.order.kind.value
+    return told
+
+
+LIST_PRICE = Decimal(10)
+"""What a clerk writes where neither the order nor the list has a price (assumed)."""
+
+
+def completed(actor: Actor, document: OrderDocument) -> OrderDocument:
+    """Return a document as the clerk leaves it: priced, with a contract, released."""
+    items = []
+    for item in document.order.items:
+        row: MasterRecord | None = actor.store.get("masters", ("prices", item.product))
+        price = LIST_PRICE if row is None else Decimal(row.value)
+        items.append(item if item.unit_price else attrs.evolve(item, unit_price=price))
+    order = attrs.evolve(document.order, items=tuple(items))
+    for error in document.errors:
+        first, fits, choice = error.partition(" fit: ")
+        if fits and first == "several contracts":
+            order = attrs.evolve(order, contract=choice.split(", ")[0])
+    return attrs.evolve(document, order=order, is_locked=False)
