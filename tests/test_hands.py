@@ -18,6 +18,7 @@ from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import Poison
+from crmsim.systems.enterprise import Policies
 from crmsim.systems.people import Worklist
 from crmsim.units import days, hours, minutes, seconds
 
@@ -206,7 +207,7 @@ def test_activating_work_that_was_put_off_begins_it_at_once():
     result = story(
         diary,
         [(10, when("RETRY", "activate", "crm"))],
-        crm={"on_lock": OnLock.RETRY},
+        crm={"policies": Policies(on_lock=OnLock.RETRY)},
         erp={"service_s": Constant(1_800.0), "ship_days": {"A": 9}},
         end=12,
     )
@@ -223,7 +224,7 @@ def test_activating_work_that_was_put_off_begins_it_at_once():
 @pytest.mark.parametrize("how", ["stuck", "ticked off"])
 def test_all_comes_to_rest_though_a_lock_is_never_lifted(on_lock, how):
     diary = (entry(0, "A"), entry(1, "A", version=2, quantity=4), entry(2, "B"))
-    crm: dict = {"on_lock": on_lock}
+    crm: dict = {"policies": Policies(on_lock=on_lock)}
     erp: dict = {}
     if how == "stuck":
         erp["poisons"] = (Poison("A"),)

@@ -55,6 +55,7 @@ from crmsim.checks.laptops.sessions import (
     MESSAGES_ONCE,
     PHASES_IN_ORDER,
     RECEIPTS_FIRST,
+    UNREAD_GO_BACK,
     VALIDATED_IN_ORDER,
 )
 from crmsim.checks.queues import (
@@ -105,6 +106,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     RECEIPTS_FIRST,
     MESSAGES_ONCE,
     IMPORT_IN_ORDER,
+    UNREAD_GO_BACK,
     ANSWERED_ONCE,
     COUNTERS_ARE_TRUE,
     REFUSED_LEAVES_NOTHING,

@@ -199,7 +199,9 @@ class SyncBDoc:
     object: str = "order"
     """What it is about: an order, or the name of another replication object."""
     made_under: tuple[tuple[str, int], ...] = ()
-    """(publication, position up to which the laptop had it), and the release of its programs."""
+    """(publication, position up to which the laptop had it)."""
+    release: int = 1
+    """The release of the laptop's programs."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -54,6 +54,7 @@ BUILDING = (
 OFFICE = (
     *("change", "subscribe", "unsubscribe", "set_demon", "extract", "replace_laptop"),
     *("change_in_erp", "publish_in_erp", "create_order", "change_order"),
+    *("change_format", "update_client"),
 )
 """The verbs of what people in the office do."""
 BUDGET: Duration = days(60)

@@ -50,6 +50,7 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
             elif order.kind is SalesKind.ORDER and why_not_transfer(record.document) is not None:
                 yield SetAside(order.reference, f"{why_not_transfer(record.document)}")
     yield from _aside_for_people(simulation)
+    yield from _given_back(simulation)
     yield from _lost_with_disks(simulation)
     for laptop in dict.fromkeys(keep_still):
         yield SetAside(laptop, f"{laptop} is kept still", is_document=False)
@@ -77,6 +78,16 @@ def _aside_for_people(simulation: Simulation) -> Iterator[SetAside]:
             for luw in luws:
                 if luw.guid in reasons:
                     yield SetAside(luw.luw, reasons[luw.guid], is_document=False)
+
+
+def _given_back(simulation: Simulation) -> Iterator[SetAside]:
+    """Yield what laptops could not read, and nobody has sent again."""
+    names = _references(simulation)
+    for site in simulation.topology.sites("crm"):
+        for (laptop, place), one in simulation.store(site).table("returned messages").items():
+            reason = f"{laptop} could not read it, its programs are too old"
+            yield SetAside(names.get(one.guid, one.guid), reason)
+            yield SetAside(f"news {place} for {laptop}", reason, is_document=False)
 
 
 def _lost_with_disks(simulation: Simulation) -> Iterator[SetAside]:

@@ -381,7 +381,7 @@ class Building:
             raise BadValue(f"{name!r} calls its station; its line needs dial_up=True")
         site = self.simulation.add_site(name, "mobile")
         site.write_ns = WRITE
-        site.kept_in_mind = (("rep", "written"),)
+        site.kept_in_mind = (("rep", "written"), ("rep", "release"))
         self.simulation.connect(name, station, link)
         self._laptops[rep] = name
         if self._model is ORDERS_BY_REP:

@@ -187,6 +187,33 @@ class Office(Building):
 
         once_more()
 
+    def change_format(self, about: str, *, release: int, crm: str = "crm") -> None:
+        """Let CRM send a kind of thing from now on in a form that takes newer programs to read.
+
+        Args:
+            about: An order, or the name of another replication object; not one that is bulk.
+            release: Which release of the programs it takes; laptops begin with 1.
+            crm: The name of CRM Enterprise.
+
+        Raises:
+            BadValue: there is no such thing, or any programs could read it.
+        """
+        if self._model.of(about).kind is Kind.BULK:
+            raise BadValue(f"{about!r} is bulk; its form does not change")
+        if release < 2:
+            raise BadValue(f"release is {release}; all laptops have 1, so write 2 or more")
+        self._in_crm(crm, lambda it, done: it.change_format(about, release, done))
+
+    def update_client(self, site: str, *, release: int) -> None:
+        """Give a laptop newer programs now, or as soon as it is up.
+
+        Args:
+            site: The laptop.
+            release: Which release they are.
+        """
+        self._must_be_laptops((site,))
+        self._in_office(site, lambda it, done: it.update_programs(release, done))
+
     def subscribe(
         self, name: str, about: str, sites: Sequence[str], *, crm: str = "crm", **values: str
     ) -> None:

@@ -162,10 +162,20 @@ def _left_at(
         left = getattr(actor, attribute, 0)
         if left:
             yield f"{name}: {left} still {what}"
-    for table in ("outbox", "inbox"):
+    if site.seats and isinstance(simulation.actor(name), QueuePartner):
+        yield from _to_be_sent_again(simulation, name, site)
+    for table in ("outbox", "inbox", "unread"):
         count = len(site.store.table(table))
         if count:
             yield f"{name}: {count} in the {table}"
+
+
+def _to_be_sent_again(simulation: Simulation, name: str, site: Site) -> Iterator[str]:
+    """Yield what laptops gave back, could read by now, and somebody will send again."""
+    for (laptop, _), one in site.store.table("returned messages").items():
+        is_readable = one.release <= site.store.get("releases", laptop, 1)
+        if is_readable and simulation.actor(name).has_operator:
+            yield f"{name}: {one.guid} is to be sent to {laptop} again"
 
 
 def behind(simulation: Simulation, store: Store) -> Iterator[tuple[str, str, int]]:

@@ -7,6 +7,7 @@ thing itself, so that nobody else's sending moves that luck.
 from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bdoc import BulkPackage, Removal, Replica, SyncBDoc, Update
 from crmsim.kernel.message import message
+from crmsim.replication.returned import Unread
 
 __all__ = ["Admitted", "Dial", "Fetch", "Package", "Upload", "UploadReceipt"]
 
@@ -20,6 +21,8 @@ class Dial:
     attempt: int
     disk: int = 0
     """Which disk the laptop has now; with a new one it needs everything."""
+    release: int = 1
+    """The release of the laptop's programs."""
 
 
 @message(about=("site", "session", "attempt"))
@@ -43,6 +46,8 @@ class Upload:
     attempt: int
     changes: tuple[SyncBDoc, ...]
     disk: int = 0
+    unread: tuple[Unread, ...] = ()
+    """Messages that the laptop could not import, and gives back."""
 
 
 @message(about=("site", "session", "step", "attempt"))
@@ -54,6 +59,8 @@ class UploadReceipt:
     step: int
     attempt: int
     numbers: tuple[int, ...]
+    places: tuple[int, ...] = ()
+    """Of the messages that were given back."""
 
 
 @message(about=("site", "session", "step"))
@@ -82,6 +89,8 @@ class Package:
     contents: tuple[tuple[int, Confirmation | Rejection | Update | Replica | Removal], ...]
     bulk: BulkPackage | None = None
     """What is next of a publication, when nothing lies ready for this laptop alone."""
+    releases: tuple[tuple[str, int], ...] = ()
+    """(kind of thing, release that it takes to read messages about it), where not any will do."""
 
     @property
     def is_empty(self) -> bool:

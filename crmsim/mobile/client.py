@@ -6,7 +6,7 @@ durable state next time: the outbox is emptied only by receipts, and what was fe
 only when it is stored. Sources: CONTRIBUTING.md, S50, S51, S54, S55.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -112,14 +112,21 @@ class MobileClient(Actor):
 
         What is in such a backup has used up its numbers, and the server knows better by now.
         """
-        written = self.store.get("rep", "written", 0)
+        written, release = (self.store.get("rep", name) for name in ("written", "release"))
         with self.commit() as change:
             for table in self.store:
                 for key in self.store.table(table):
                     change.delete(table, key)
             change.put("rep", "disk", self.disk)
-            change.put("rep", "written", written)
-            change.put("rep", "since", written)
+            change.put("rep", "written", written or 0)
+            change.put("rep", "since", written or 0)
+            change.put("rep", "release", release or 1)
+
+    def update_programs(self, release: int, done: Callable[[], None]) -> None:
+        """Get newer programs, which can read what the server sends by now."""
+        with self.commit() as change:
+            change.put("rep", "release", release)
+            change.then(done)
 
     def stop_using(self) -> None:
         """Let the rep write nothing more here: another laptop is on its way."""
@@ -161,7 +168,8 @@ class MobileClient(Actor):
             wait_ns = self._habits.break_wait_ns(luck, session.number, phase)
             self.after(wait_ns, LineDrops(session.number))
         if phase is Phase.AUTH:
-            self._request(Dial(self.name, session.number, 0, self.disk))
+            release = self.store.get("rep", "release", 1)
+            self._request(Dial(self.name, session.number, 0, self.disk, release))
         elif phase is Phase.SEND:
             self._send_next()
         elif phase is Phase.RECEIVE:
@@ -314,10 +322,13 @@ class MobileClient(Actor):
         session = self._session
         assert session is not None
         changes = tuple(self.store.table("outbox").values())[:UPLOAD_COUNT]
-        if not changes:
+        unread = tuple(self.store.table("unread").values())[:UPLOAD_COUNT]
+        if not (changes or unread):
             self._leave(went_well=True)
             return
-        self._request(Upload(self.name, session.number, session.step, 0, changes, self.disk))
+        self._request(
+            Upload(self.name, session.number, session.step, 0, changes, self.disk, unread)
+        )
         if not self._guarantees.receipts:
             self._forget([bdoc.number for bdoc in changes])
 
@@ -326,10 +337,15 @@ class MobileClient(Actor):
         """Empty the outbox of what CRM holds durably."""
         if self._expected(message, Upload) is None:
             return
-        outbox = self.store.table("outbox")
-        if not any(number in outbox for number in message.numbers):
+        outbox, unread = self.store.table("outbox"), self.store.table("unread")
+        places = [place for place in message.places if place in unread]
+        if not (places or any(number in outbox for number in message.numbers)):
             self._break_off("the server took nothing")
             return
+        if places:
+            with self.commit() as change:
+                for place in places:
+                    change.delete("unread", place)
         self._forget(list(message.numbers))
         self._send_next()
 
@@ -359,10 +375,13 @@ class MobileClient(Actor):
         held: int = self.store.get("rep", "held", 0)
         held_bulk = self._held_bulk()
         last = message.contents[-1][0] if message.contents else held
+        takes = dict(message.releases)
         with self.commit() as change:
             for place, content in message.contents:
                 if place > held:
                     change.put("inbox", place, content)
+                    if getattr(content, "object", "") in takes:
+                        change.put("takes", place, takes[content.object])
                     news = f"news {place} for {self.name}"
                     change.note(RECEIVED, news, queue="inbox", guid=content.guid)
                     if isinstance(content, Removal) and not content.key:

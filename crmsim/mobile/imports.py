@@ -12,10 +12,11 @@ from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bdoc import BulkPackage, Removal, Replica, Update
 from crmsim.kernel.durable import Change, Store
 from crmsim.mobile.holdings import drop, keep, local_of
+from crmsim.replication.returned import Unread
 from crmsim.replication.sites import version_of, what_of
-from crmsim.sync.importer import LocalDocument, after_import, after_removal
+from crmsim.sync.importer import LocalDocument, after_import, after_removal, after_unread
 from crmsim.sync.inbox import InboxEntry, entry_for
-from crmsim.trace.kinds import IMPORTED
+from crmsim.trace.kinds import IMPORTED, UNREAD
 
 __all__ = ["Content", "apply"]
 
@@ -44,14 +45,17 @@ def apply(
     if isinstance(content, BulkPackage):
         _apply_bulk(change, laptop, content)
         return
-    if isinstance(content, Removal) and not content.key:
+    takes = _too_new(change, store, place, content)
+    if takes:
+        _put_aside(change, store, place, content, takes)
+    elif isinstance(content, Removal) and not content.key:
         _remove_publication(change, store, content.object)
     else:
         _apply_to_document(change, store, parents, content)
     guid = content.guid
     left = None if isinstance(content, Removal) else local_of(change.get, content.object, guid)
     change.note(
-        IMPORTED,
+        UNREAD if takes else IMPORTED,
         f"news {place} for {laptop}",
         position=place,
         what=type(content).__name__.lower(),
@@ -62,7 +66,39 @@ def apply(
         told=_told(change, content),
         pending=0 if left is None else left.pending,
         upload=0 if left is None else left.upload,
+        **({"takes": takes} if takes else {}),
     )
+
+
+def _too_new(
+    change: Change,
+    store: Store,
+    place: Any,
+    content: Confirmation | Rejection | Update | Replica | Removal,
+) -> int:
+    """Return which release it takes to read a message; 0 when the laptop can."""
+    takes: int = store.get("takes", place, 0)
+    if takes:
+        change.delete("takes", place)
+    has_content = not isinstance(content, Removal) and _brought_by(content) is not None
+    return takes if has_content and takes > store.get("rep", "release", 1) else 0
+
+
+def _brought_by(content: Confirmation | Rejection | Update | Replica) -> object:
+    """Return the document that a message brings; None when it says that there is none."""
+    if isinstance(content, Replica):
+        return content.record
+    return content.before if isinstance(content, Rejection) else content.document
+
+
+def _put_aside(change: Change, store: Store, place: Any, content: Any, takes: int) -> None:
+    """Keep a message for the server; if it is an answer, the change counts as answered."""
+    local = local_of(store.get, content.object, content.guid)
+    answers = getattr(content, "message", "")
+    if local is not None and answers:
+        keep(change, after_unread(local, answers))
+    key = LocalDocument(content.guid, "", object=content.object).key
+    change.put("unread", place, Unread(place, content.guid, key, takes))
 
 
 def _remove_publication(change: Change, store: Store, publication: str) -> None:

@@ -240,6 +240,7 @@ class Writing:
             disk=self._actor.disk,
             object=local.object,
             made_under=tuple(self._store.table("made under").items()),
+            release=self._store.get("rep", "release", 1),
         )
         after = after_save(local, written)
         keep(change, after)

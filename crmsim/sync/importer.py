@@ -21,6 +21,7 @@ __all__ = [
     "after_receipt",
     "after_removal",
     "after_save",
+    "after_unread",
 ]
 
 
@@ -186,6 +187,26 @@ def _without_copy(
 def _moved_on(local: LocalDocument, document: OrderDocument | Record, save: int) -> LocalDocument:
     """Return the document with a newer copy of the server's; a late, older one changes nothing."""
     return local if save < local.save else attrs.evolve(local, base=document, save=save)
+
+
+def after_unread(local: LocalDocument, message: str) -> LocalDocument:
+    """Return the document after an answer that cannot be read: the change counts as answered.
+
+    What the rep sees stays until the server sends the document again in a form that can be read.
+    """
+    left = tuple(change for change in local.changes if change.message != message)
+    upload = min(max(local.upload - 1, 0), len(left))
+    answered = [change for change in local.changes if change.message == message]
+    base: OrderDocument | Record | None = local.base
+    for change in answered:
+        if local.object == "order":
+            before = attrs.evolve(local, changes=(change,))
+            base = before.document
+        else:
+            record = local.base if isinstance(local.base, Record) else None
+            base = record_of(*local.key, record, change.segments)
+    wanted = local.wanted if left else None
+    return attrs.evolve(local, base=base, changes=left, upload=upload, wanted=wanted)
 
 
 def after_removal(local: LocalDocument | None) -> LocalDocument | None:

@@ -37,6 +37,7 @@ from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.demon import DemonDone
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.receivers import Receivers
+from crmsim.replication.returned import Returned, SendAgain
 from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
 from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.answers import Answers
@@ -145,6 +146,7 @@ class CrmEnterprise(QueuePartner):
         )
         model = replication.model
         self.realignment = Realignment(self, model, replication.framework, staff.demon)
+        self._returned = Returned(self, staff.operator, self.realignment.jobs.enqueue)
         self.receivers = Receivers(self, model, laptops, self.realignment.jobs.enqueue)
         self._online = Online(self, model, self._inbound, monitor, csa_key)
         self._outflow = Outflow(
@@ -185,6 +187,7 @@ class CrmEnterprise(QueuePartner):
         self._errors.started()
         self.realignment.jobs.started()
         self._desk.started()
+        self._returned.started()
 
     # --- sessions of laptops ---
 
@@ -198,6 +201,7 @@ class CrmEnterprise(QueuePartner):
         with self.commit() as change:
             if message.disk > self.store.get("disks", message.site, 0):
                 self.realignment.fill(change, message.site, message.disk)
+            self._returned.learn(change, message.site, message.release)
             answer = Admitted(message.site, message.session, message.attempt, known)
             change.send(sender, answer, attempt=message.attempt)
 
@@ -218,8 +222,10 @@ class CrmEnterprise(QueuePartner):
                     change.put("received", row, bdoc.number)
                     expected = bdoc.number + 1
             numbers = tuple(bdoc.number for bdoc in message.changes if bdoc.number < expected)
+            self._returned.take(change, message.site, message.unread)
+            places = tuple(one.place for one in message.unread)
             answer = UploadReceipt(
-                message.site, message.session, message.step, message.attempt, numbers
+                message.site, message.session, message.step, message.attempt, numbers, places
             )
             change.send(sender, answer, attempt=message.attempt)
 
@@ -245,9 +251,9 @@ class CrmEnterprise(QueuePartner):
                     change.put("cursors", cursor, position)
             package = tuple(islice(left, PACKAGE_COUNT))
             bulk = None if package else self._next_bulk(message)
-            answer = Package(
-                message.site, message.session, message.step, message.attempt, package, bulk
-            )
+            releases = tuple(self.store.table("formats").items()) if package else ()
+            about = message.site, message.session, message.step, message.attempt
+            answer = Package(*about, package, bulk, releases)
             change.send(sender, answer, attempt=message.attempt)
 
     def _next_bulk(self, message: Fetch) -> BulkPackage | None:
@@ -262,7 +268,19 @@ class CrmEnterprise(QueuePartner):
                 return BulkPackage(name, position + 1, records)
         return None
 
+    @handles(SendAgain)
+    def sent_again(self, message: SendAgain, sender: object) -> None:
+        """Send a laptop again what it gave back, now that it can read it."""
+        with self.commit() as change:
+            self._returned.send_again(change, message.site)
+
     # --- the work ---
+
+    def change_format(self, object_: str, release: int, done: Callable[[], None]) -> None:
+        """Send what is about a kind of thing in a form from now on that takes newer programs."""
+        with self.commit() as change:
+            change.put("formats", object_, release)
+            change.then(done)
 
     def publish(
         self, publication: str, values: Mapping[str, str], done: Callable[[], None]

@@ -49,6 +49,8 @@ __all__ = ["Inflow"]
 
 News = BapiResult | BapiDelivery | BapiRecord | BapiRecordStored | BapiMasters
 """What the ERP tells."""
+PROGRAMS = "programs"
+"""What an upload is called outdated by, besides publications."""
 RELEASED = "RELEASED_"
 """How the queues begin of changes that were parked and go on."""
 
@@ -138,6 +140,8 @@ class Inflow:
             for name, publication in store.table("publications").items()
             if had.get(name, 0) < publication.last and gets_bulk(store.get, bdoc.site, name)
         )
+        if store.get("formats", bdoc.object, 1) > bdoc.release:
+            behind += (PROGRAMS,)
         if behind:
             change.note(OUTDATED, bdoc.message, site=bdoc.site, guid=bdoc.guid, behind=behind)
 

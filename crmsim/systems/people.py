@@ -20,6 +20,7 @@ from crmsim.errors import BadValue
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.message import message
 from crmsim.qrfc.wire import Action, Alert
+from crmsim.replication.returned import ReturnAlert, SendAgain
 from crmsim.systems.recovery import BDocAlert, Recovery
 from crmsim.units import Duration, days, hours, minutes
 
@@ -58,6 +59,13 @@ class RoundDue:
     """The operator has got round to the error list."""
 
     round: int
+
+
+@message(about=("site",))
+class SendingDue:
+    """The operator has got round to what a laptop gave back."""
+
+    site: str
 
 
 class Operator(Actor):
@@ -100,6 +108,17 @@ class Operator(Actor):
         """Do something about the queue."""
         action = Action(message.queue, message.luw, message.what)
         self.send(self.address(self._system), action)
+
+    @handles(ReturnAlert)
+    def told_of_returns(self, message: ReturnAlert, sender: object) -> None:
+        """Take notice of messages that a laptop gave back, and have them sent again later."""
+        reaction_ns = self._reaction_ns(message.__identity__())  # type: ignore[attr-defined]
+        self.after(reaction_ns, SendingDue(message.site))
+
+    @handles(SendingDue)
+    def send_again(self, message: SendingDue, sender: object) -> None:
+        """Have a laptop sent again what it gave back."""
+        self.send(self.address(self._system), SendAgain(message.site))
 
     @handles(BDocAlert)
     def told_of_error(self, message: BDocAlert, sender: object) -> None:

@@ -216,6 +216,15 @@ OVERRULED = _kind(
 IMPORTED = _kind(
     "imported", Level.METRICS, "A laptop applied a message to its database: position. (IMPORT)"
 )
+UNREAD = _kind(
+    "unread",
+    Level.METRICS,
+    "A laptop could not import a message, because its programs are too old: what importing says, "
+    "and the release that it takes. It goes back to the server.",
+)
+RETURNED = _kind(
+    "returned", Level.METRICS, "CRM has got a message back that a laptop could not import."
+)
 
 # How a laptop's session goes.
 ENTERED = _kind("entered", Level.METRICS, "A session entered a phase. (SESSION)")

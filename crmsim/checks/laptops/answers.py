@@ -47,6 +47,8 @@ class _AnsweredOnce(Judge):
             if self._imported[message] > 1:
                 self.blame(f"{event.actor} got a second answer to {message}", event)
 
+    on_unread = on_imported
+
     def on_confirmed(self, event: Event) -> None:
         self.judged += 1
         self._answers[event.subject] = self._answers.get(event.subject, 0) + 1
@@ -95,6 +97,8 @@ class _Counters(Judge):
             self._open.pop(key)  # a refused creation takes all changes of it away
             return
         self._compare(key, event)
+
+    on_unread = on_imported
 
     def _compare(self, key: tuple[str, str], event: Event) -> None:
         self.judged += 1

@@ -404,6 +404,8 @@ class _AnsweredThough(Judge):
         elif event.detail["what"] == "removal":
             self._leaving.pop(key, None)
 
+    on_unread = on_imported
+
     def on_wiped(self, event: Event) -> None:
         self._due = {one: site for one, site in self._due.items() if site != event.actor}
         forget(self._open, event.actor)

@@ -10,6 +10,7 @@ __all__ = [
     "MESSAGES_ONCE",
     "PHASES_IN_ORDER",
     "RECEIPTS_FIRST",
+    "UNREAD_GO_BACK",
     "VALIDATED_IN_ORDER",
 ]
 
@@ -127,6 +128,8 @@ class _MessagesOnce(Judge):
         self._ready.get(event.actor, {}).pop(event.subject, None)
         self._count(event)
 
+    on_unread = on_imported
+
     def _count(self, event: Event) -> None:
         if event.subject not in self._due:
             return
@@ -169,6 +172,44 @@ class _ImportInOrder(Judge):
                 event,
             )
         self._latest[queue] = max(position, self._latest.get(queue, 0))
+
+    on_unread = on_imported
+
+
+class _Unread(Judge):
+    """I-35: what a laptop cannot import is not tried again and not lost: it is given back to CRM
+    before the next session of the laptop ends, once, and the import goes on with what follows.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._due: dict[str, dict[str, int]] = {}
+        """Laptop -> message -> sessions that it has finished since."""
+        self._seen: dict[str, None] = {}
+        self._returned: dict[str, None] = {}
+
+    def on_unread(self, event: Event) -> None:
+        self.judged += 1
+        if event.subject in self._seen:
+            self.blame(f"{event.actor} tried {event.subject} again", event)
+        self._seen[event.subject] = None
+        self._due.setdefault(event.actor, {})[event.subject] = 0
+
+    def on_returned(self, event: Event) -> None:
+        if event.subject in self._returned or event.subject not in self._seen:
+            self.blame(f"{event.subject} was given back, which was not due", event)
+        self._returned[event.subject] = None
+        for due in self._due.values():
+            due.pop(event.subject, None)
+
+    def on_wiped(self, event: Event) -> None:
+        self._due.pop(event.actor, None)
+
+    def on_finished(self, event: Event) -> None:
+        for message, sessions in list(self._due.get(event.actor, {}).items()):
+            self._due[event.actor][message] = sessions + 1
+            if sessions:
+                self.blame(f"{event.actor} has not given {message} back", event)
 
 
 class _Phases(Judge):
@@ -237,3 +278,4 @@ IMPORT_IN_ORDER = Check(
 PHASES_IN_ORDER = Check(
     "sessions go through their phases in order", Mood.ALWAYS, ("I-23", "I-24"), _Phases
 )
+UNREAD_GO_BACK = Check("what cannot be imported goes back to CRM", Mood.ALWAYS, ("I-35",), _Unread)
