@@ -48,7 +48,7 @@ __all__ = ["Case", "Fixed", "as_it_is", "take_down"]
 
 BUILDING = (
     *("replicate", "add_crm", "add_erp", "add_station", "add_laptop"),
-    *("add_subscription", "add_record"),
+    *("add_subscription", "add_record", "add_channel"),
 )
 """The verbs that build a landscape."""
 OFFICE = (
@@ -94,7 +94,7 @@ class Case:
     @property
     def orders(self) -> tuple[str, ...]:
         """The references of the orders that are written."""
-        diaries = [call.named["diary"] for call in self.built if call.verb == "add_laptop"]
+        diaries = [call.named["diary"] for call in self.built if "diary" in call.named]
         return tuple(dict.fromkeys(entry.what.reference for diary in diaries for entry in diary))
 
     async def tell(self, land: Landscape, settings: Any) -> None:

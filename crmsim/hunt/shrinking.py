@@ -297,7 +297,7 @@ def _drop_edits(trial: _Trial) -> None:
     edits = tuple(
         (call.named["name"], place)
         for call in case.built
-        if call.verb == "add_laptop"
+        if "diary" in call.named
         for place, entry in enumerate(call.named["diary"])
         if isinstance(entry.what, OrderEdit | RecordEdit)
     )
@@ -306,7 +306,7 @@ def _drop_edits(trial: _Trial) -> None:
         kept = set(part)
 
         def fewer(call: Call) -> Call:
-            if call.verb != "add_laptop":
+            if "diary" not in call.named:
                 return call
             diary = tuple(
                 entry
@@ -330,7 +330,7 @@ def with_orders(case: Case, orders: Sequence[str]) -> Case:
             plan: Mapping[str, int] = call.named["ship_days"]
             left = {order: day for order, day in plan.items() if order in kept}
             return _with_named(call, ship_days=left)
-        if call.verb != "add_laptop":
+        if "diary" not in call.named:
             return call
         diary = tuple(e for e in call.named["diary"] if e.what.reference in kept)
         return _with_named(call, diary=diary)

@@ -38,6 +38,7 @@ from crmsim.qrfc.partner import Poison, Staff
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.demon import QueueDemon
 from crmsim.replication.receivers import facts_of_record, wanting
+from crmsim.systems.channels import Channel
 from crmsim.systems.enterprise import CrmEnterprise, Policies
 from crmsim.systems.erp import Erp
 from crmsim.systems.people import Clerk, ClerkHabits, Operator, Worklist
@@ -393,6 +394,35 @@ class Building:
                 station, diary, habits, policy, self.guarantees, self._model.parents
             ),
         )
+
+    def add_channel(
+        self,
+        name: str,
+        link: Link,
+        *,
+        diary: tuple[DiaryEntry, ...],
+        crm: str = "crm",
+        policy: RetryPolicy = SESSION_POLICY,
+    ) -> None:
+        """Add another channel by which customers reach CRM: the Internet shop, the telephone.
+
+        Args:
+            name: The name of the site and its actor; it also says who wrote what.
+            link: Both directions of the line to CRM.
+            diary: Orders, changes of orders and enquiries, in order of time.
+            crm: The name of CRM Enterprise.
+            policy: When something is sent again that CRM has not answered.
+
+        Raises:
+            BadValue: the diary is about something that customers have no say in.
+        """
+        for entry in diary:
+            if isinstance(entry.what, RecordEdit):
+                what = _kind_written(entry)
+                raise BadValue(f"{name!r} is a channel for orders; no {what} is written there")
+        self.simulation.add_site(name, "channel").write_ns = WRITE
+        self.simulation.connect(name, crm, link)
+        self.simulation.seat(name, lambda: Channel(crm, diary, policy))
 
     def _must_be_writable(self, laptop: str, object_: str) -> None:
         """Refuse a diary about something that the landscape does not keep in step."""

@@ -9,16 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import attrs
-
 from crmsim.business.document import OrderDocument
-from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
+from crmsim.business.sales import OrderEdit, SalesOrder
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import SiteCrashed
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.building import Building
 from crmsim.lab.trouble import NO_TROUBLE, Trouble
 from crmsim.middleware.replication import Kind, Subscription, pattern_of
+from crmsim.systems.channels import edited_by
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
 from crmsim.units import minutes
@@ -174,8 +173,7 @@ class Office(Building):
         prefix = f"{by} at {self.simulation.now_ns}"
 
         def edited(document: OrderDocument) -> OrderDocument:
-            order = with_lines(edit.applied(document.order), None, prefix)
-            return attrs.evolve(document, order=order)
+            return edited_by(edit, document, prefix)
 
         def later() -> None:
             self.simulation.at(self.simulation.now_ns + minutes(10), once_more)

@@ -8,8 +8,9 @@ Sources: CONTRIBUTING.md, S54, S55, S57.
 from collections.abc import Mapping
 from typing import Any
 
+from crmsim.business.master import Record
 from crmsim.formats.answer import Confirmation, Rejection
-from crmsim.formats.bdoc import BulkPackage, Removal, Replica, Update
+from crmsim.formats.bdoc import BulkPackage, Removal, Replica, Update, claims_of, state_of
 from crmsim.kernel.durable import Change, Store
 from crmsim.mobile.holdings import drop, keep, local_of
 from crmsim.replication.returned import Unread
@@ -45,6 +46,9 @@ def apply(
     if isinstance(content, BulkPackage):
         _apply_bulk(change, laptop, content)
         return
+    was = (
+        None if isinstance(content, Removal) else local_of(store.get, content.object, content.guid)
+    )
     takes = _too_new(change, store, place, content)
     if takes:
         _put_aside(change, store, place, content, takes)
@@ -66,8 +70,26 @@ def apply(
         told=_told(change, content),
         pending=0 if left is None else left.pending,
         upload=0 if left is None else left.upload,
-        **({"takes": takes} if takes else {}),
+        **({"takes": takes} if takes else _restored(was, left, content)),
     )
+
+
+def _restored(
+    was: LocalDocument | None, left: LocalDocument | None, content: Content
+) -> dict[str, object]:
+    """Return what the journal says of a refusal: what the server has, and what is shown now."""
+    if not isinstance(content, Rejection) or content.before is None or was is None:
+        return {}
+    segments = next((c.segments for c in was.changes if c.message == content.message), ())
+    if left is None or content.save < left.save or left.seen is None or not segments:
+        return {}
+    before = content.before if isinstance(content.before, Record) else content.before.order
+    again = [name for change in left.changes for name, _ in claims_of(change.segments)]
+    return {
+        "before": state_of(before, segments),
+        "shows": state_of(left.seen, segments),
+        "again": tuple(again),
+    }
 
 
 def _too_new(

@@ -6,6 +6,7 @@ luck is keyed by day and hour of the day, so that a broken or added session move
 
 import attrs
 
+from crmsim.business.enquiry import Enquiry
 from crmsim.business.master import RecordEdit
 from crmsim.business.sales import OrderEdit, SalesOrder
 from crmsim.chance import Stream
@@ -37,12 +38,13 @@ BREAK_WAIT: dict[Phase, Duration] = {
 
 @attrs.frozen
 class DiaryEntry:
-    """Something that a rep writes."""
+    """Something that a rep writes, or looks up."""
 
     time_ns: int
-    what: SalesOrder | OrderEdit | RecordEdit
+    what: SalesOrder | OrderEdit | RecordEdit | Enquiry
     """An order as it is to be saved, whose GUID is made by the laptop; what is changed of one that
-    is there, whoever wrote it; or what is done to anything else: a visit, an opportunity."""
+    is there, whoever wrote it; what is done to anything else: a visit, an opportunity; or what a
+    customer wants to know."""
 
 
 @attrs.frozen

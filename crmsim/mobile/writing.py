@@ -15,6 +15,7 @@ import attrs
 from crmsim.applications.directions import direction_of, lacks_of, named, why_not_from_laptop
 from crmsim.applications.numbering import temporary_number
 from crmsim.applications.pricing import net_value
+from crmsim.business.enquiry import Enquiry
 from crmsim.business.master import MasterRecord, Record, RecordEdit
 from crmsim.business.sales import OrderEdit, SalesKind, SalesOrder, with_lines
 from crmsim.formats.bdoc import Segment, SyncBDoc, Task, Thing, claims_of, segments_of
@@ -25,7 +26,7 @@ from crmsim.mobile.reminders import WriteDue
 from crmsim.mobile.rep import DiaryEntry
 from crmsim.sync.importer import LocalDocument, Pending, after_save
 from crmsim.sync.inbox import InboxEntry
-from crmsim.trace.kinds import FORBIDDEN, KEPT, MISSED, SAVED
+from crmsim.trace.kinds import FORBIDDEN, KEPT, MISSED, READ, SAVED
 
 __all__ = ["Writing"]
 
@@ -84,6 +85,8 @@ class Writing:
             written = self._diary[entry].what
             if isinstance(written, RecordEdit):
                 self.edit(change, written)
+            elif isinstance(written, Enquiry):
+                self._look_up(change, written)
             else:
                 self._write_order(change, written)
         self.plan()
@@ -131,6 +134,20 @@ class Writing:
         luck = self._actor.luck("guid")
         count = self._first_entries[reference]
         return f"{luck.word(count):016X}{luck.word(count, 1):016X}"
+
+    def _look_up(self, change: Change, wish: Enquiry) -> None:
+        """Read for a customer how an order stands, as far as this laptop knows."""
+        guid = self._guid(wish.reference)
+        local = local_of(self._store.get, "order", guid)
+        change.note(
+            READ,
+            wish.reference,
+            channel="rep",
+            guid=guid,
+            save=0 if local is None else local.save,
+            pending=0 if local is None else local.pending,
+            there=local is not None,
+        )
 
     # --- everything else ---
 

@@ -14,7 +14,8 @@ from types import MappingProxyType
 import attrs
 
 from crmsim.business.document import OrderDocument
-from crmsim.business.sales import SalesOrder, with_lines
+from crmsim.business.enquiry import Enquiry
+from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
 from crmsim.chance import Distribution, word_of
 from crmsim.formats.bapi import (
     BapiDelivery,
@@ -41,6 +42,7 @@ from crmsim.replication.returned import Returned, SendAgain
 from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
 from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.answers import Answers
+from crmsim.systems.channels import Contact, ContactAnswered, edited_by
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.online import OFFICE, Online
 from crmsim.systems.orders import BEING_DISTRIBUTED, Desk, Orders, completed
@@ -56,7 +58,7 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import CLEARED, FORBIDDEN
+from crmsim.trace.kinds import CLEARED, FORBIDDEN, READ
 
 __all__ = ["CrmEnterprise", "Policies"]
 
@@ -74,6 +76,7 @@ CONTEXTS: dict[type, Context] = {
     BapiMasters: Context.MI0,
 }
 """What comes through a queue -> where the flow takes it up."""
+NO_SUCH_ORDER = "CRM knows no such order"
 CLERK = "clerk"
 """Who makes the changes of a clerk."""
 BULK_COUNT = 100
@@ -308,9 +311,7 @@ class CrmEnterprise(QueuePartner):
 
     def create_order(self, order: SalesOrder, by: str, done: Callable[[], None]) -> None:
         """Store an order that is born in CRM Online; the flow does the rest."""
-        luck, key = self.luck("guid"), word_of(order.reference)
-        guid = f"{luck.word(key):016X}{luck.word(key, 1):016X}"
-        order = with_lines(attrs.evolve(order, guid=guid), None, f"{by} {order.reference}")
+        order = self._identified(order, by)
         with self.commit() as change:
             reason = self._orders.create_here(change, order, by)
             if reason is not None:
@@ -329,7 +330,7 @@ class CrmEnterprise(QueuePartner):
         guid = self.store.get("by reference", reference)
         with self.commit() as change:
             if guid is None:
-                reason: str | None = "CRM knows no such order"
+                reason: str | None = NO_SUCH_ORDER
             else:
                 reason = self._orders.edit_here(change, guid, edit, by)
             if reason is not None:
@@ -337,6 +338,55 @@ class CrmEnterprise(QueuePartner):
             change.then(done)
             if reason == BEING_DISTRIBUTED:
                 change.then(later)
+
+    @handles(Contact)
+    def contacted(self, message: Contact, sender: Address[ContactAnswered]) -> None:
+        """Serve a customer who turns to another channel."""
+        wish, by = message.wish, message.channel
+        guid = self.store.get("by reference", wish.reference)
+        about = by, message.entry, message.attempt
+        if isinstance(wish, Enquiry):
+            self._look_up(wish, by, guid)
+            self.send(sender, ContactAnswered(*about, is_done=True), attempt=message.attempt)
+            return
+        with self.commit() as change:
+            reason = None
+            if isinstance(wish, OrderEdit) and guid is not None:
+                reason = self._edit_once(change, guid, wish, by, message.entry)
+            elif isinstance(wish, SalesOrder) and guid is None:
+                reason = self._orders.create_here(change, self._identified(wish, by), by)
+            elif isinstance(wish, OrderEdit):
+                reason = NO_SUCH_ORDER
+            if reason is not None:
+                change.note(FORBIDDEN, wish.reference, guid=guid or "", reason=reason)
+            answer = ContactAnswered(*about, is_done=reason != BEING_DISTRIBUTED)
+            change.send(sender, answer, attempt=message.attempt)
+
+    def _edit_once(
+        self, change: Change, guid: str, edit: OrderEdit, by: str, entry: int
+    ) -> str | None:
+        """Make a change that was asked for on another channel, unless that is done already."""
+        if self.store.get("contacts", (by, entry), False):
+            return None
+        prefix = f"{by} {entry}"
+        reason = self._orders.edit_here(
+            change, guid, lambda document: edited_by(edit, document, prefix), by
+        )
+        if reason is None:
+            change.put("contacts", (by, entry), True)
+        return reason
+
+    def _look_up(self, wish: Enquiry, by: str, guid: str | None) -> None:
+        """Read how an order stands; the customer hears what CRM Online has."""
+        number = self.store.get("numbers", guid)
+        save = int(self.store.get("saves", number, 0))
+        self.note(READ, wish.reference, channel=by, guid=guid or "", save=save, pending=0)
+
+    def _identified(self, order: SalesOrder, by: str) -> SalesOrder:
+        """Return an order with identities for itself and its items, made from its reference."""
+        luck, key = self.luck("guid"), word_of(order.reference)
+        guid = f"{luck.word(key):016X}{luck.word(key, 1):016X}"
+        return with_lines(attrs.evolve(order, guid=guid), None, f"{by} {order.reference}")
 
     @handles(Completed)
     def completed(self, message: Completed, sender: object) -> None:

@@ -173,7 +173,7 @@ class Online:
             parent=record.parent,
             customer=self.customer_of(record),
             number=number,
-            fields=tuple(fields),
+            fields=_changed(held, record),
             **({} if upload is None else _told_of(upload, record)),
         )
         self.store_record(change, record, origin, 0 if upload is None else upload.disk)
@@ -246,6 +246,12 @@ class Online:
         change.put("references", bdoc.guid, f"publication {publication}")
         change.note(PUBLISHED, publication, guid=bdoc.guid, count=len(records))
         self._inbound.put_in(change, f"CSA_{publication}", Luw(bdoc.bdoc, bdoc, bdoc.guid))
+
+
+def _changed(before: Record | None, after: Record) -> tuple[str, ...]:
+    """Return the names of the fields that have another value than before."""
+    known = {} if before is None else dict(before.fields)
+    return tuple(name for name, value in after.fields if known.get(name) != value)
 
 
 def _told_of(upload: SyncBDoc, record: Record) -> dict[str, object]:

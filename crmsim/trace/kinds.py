@@ -216,6 +216,12 @@ OVERRULED = _kind(
 IMPORTED = _kind(
     "imported", Level.METRICS, "A laptop applied a message to its database: position. (IMPORT)"
 )
+READ = _kind(
+    "read",
+    Level.METRICS,
+    "Somebody looked up for a customer how an order stands: on which channel, whether it was there "
+    "at all, which save of CRM Online, and how many unanswered changes of one's own on top.",
+)
 UNREAD = _kind(
     "unread",
     Level.METRICS,

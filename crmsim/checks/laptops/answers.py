@@ -9,8 +9,10 @@ from crmsim.trace.journal import Event
 
 __all__ = [
     "ANSWERED_ONCE",
+    "BEFORE_IMAGES",
     "COUNTERS_ARE_TRUE",
     "NOTHING_SILENT",
+    "OWN_ANSWERS",
     "POLICY_HOLDS",
     "REFUSED_LEAVES_NOTHING",
 ]
@@ -127,6 +129,50 @@ class _Counters(Judge):
                     self.blame(
                         f"all is quiet, but {laptop} counts changes of {kind}{local.reference}"
                     )
+
+
+class _OwnAnswers(Judge):
+    """I-31: an answer comes to the laptop that made the change, and to no other."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._authors: dict[str, str] = {}
+
+    def on_saved(self, event: Event) -> None:
+        self._authors[str(event.detail["message"])] = event.actor
+
+    def on_imported(self, event: Event) -> None:
+        message = str(event.detail.get("answers", ""))
+        if not message:
+            return
+        self.judged += 1
+        author = self._authors.get(message, "nobody")
+        if author != event.actor:
+            self.blame(f"{event.actor} got the answer to {message}, which is {author}'s", event)
+
+    on_unread = on_imported
+
+
+class _BeforeImages(Judge):
+    """I-32: when a change has been refused, its author's laptop shows what the server has of the
+    fields that it was about, but for those that the author has changed again. A before-image that
+    is older than what the laptop has by then is left out.
+    """
+
+    def on_imported(self, event: Event) -> None:
+        if "before" not in event.detail:
+            return
+        before, shows = _pairs(event, "before"), _pairs(event, "shows")
+        again = event.detail["again"]
+        still = set(map(str, again)) if isinstance(again, tuple | list) else set()
+        for name, value in before.items():
+            self.judged += 1
+            if name not in still and shows.get(name) != value:
+                self.blame(
+                    f"{event.actor} shows {shows.get(name)} for {name} after a refusal, the server "
+                    f"has {value}",
+                    event,
+                )
 
 
 class _NoTrace(Judge):
@@ -284,6 +330,10 @@ COUNTERS_ARE_TRUE = Check(
 )
 REFUSED_LEAVES_NOTHING = Check(
     "a refused creation leaves nothing behind", Mood.EVENTUALLY, ("I-33", "I-34"), _NoTrace
+)
+OWN_ANSWERS = Check("answers come to their authors alone", Mood.ALWAYS, ("I-31",), _OwnAnswers)
+BEFORE_IMAGES = Check(
+    "what was refused goes back to what the server has", Mood.ALWAYS, ("I-32",), _BeforeImages
 )
 NOTHING_SILENT = Check(
     "no change of a field is lost without a word", Mood.ALWAYS, ("I-80",), _NothingSilent
