@@ -54,6 +54,7 @@ BUILDING = (
 OFFICE = (
     *("change", "subscribe", "unsubscribe", "set_demon", "extract", "replace_laptop"),
     *("change_in_erp", "publish_in_erp"),
+    *("lock_user", "unlock_user", "deactivate_site", "activate_site"),
 )
 """The verbs of what people in the office do."""
 BUDGET: Duration = days(60)

@@ -12,7 +12,7 @@ from typing import Any
 
 from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.errors import BadValue
-from crmsim.kernel.durable import CrashAt, CrashPoint, SiteCrashed
+from crmsim.kernel.durable import Change, CrashAt, CrashPoint, SiteCrashed
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.building import Building
 from crmsim.lab.settle import Quiet, settle
@@ -28,6 +28,7 @@ from crmsim.qrfc.partner import QueuePartner, QueueRow
 from crmsim.qrfc.wire import Action
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.erp import Erp
+from crmsim.systems.people import Office
 from crmsim.units import (
     Duration,
     days,
@@ -60,8 +61,7 @@ class Landscape(Building):
         self._has_begun = False
         self.quiet: Quiet | None = None
         """What `settle` found; None when it was never asked for."""
-        self._office: dict[str, list[Callable[[Any, Callable[[], None]], None]]] = {}
-        """What the office wants of each CRM, in order; the first is being done."""
+        self._office = Office(simulation)
         self.expect = Expect(simulation)
         """What the story expects, and what became of it."""
 
@@ -190,44 +190,12 @@ class Landscape(Building):
     def _in_crm(self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None]) -> None:
         if not isinstance(self.simulation.actor(crm), CrmEnterprise):
             raise BadValue(f"{crm!r} is no CRM Enterprise")
-        self._in_office(crm, do)
+        self._office.ask(crm, do)
 
     def _at_erp(self, erp: str, do: Callable[[Erp, Callable[[], None]], None]) -> None:
         if not isinstance(self.simulation.actor(erp), Erp):
             raise BadValue(f"{erp!r} is no ERP")
-        self._in_office(erp, do)
-
-    def _in_office(self, site: str, do: Callable[[Any, Callable[[], None]], None]) -> None:
-        """Do something in a system, behind what its office wanted before.
-
-        If it is down, or loses it in a crash, whoever does it tries again ten minutes later.
-        """
-        waiting = self._office.setdefault(site, [])
-        waiting.append(do)
-        if len(waiting) == 1:
-            self._attempt(site, None)
-
-    def _attempt(self, crm: str, crash_count: int | None) -> None:
-        """Try the first thing that the office wants, unless that is under way since no crash."""
-        site, do = self.simulation.site(crm), self._office[crm][0]
-        if site.is_up and not site.is_paused and site.crash_count != crash_count:
-            crash_count = site.crash_count
-            self.simulation.seat_of(crm).cause = 0  # nothing in the run brought it about
-            with suppress(SiteCrashed):
-                do(self.simulation.actor(crm), lambda: self._done(crm, do))
-
-        def look() -> None:
-            if do in self._office[crm][:1]:
-                self._attempt(crm, crash_count)
-
-        self.simulation.at(self.now_ns + minutes(10), look)
-
-    def _done(self, crm: str, do: object) -> None:
-        """Go on with what the office wants next."""
-        if do in self._office[crm][:1]:
-            del self._office[crm][0]
-            if self._office[crm]:
-                self._attempt(crm, None)
+        self._office.ask(erp, do)
 
     def change(
         self, about: str, key: str, *, parent: str = "", crm: str = "crm", **fields: str
@@ -243,7 +211,7 @@ class Landscape(Building):
         """
         kind = self._kind_of_record(about, key, parent, fields)
         is_known = self.simulation.store(crm).get("records", (about, key)) is not None
-        if kind.parent and not (parent or is_known or self._office.get(crm)):
+        if kind.parent and not (parent or is_known or self._office.is_busy(crm)):
             raise BadValue(f"{about} {key!r} is new; name the {kind.parent} it depends on")
         self._in_crm(crm, lambda it, done: it.change_record(about, key, fields, parent, done))
 
@@ -285,6 +253,34 @@ class Landscape(Building):
                 lambda change: it.realignment.extract_all(change, site), done
             ),
         )
+
+    def lock_user(self, laptop: str) -> None:
+        """Lock the user of a laptop at all its stations now: they take no call of it any more."""
+        self._users(laptop, is_locked=True)
+
+    def unlock_user(self, laptop: str) -> None:
+        """Let the stations of a laptop take its calls again."""
+        self._users(laptop, is_locked=False)
+
+    def _users(self, laptop: str, *, is_locked: bool) -> None:
+        self._must_be_laptops((laptop,))
+        for name, users in self._stations.items():
+            if laptop in users:
+                self._office.ask(
+                    name, lambda it, done: it.set_locked(laptop, is_locked=is_locked, done=done)
+                )
+
+    def deactivate_site(self, laptop: str, *, crm: str = "crm") -> None:
+        """Deactivate a laptop in CRM now: it is let into no session; what is for it piles up."""
+        self._sites(laptop, crm, lambda change: change.put("deactivated", laptop, True))
+
+    def activate_site(self, laptop: str, *, crm: str = "crm") -> None:
+        """Let CRM admit a laptop again."""
+        self._sites(laptop, crm, lambda change: change.delete("deactivated", laptop))
+
+    def _sites(self, laptop: str, crm: str, do: Callable[[Change], None]) -> None:
+        self._must_be_laptops((laptop,))
+        self._in_crm(crm, lambda it, done: it.administer_replication(do, done))
 
     def administer(self, site: str, what: str, queue: str) -> None:
         """Do something by hand about an inbound queue now.

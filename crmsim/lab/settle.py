@@ -162,6 +162,10 @@ def _left_at(
         left = getattr(actor, attribute, 0)
         if left:
             yield f"{name}: {left} still {what}"
+    for table, what in (("locked users", "locked"), ("deactivated", "deactivated")):
+        for laptop in site.store.table(table):
+            if laptop not in keep_still:
+                yield f"{name}: {laptop} is {what}"
     for table in ("outbox", "inbox"):
         count = len(site.store.table(table))
         if count:

@@ -3,23 +3,33 @@
 An operator looks after the queues and the error list of one system. A queue that is stuck waits for
 the operator's reaction; then it is activated, and if the same unit of work gets stuck again, taken
 out. BDocs in the error list are worked off together, one after the other.
+
+The office is everybody else who does something in a system: changes a customer, publishes prices,
+locks a user. What cannot be done at once is tried again.
 """
 
 import enum
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from crmsim.chance import Distribution
 from crmsim.kernel.actor import Actor, handles
+from crmsim.kernel.durable import SiteCrashed
 from crmsim.kernel.message import message
+from crmsim.kernel.simulation import Simulation
 from crmsim.qrfc.wire import Action, Alert
 from crmsim.systems.recovery import BDocAlert, Recovery
 from crmsim.units import Duration, days, minutes
 
-__all__ = ["Operator", "Worklist"]
+__all__ = ["Office", "Operator", "Worklist"]
 
 HANDLING: Duration = minutes(1)
 """How long an operator needs for one BDoc of the error list (assumed)."""
 GIVE_UP_COUNT = 10
 """How often a BDoc may come into the error list before it is set to processed (assumed)."""
+TRY_AGAIN: Duration = minutes(10)
+"""After how long the office tries again what a system that was down did not do (assumed)."""
 PATIENCE: Duration = days(1)
 """Up to which wait an operator doubles it each time that a BDoc comes back (assumed)."""
 
@@ -124,3 +134,53 @@ class Operator(Actor):
 
 def _age(alert: BDocAlert) -> int:
     return alert.since_ns
+
+
+Errand = Callable[[Any, Callable[[], None]], None]
+"""What somebody does to an actor, and what is to be called when that is durable."""
+
+
+class Office:
+    """What people want to be done in the systems, one thing after the other in each.
+
+    If a system is down, or loses it in a crash, whoever does it tries again later.
+    """
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._wanted: dict[str, list[Errand]] = {}
+        """Site -> what is wanted there, in order; the first is being done."""
+
+    def is_busy(self, site: str) -> bool:
+        """Say whether anything that is wanted of a site is still to be done."""
+        return bool(self._wanted.get(site))
+
+    def ask(self, site: str, do: Errand) -> None:
+        """Do something in a system, behind what was wanted of it before."""
+        waiting = self._wanted.setdefault(site, [])
+        waiting.append(do)
+        if len(waiting) == 1:
+            self._attempt(site, None)
+
+    def _attempt(self, name: str, crash_count: int | None) -> None:
+        """Try the first thing that is wanted, unless that is under way since no crash."""
+        simulation, do = self._simulation, self._wanted[name][0]
+        site = simulation.site(name)
+        if site.is_up and not site.is_paused and site.crash_count != crash_count:
+            crash_count = site.crash_count
+            simulation.seat_of(name).cause = 0  # nothing in the run brought it about
+            with suppress(SiteCrashed):
+                do(simulation.actor(name), lambda: self._done(name, do))
+
+        def look() -> None:
+            if do in self._wanted[name][:1]:
+                self._attempt(name, crash_count)
+
+        simulation.at(simulation.now_ns + TRY_AGAIN, look)
+
+    def _done(self, name: str, do: Errand) -> None:
+        """Go on with what is wanted next."""
+        if do in self._wanted[name][:1]:
+            del self._wanted[name][0]
+            if self._wanted[name]:
+                self._attempt(name, None)
