@@ -255,7 +255,10 @@ class Landscape(Building):
         )
 
     def lock_user(self, laptop: str) -> None:
-        """Lock the user of a laptop at all its stations now: they take no call of it any more."""
+        """Lock the user of a laptop at all its stations now: they take no call of it any more.
+
+        A session that is under way goes on. A station that loses its disk forgets who was locked.
+        """
         self._users(laptop, is_locked=True)
 
     def unlock_user(self, laptop: str) -> None:
