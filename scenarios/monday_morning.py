@@ -112,7 +112,7 @@ def tell_the_weekend(land: Landscape, settings: Settings) -> None:
 def habits(settings: Settings, rep: int) -> Habits:
     """Return when a rep calls: on Monday within the spread or at noon; every day at six."""
     half = Duration(minutes(settings.spread) // 2)
-    morning = hours(8) + half, half
+    morning = Duration(hours(8) + half), half
     if rep > round(settings.reps * settings.share):
         morning = hours(15), minutes(60)
     return Habits(first_weekday=FRIDAY, times=(morning, (hours(19), minutes(60))))

@@ -45,7 +45,7 @@ class Settings:
 @scenario(Settings, checks=ALL_CHECKS, metrics=order_metrics)
 async def two_reps(land: Landscape, settings: Settings) -> None:
     diaries = {f"{rep + 1}": diary(rep, settings.orders) for rep in range(settings.reps)}
-    references = [e.order.reference for entries in diaries.values() for e in entries]
+    references = [e.what.reference for entries in diaries.values() for e in entries]
     land.guarantees = evolve(land.guarantees, newest_stays=settings.newest_stays)
     land.add_crm()
     land.add_erp(wan(), ship_days=dict.fromkeys(references, 1))

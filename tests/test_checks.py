@@ -6,8 +6,9 @@ import attrs
 import pytest
 
 from crmsim import ALL_CHECKS, Topology
-from crmsim.checks import backend, distribution, queues, replication, sessions, whole
+from crmsim.checks import backend, distribution, queues, whole
 from crmsim.checks.check import Outcome, Scene
+from crmsim.checks.laptops import answers, replication, sessions
 from crmsim.formats.bdoc import Segment, Task, segments_of
 from crmsim.network.link import Link
 from crmsim.sync.importer import Pending
@@ -33,8 +34,8 @@ REALIGNED = (
     replication.ANSWERED_THOUGH,
     replication.TAKEN_BACK,
     distribution.MASTER_DATA_AGREES,
-    sessions.NOTHING_SILENT,
-    sessions.REFUSED_LEAVES_NOTHING,
+    answers.NOTHING_SILENT,
+    answers.REFUSED_LEAVES_NOTHING,
 )
 """Checks for which something has to move, to be refused or to be in both systems; other files try
 them: `test_replication.py`, `test_master_data.py`, `test_conflicts.py`."""
@@ -273,10 +274,10 @@ def test_an_import_out_of_order():
     assert fired(rejudge(sessions.IMPORT_IN_ORDER, [wrong[0], wrong[0]]), "position 1 after 1")
 
 
-@pytest.mark.fires(sessions.ANSWERED_ONCE)
+@pytest.mark.fires(answers.ANSWERED_ONCE)
 def test_a_change_without_answer_or_with_two():
     answer = first("confirmed")
-    check = sessions.ANSWERED_ONCE
+    check = answers.ANSWERED_ONCE
     assert fired(rejudge(check, twice(history(), answer)), "second time")
     rejected = answer._replace(kind="rejected")
     assert fired(rejudge(check, [*history(), rejected]), "second time")
@@ -348,7 +349,7 @@ def test_an_order_shipped_twice_early_never_or_unplanned():
 
 def test_an_answer_that_comes_twice_or_never():
     answer = next(e for e in history() if e.kind == "imported" and e.detail.get("answers"))
-    check = sessions.ANSWERED_ONCE
+    check = answers.ANSWERED_ONCE
     assert fired(rejudge(check, twice(history(), answer)), "second answer")
     assert fired(rejudge(check, without(history(), answer)), "never reached its laptop")
 
@@ -499,7 +500,7 @@ def test_systems_that_differ_in_the_shipping_day():
 def test_every_field_is_either_exchanged_or_named_as_staying():
     from crmsim.business.document import OrderDocument
     from crmsim.business.sales import SalesOrder
-    from crmsim.sync.importer import LocalOrder
+    from crmsim.sync.importer import LocalDocument
 
     compared = {
         *backend.EXCHANGED,
@@ -510,7 +511,7 @@ def test_every_field_is_either_exchanged_or_named_as_staying():
         "base",
         "is_provisional",
     }
-    for cls in (SalesOrder, OrderDocument, LocalOrder):
+    for cls in (SalesOrder, OrderDocument, LocalDocument):
         for field in attrs.fields(cls):
             assert field.name in compared or field.name in backend.NOT_EXCHANGED, field.name
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from crmsim.business.sales import OrderEdit, OrderItem, SalesOrder, with_lines
 from crmsim.chance import Constant
-from crmsim.checks import sessions
 from crmsim.checks.catalogue import ALL_CHECKS
+from crmsim.checks.laptops import answers
 from crmsim.errors import BadValue
 from crmsim.formats.answer import Confirmation, Overruled, Rejection
 from crmsim.formats.bdoc import Segment, Task, claims_of, order_of, segments_of, state_of
@@ -29,6 +29,7 @@ from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
 from crmsim.sync.inbox import entry_for
+from crmsim.systems import answers as tell_laptop
 from crmsim.systems import inflow
 from crmsim.units import hours, minutes
 
@@ -386,10 +387,10 @@ def says(result: Result, check) -> bool:
     return any(one.startswith(check.name) for one in result.findings)
 
 
-@pytest.mark.fires(sessions.NOTHING_SILENT)
+@pytest.mark.fires(answers.NOTHING_SILENT)
 @pytest.mark.parametrize("defect", ["dropped", "not told", "not filed", "not overruled"])
 def test_a_field_that_gets_lost_without_a_word_is_found(monkeypatch, defect):
-    assert not says(judged(*PART), sessions.NOTHING_SILENT)
+    assert not says(judged(*PART), answers.NOTHING_SILENT)
     if defect == "dropped":
         plain = inflow.order_of
 
@@ -399,8 +400,8 @@ def test_a_field_that_gets_lost_without_a_word_is_found(monkeypatch, defect):
 
         monkeypatch.setattr(inflow, "order_of", without_discount)
     elif defect == "not told":
-        answer = inflow.Confirmation
-        monkeypatch.setattr(inflow, "Confirmation", lambda *told: answer(*told[:4]))
+        answer = tell_laptop.Confirmation
+        monkeypatch.setattr(tell_laptop, "Confirmation", lambda *told: answer(*told[:4]))
     elif defect == "not filed":
         monkeypatch.setattr(imports, "entry_for", lambda *told: None)
     else:
@@ -408,19 +409,19 @@ def test_a_field_that_gets_lost_without_a_word_is_found(monkeypatch, defect):
         monkeypatch.setattr(
             inflow, "resolve", lambda *told: attrs.evolve(settled(*told), overruled=())
         )
-    assert says(judged(*PART), sessions.NOTHING_SILENT)
+    assert says(judged(*PART), answers.NOTHING_SILENT)
 
 
-@pytest.mark.fires(sessions.POLICY_HOLDS)
+@pytest.mark.fires(answers.POLICY_HOLDS)
 def test_a_policy_that_is_not_kept_is_found(monkeypatch):
     plain, edits = inflow.resolve, ((1, 36, quantity(1, 5)), (2, 36, quantity(1, 7)))
     apart = ((1, 36, quantity(1, 5)), (2, 36, quantity(2, 7)))
     for policy in ConflictPolicy:
-        assert not says(judged(*edits, policy=policy), sessions.POLICY_HOLDS)
+        assert not says(judged(*edits, policy=policy), answers.POLICY_HOLDS)
     monkeypatch.setattr(inflow, "resolve", lambda policy, *told: plain(LAST, *told))
-    assert says(judged(*edits), sessions.POLICY_HOLDS)
+    assert says(judged(*edits), answers.POLICY_HOLDS)
     monkeypatch.setattr(inflow, "resolve", lambda policy, *told: plain(MERGE, *told))
-    assert says(judged(*apart, policy=DOCUMENT), sessions.POLICY_HOLDS)
+    assert says(judged(*apart, policy=DOCUMENT), answers.POLICY_HOLDS)
 
 
 def test_a_refusal_that_wipes_what_is_still_on_its_way_is_found(monkeypatch):
@@ -437,12 +438,12 @@ def test_a_refusal_that_wipes_what_is_still_on_its_way_is_found(monkeypatch):
     assert judged(*edits, service_s=Constant(900.0)).findings == []
     monkeypatch.setattr(imports, "after_import", wiping)
     found = judged(*edits, service_s=Constant(900.0))
-    assert says(found, sessions.COUNTERS_ARE_TRUE)
+    assert says(found, answers.COUNTERS_ARE_TRUE)
 
 
-@pytest.mark.fires(sessions.COUNTERS_ARE_TRUE)
+@pytest.mark.fires(answers.COUNTERS_ARE_TRUE)
 def test_a_laptop_that_counts_wrongly_is_found():
-    check = sessions.COUNTERS_ARE_TRUE
+    check = answers.COUNTERS_ARE_TRUE
     saved = event("saved", actor="a", guid="G", message="m", version=1, pending=1)
     answer = {"guid": "G", "answers": "m", "what": "confirmation", "upload": 0}
     right = [saved, event("imported", actor="a", pending=0, **answer)]
@@ -465,9 +466,9 @@ def test_a_laptop_that_counts_wrongly_is_found():
     assert fired(rejudge(check, history(), stores=stores), "counts changes of order")
 
 
-@pytest.mark.fires(sessions.REFUSED_LEAVES_NOTHING)
+@pytest.mark.fires(answers.REFUSED_LEAVES_NOTHING)
 def test_what_a_refused_creation_leaves_behind_is_found():
-    check = sessions.REFUSED_LEAVES_NOTHING
+    check = answers.REFUSED_LEAVES_NOTHING
     rows = small_run().simulation.store("crm").table("orders").values()
     guid = next(iter(rows)).document.order.guid
     saved = event("saved", actor="laptop-1", guid=guid, message="m", version=1, task="insert")

@@ -4,8 +4,9 @@ import pytest
 from attrs import evolve
 
 from crmsim.chance import Constant
-from crmsim.checks import distribution, queues, replication, sessions
+from crmsim.checks import distribution, queues
 from crmsim.checks.catalogue import ALL_CHECKS
+from crmsim.checks.laptops import replication, sessions
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import CrashPoint
 from crmsim.lab.aside import lost_saves
@@ -18,7 +19,7 @@ from crmsim.mobile.calls import Upload
 from crmsim.mobile.client import MobileClient
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.sites import tell as tell_site
-from crmsim.systems.inflow import Inflow
+from crmsim.systems.answers import Answers
 from crmsim.units import Share, days, hours, milliseconds, minutes, seconds
 
 from .stories import event, fired, rejudge
@@ -510,7 +511,7 @@ def test_an_answer_to_a_lost_disk_that_comes_to_the_new_one_is_found(monkeypatch
         await land.run_until("6d")
 
     monkeypatch.setattr(
-        Inflow, "_answer", lambda self, change, bdoc, answer: tell_site(change, bdoc.site, answer)
+        Answers, "_tell", lambda self, change, bdoc, answer: tell_site(change, bdoc.site, answer)
     )
     assert any("of a lost disk" in one for one in told(tell).findings)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crmsim.checks.check import Outcome
-from crmsim.checks.sessions import NOTHING_SILENT
+from crmsim.checks.laptops.answers import NOTHING_SILENT
 from crmsim.kernel.durable import CrashPoint
 from crmsim.measure.latency import quantile
 from crmsim.sync.session import Phase

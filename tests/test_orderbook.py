@@ -180,25 +180,25 @@ def test_orders_are_written_on_their_day_in_working_hours():
     written = diaries(book, Luck(3))
     entries = [entry for diary in written.values() for entry in diary]
     days_of = {order.reference: order.day for order in book.orders}
-    firsts = [entry for entry in entries if entry.order.version == 1]
+    firsts = [entry for entry in entries if entry.what.version == 1]
     assert len(firsts) == 300
     for entry in firsts:
         day, time = divmod(entry.time_ns, days(1))
-        assert day == days_of[entry.order.reference]
+        assert day == days_of[entry.what.reference]
         assert hours(8.5) <= time <= hours(17.5)
 
 
 def test_one_order_in_ten_is_corrected_before_or_after_its_upload():
     book = made_up_book(Luck(3), 4, 1000, 60)
     entries = [entry for diary in diaries(book, Luck(3)).values() for entry in diary]
-    unsure = {e.order.reference: e for e in entries if e.order.is_provisional}
-    fixed = {e.order.reference: e for e in entries if e.order.version == 2}
+    unsure = {e.what.reference: e for e in entries if e.what.is_provisional}
+    fixed = {e.what.reference: e for e in entries if e.what.version == 2}
     assert unsure.keys() == fixed.keys()
     assert 70 < len(unsure) < 130
     final = {order.reference: order.items for order in book.orders}
     waits = []
     for reference, entry in fixed.items():
-        assert entry.order.items == final[reference] != unsure[reference].order.items
+        assert entry.what.items == final[reference] != unsure[reference].what.items
         waits.append(entry.time_ns - unsure[reference].time_ns)
     assert min(waits) < hours(1)
     assert max(waits) >= days(1)

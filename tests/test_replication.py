@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.chance import Exponential
-from crmsim.checks import distribution, replication
+from crmsim.checks import distribution
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.checks.check import Check, Ending, Scene, Verdict
+from crmsim.checks.laptops import replication
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import Store
 from crmsim.lab.landscape import Landscape

@@ -20,7 +20,7 @@ from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bdoc import Segment, Task, Update, segments_of
 from crmsim.middleware import queue
 from crmsim.sync import session
-from crmsim.sync.importer import Pending, after_import, after_receipt, after_save
+from crmsim.sync.importer import LocalDocument, Pending, after_import, after_receipt, after_save
 from crmsim.units import Share, days, hours, minutes, seconds
 
 ITEM = OrderItem("tea", 3, Decimal("2.50"), Decimal("0.1"))
@@ -165,8 +165,8 @@ CREATED = Pending("m1", segments_of(None, HERE))
 
 
 def test_a_save_stays_on_top_of_what_arrives():
-    local = after_save(None, "G1", "$1", CREATED)
-    local = after_save(local, "G1", "$1", pending("m2", 7))
+    local = after_save(LocalDocument("G1", "$1"), CREATED)
+    local = after_save(local, pending("m2", 7))
     assert (local.pending, local.upload, local.document.number) == (2, 0, "$1")
     local = after_receipt(local)
     assert local.upload == 1
@@ -191,13 +191,13 @@ def test_an_older_copy_that_comes_late_changes_nothing():
 
 
 def test_a_rejected_create_disappears_and_the_answer_to_its_update_changes_nothing():
-    local = after_save(None, "G1", "$1", CREATED)
+    local = after_save(LocalDocument("G1", "$1"), CREATED)
     assert after_import(local, Rejection("m1", "G1", "no", None)) is None
     assert after_import(None, Rejection("m2", "G1", "no", None)) is None
 
 
 def test_a_rejected_update_goes_back_to_the_before_image():
-    local = after_save(after_import(None, Update(THERE, 1)), "G1", "$1", pending("m2", 7))
+    local = after_save(after_import(None, Update(THERE, 1)), pending("m2", 7))
     local = after_import(after_receipt(local), Rejection("m2", "G1", "shipped", THERE, 1))
     assert local.document == THERE
     assert local.refusal == "shipped"
@@ -208,7 +208,7 @@ def test_a_refusal_of_one_change_leaves_its_neighbours():
     """Complaint 24: the change before it counts, the one after it is still on top."""
     local = after_import(None, Update(THERE, 1))
     for number in (2, 3, 4):
-        local = after_save(local, "G1", "$1", pending(f"m{number}", number))
+        local = after_save(local, pending(f"m{number}", number))
     second = attrs.evolve(HERE, items=(attrs.evolve(LINE, quantity=2),))
     local = after_import(local, Confirmation("m2", "G1", attrs.evolve(THERE, order=second), 2))
     local = after_import(local, Rejection("m3", "G1", "no", attrs.evolve(THERE, order=second), 2))
@@ -226,13 +226,13 @@ answers = st.lists(st.sampled_from(["save", "receipt", "confirm", "reject", "new
 
 @given(answers)
 def test_uploads_are_never_more_than_pending_saves(steps):
-    local = after_save(None, "G1", "$1", CREATED)
+    local = after_save(LocalDocument("G1", "$1"), CREATED)
     for number, step in enumerate(steps, 2):
         if local is None:
             break
         first = local.changes[0].message if local.changes else "m0"
         if step == "save":
-            local = after_save(local, "G1", "$1", pending(f"m{number}", number))
+            local = after_save(local, pending(f"m{number}", number))
         elif step == "receipt":
             local = after_receipt(local)
         elif step == "confirm":

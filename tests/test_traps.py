@@ -55,7 +55,7 @@ def world(*diary: DiaryEntry):
         breakages = (Breakage(Context.SO1, days(1), days(2)),) if chosen.broken else ()
         land.add_crm(policy=policy, on_lock=chosen.on_lock, breakages=breakages)
         poisons = (Poison(chosen.poison),) if chosen.poison else ()
-        names = {entry.order.reference: chosen.ships for entry in diary}
+        names = {entry.what.reference: chosen.ships for entry in diary}
         land.add_erp(wan(), policy=policy, ship_days=names, poisons=poisons)
         land.add_station("station", wan())
         field = gprs(dial_up=True)
@@ -111,15 +111,17 @@ def test_a_change_of_a_refused_order_is_refused_too_and_its_answer_changes_nothi
 def test_a_refusal_of_one_save_leaves_the_next_one_on_top():
     """Three saves of one order, three answers; the second is refused, the third still stands."""
     item = attrs.evolve(TEA, line="a.1")
-    order = attrs.evolve(written(1, "A", item).order, guid="G")
+    order = attrs.evolve(written(1, "A", item).what, guid="G")
     base = OrderDocument(order, "1", Fate.ACCEPTED)
 
     def save(number: int) -> importer.Pending:
         segment = Segment("item", "a.1", Task.UPDATE, (("quantity", number),))
         return importer.Pending(f"{number}", (segment,))
 
-    local = importer.after_save(None, "G", "$1", importer.Pending("1", segments_of(None, order)))
-    both = importer.after_save(importer.after_save(local, "G", "$1", save(2)), "G", "$1", save(3))
+    local = importer.after_save(
+        importer.LocalDocument("G", "$1"), importer.Pending("1", segments_of(None, order))
+    )
+    both = importer.after_save(importer.after_save(local, save(2)), save(3))
     confirmed = importer.after_import(both, importer.Confirmation("1", "G", base, 1))
     refused = importer.after_import(confirmed, importer.Rejection("2", "G", "no", base, 1))
     assert refused is not None

@@ -12,7 +12,7 @@ from typing import Any
 from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.applications.status import Distribution
 from crmsim.business.document import Fate, OrderDocument
-from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, is_order
 from crmsim.trace.journal import Event
 from crmsim.units import show_money
 
@@ -35,6 +35,7 @@ NOT_EXCHANGED = {
     "upload": "how many of these the server holds",
     "save": "which save of CRM Online the laptop's copy is",
     "leaves": "whether it goes once the rep's change is answered",
+    "object": "what a laptop calls this kind of document",
     "refusal": "the reason of the last rejection, for the rep's eyes",
     "distribution": "how far CRM's transfer to the ERP got",
     "is_provisional": "a delivery block to the ERP; equal in content, another word",
@@ -51,7 +52,8 @@ class Finals(Judge, abc.ABC):
 
     def on_saved(self, event: Event) -> None:
         """Remember every order that a rep wrote: GUID and reference."""
-        self._written[str(event.detail["guid"])] = event.subject
+        if is_order(event):
+            self._written[str(event.detail["guid"])] = event.subject
 
     def site(self, kind: str) -> str:
         """Return the one site of a kind."""
@@ -202,6 +204,8 @@ class _Totals(Finals):
 
     def on_saved(self, event: Event) -> None:
         super().on_saved(event)
+        if not is_order(event):
+            return
         self._values[event.subject] = Decimal(str(event.detail["value"]))
         if self._authors.setdefault(event.subject, event.actor) != event.actor:
             self._shared[event.subject] = None

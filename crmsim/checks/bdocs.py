@@ -154,7 +154,7 @@ class _CdbFollows(Judge):
         guid, version = _version(event)
         self._online[guid] = max(version, self._online.get(guid, 0))
 
-    on_changed = on_committed
+    on_changed = on_deleted = on_committed
 
     def on_replicated(self, event: Event) -> None:
         self.judged += 1
@@ -179,7 +179,7 @@ class _Refused(Judge):
     def on_committed(self, event: Event) -> None:
         self._online.add(_version(event))
 
-    on_changed = on_committed
+    on_changed = on_deleted = on_committed
 
     def on_flowed(self, event: Event) -> None:
         if event.detail["context"] != "MO1":
@@ -277,7 +277,7 @@ class _SavedAndEnqueued(Judge):
         self._saved[guid] = event
         self._known.add(guid)
 
-    on_published = on_changed = on_committed
+    on_published = on_changed = on_deleted = on_committed
 
     def on_enqueued(self, event: Event) -> None:
         if not str(event.detail["queue"]).startswith("CSA_"):
@@ -311,6 +311,7 @@ class _NewestStays(Judge):
         """(document, laptop) -> disk and number of its latest change that was taken over."""
         self._of_erp: dict[tuple[str, str], int] = {}
         """(record, field) -> the newest change in the ERP that came to it."""
+        self._deleted: dict[str, None] = {}
 
     def on_saved(self, event: Event) -> None:
         number, disk = int(str(event.detail["number"])), self._disks.get(event.actor, 0)
@@ -319,7 +320,12 @@ class _NewestStays(Judge):
     def on_wiped(self, event: Event) -> None:
         self._disks[event.actor] = int(str(event.detail["disk"]))
 
+    def on_deleted(self, event: Event) -> None:
+        self._deleted[event.subject] = None
+
     def on_changed(self, event: Event) -> None:
+        if event.subject in self._deleted:
+            self.blame(f"{event.subject} rose again after it had been deleted", event)
         number = int(str(event.detail["number"]))
         for field in _texts(event.detail["fields"]) if number else ():
             self.judged += 1

@@ -30,17 +30,14 @@ from crmsim.checks.distribution import (
     STATUS_IS_TRUE,
     TRANSFERABLE_ONLY,
 )
-from crmsim.checks.queues import (
-    BACKLOG_DRAINS,
-    BLOCKED_UNTIL_HELPED,
-    EFFECT_ONCE,
-    HEAD_OF_LINE,
-    IN_ORDER,
-    ISOLATION,
-    ONE_AT_A_TIME,
-    QUEUES_CONSERVE,
+from crmsim.checks.laptops.answers import (
+    ANSWERED_ONCE,
+    COUNTERS_ARE_TRUE,
+    NOTHING_SILENT,
+    POLICY_HOLDS,
+    REFUSED_LEAVES_NOTHING,
 )
-from crmsim.checks.replication import (
+from crmsim.checks.laptops.replication import (
     ANSWERED_THOUGH,
     IN_PLACE,
     LOOKUP_IS_TRUE,
@@ -53,17 +50,22 @@ from crmsim.checks.replication import (
     TAKEN_BACK,
     TOLD_WHAT_IS_THEIRS,
 )
-from crmsim.checks.sessions import (
-    ANSWERED_ONCE,
-    COUNTERS_ARE_TRUE,
+from crmsim.checks.laptops.sessions import (
     IMPORT_IN_ORDER,
     MESSAGES_ONCE,
-    NOTHING_SILENT,
     PHASES_IN_ORDER,
-    POLICY_HOLDS,
     RECEIPTS_FIRST,
-    REFUSED_LEAVES_NOTHING,
     VALIDATED_IN_ORDER,
+)
+from crmsim.checks.queues import (
+    BACKLOG_DRAINS,
+    BLOCKED_UNTIL_HELPED,
+    EFFECT_ONCE,
+    HEAD_OF_LINE,
+    IN_ORDER,
+    ISOLATION,
+    ONE_AT_A_TIME,
+    QUEUES_CONSERVE,
 )
 from crmsim.checks.whole import (
     CAUSALITY,

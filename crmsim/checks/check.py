@@ -33,6 +33,7 @@ __all__ = [
     "Scene",
     "Verdict",
     "forget",
+    "is_order",
     "judge",
 ]
 
@@ -172,6 +173,11 @@ class Judge:
         else:
             outcome = Outcome.HELD if self.judged else Outcome.NOT_JUDGED
         return Verdict(outcome, self.judged, tuple(self.evidence), self.violations)
+
+
+def is_order(event: Event) -> bool:
+    """Say whether a save is one of an order that is to be delivered, and not of anything else."""
+    return "object" not in event.detail
 
 
 def forget(rows: dict[tuple[str, str], Any], laptop: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from crmsim.applications.status import Distribution
 from crmsim.checks.backend import Finals
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, forget
-from crmsim.checks.selection import Selection
+from crmsim.checks.laptops.selection import Selection
 from crmsim.trace.journal import Event
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 import enum
 
-from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, is_order
 from crmsim.sync.session import Phase
 from crmsim.trace.journal import Event
 
@@ -232,6 +232,8 @@ class _Conservation(Judge):
         return f"{message} (order {self._names.get(self._guids.get(message, ''), 'unknown')})"
 
     def on_saved(self, event: Event) -> None:
+        if not is_order(event):
+            return
         message, guid = str(event.detail["message"]), str(event.detail["guid"])
         self.judged += 1
         self._names[guid], self._guids[message] = event.subject, guid
@@ -251,7 +253,7 @@ class _Conservation(Judge):
         self._versions[str(event.detail["guid"]), version] = message
 
     def on_confirmed(self, event: Event) -> None:
-        if self._stages.get(event.subject, _Stage.ACCEPTED) < _Stage.ACCEPTED:
+        if event.subject in self._guids and self._stages[event.subject] < _Stage.ACCEPTED:
             self.blame(f"{self._told(event.subject)} was confirmed and never stored", event)
 
     def on_rejected(self, event: Event) -> None:

@@ -8,6 +8,7 @@ S54, S57.
 import attrs
 
 from crmsim.business.document import OrderDocument
+from crmsim.business.master import Record
 
 __all__ = ["Confirmation", "Overruled", "Rejection"]
 
@@ -33,15 +34,17 @@ class Overruled:
 
 @attrs.frozen
 class Confirmation:
-    """CRM accepted a change; `document` is what CRM holds now."""
+    """CRM accepted a change; `document` is what CRM holds now, None when that is nothing."""
 
     message: str
     guid: str
-    document: OrderDocument
+    document: OrderDocument | Record | None
     save: int
     """The how-manieth save of the order in CRM Online that is."""
     overruled: tuple[Overruled, ...] = ()
     """What of the change does not count, though the rest does."""
+    object: str = "order"
+    """What it is about: an order, or the name of another replication object."""
 
 
 @attrs.frozen
@@ -51,9 +54,11 @@ class Rejection:
     message: str
     guid: str
     reason: str
-    before: OrderDocument | None
+    before: OrderDocument | Record | None
     """The document as it was before; None when CRM never had it."""
     save: int = 0
     """The how-manieth save of the order in CRM Online the before-image is."""
     overruled: tuple[Overruled, ...] = ()
     """The fields that somebody else had changed, if that is the reason."""
+    object: str = "order"
+    """What it is about: an order, or the name of another replication object."""

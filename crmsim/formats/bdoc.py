@@ -26,9 +26,11 @@ __all__ = [
     "Segment",
     "SyncBDoc",
     "Task",
+    "Thing",
     "Update",
     "claims_of",
     "order_of",
+    "record_of",
     "segments_of",
     "state_of",
 ]
@@ -42,6 +44,8 @@ class Task(enum.Enum):
     DELETE = "delete"
 
 
+Thing = SalesOrder | Record
+"""What segments are about."""
 HEADER_FIELDS = ("reference", "rep", "customer", "is_provisional")
 ITEM_FIELDS = ("product", "quantity", "unit_price", "discount")
 
@@ -59,8 +63,11 @@ class Segment:
     """(name, new value) of what changed: the mask and its content."""
 
 
-def segments_of(before: SalesOrder | None, after: SalesOrder) -> tuple[Segment, ...]:
-    """Return what turns one version of an order into another; all of it when there is none."""
+def segments_of(before: Thing | None, after: Thing) -> tuple[Segment, ...]:
+    """Return what turns one version of a thing into another; all of it when there is none."""
+    if isinstance(after, Record):
+        return _segments_of_record(before if isinstance(before, Record) else None, after)
+    before = before if isinstance(before, SalesOrder) else None
     old = {} if before is None else {item.line: item for item in before.items}
     found = [
         _segment("header", "", before, after, HEADER_FIELDS),
@@ -71,6 +78,14 @@ def segments_of(before: SalesOrder | None, after: SalesOrder) -> tuple[Segment, 
     ]
     gone = tuple(Segment("item", line, Task.DELETE) for line in old)
     return tuple(one for one in found if one.fields) + gone
+
+
+def _segments_of_record(before: Record | None, after: Record) -> tuple[Segment, ...]:
+    known = {} if before is None else dict(before.fields)
+    fields = tuple(pair for pair in after.fields if known.get(pair[0]) != pair[1])
+    if before is None:
+        return (Segment("header", "", Task.INSERT, (("parent", after.parent), *fields)),)
+    return (Segment("header", "", Task.UPDATE, fields),) if fields else ()
 
 
 def _segment(
@@ -96,8 +111,13 @@ def claims_of(segments: tuple[Segment, ...]) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def state_of(order: SalesOrder, segments: tuple[Segment, ...]) -> tuple[tuple[str, str], ...]:
-    """Return (name, value) of what an order has by now of what a change was about."""
+def state_of(thing: Thing, segments: tuple[Segment, ...]) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) of what a thing has by now of what a change was about."""
+    if isinstance(thing, Record):
+        has = dict(thing.fields)
+        wanted = (name for one in segments for name, _ in one.fields if name in has)
+        return tuple((f"header {name}", has[name]) for name in wanted)
+    order = thing
     items = {item.line: item for item in order.items}
     found: list[tuple[str, str]] = []
     for one in segments:
@@ -134,6 +154,24 @@ def order_of(guid: str, before: SalesOrder | None, segments: tuple[Segment, ...]
     return attrs.evolve(before, items=lines, **header)
 
 
+def record_of(
+    object_: str, key: str, before: Record | None, segments: tuple[Segment, ...]
+) -> Record | None:
+    """Return a record after the segments of a BDoc; None when there is none then."""
+    for segment in segments:
+        if segment.task is Task.DELETE:
+            before = None
+            continue
+        values = {name: str(value) for name, value in segment.fields}
+        if before is None:
+            if segment.task is Task.UPDATE:
+                continue  # of what is not there nothing can be changed
+            before = Record(object_, key, parent=values.pop("parent", ""))
+        merged = {**dict(before.fields), **values}
+        before = attrs.evolve(before, fields=tuple(sorted(merged.items())))
+    return before
+
+
 @attrs.frozen
 class SyncBDoc:
     """A change that a laptop made, on its way to CRM (an sBDoc)."""
@@ -155,10 +193,21 @@ class SyncBDoc:
     change, which nobody had answered, lay on top of what had come."""
     disk: int = 0
     """Which disk of the site it was saved on: its numbers begin anew on each."""
+    object: str = "order"
+    """What it is about: an order, or the name of another replication object."""
+    made_under: tuple[tuple[str, int], ...] = ()
+    """(publication, position up to which the laptop had it), and the release of its programs."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is about: (name of the replication object, key of the instance)."""
+        return self.object, self.guid.removeprefix(f"{self.object} ")
 
     @property
     def reference(self) -> str:
         """The reference of the order; empty when the change does not carry it."""
+        if self.object != "order":
+            return self.guid
         headers = (one.fields for one in self.segments if one.name == "header")
         return str(dict(next(headers, ())).get("reference", ""))
 
@@ -178,6 +227,11 @@ class Update:
         """The document it is about."""
         return self.document.order.guid
 
+    @property
+    def object(self) -> str:
+        """What it is."""
+        return "order"
+
 
 @attrs.frozen
 class Replica:
@@ -190,6 +244,11 @@ class Replica:
     def guid(self) -> str:
         """What it is about."""
         return self.record.identity
+
+    @property
+    def object(self) -> str:
+        """What it is: the name of the replication object."""
+        return self.record.object
 
 
 @attrs.frozen
@@ -212,9 +271,13 @@ class RecordBDoc:
 
     bdoc: str
     record: Record
+    """As it is now; as it was last, if it is deleted."""
     before: Record | None
     """What CRM Online held before; None when it is new."""
     origin: str
+    disk: int = 0
+    """Which disk of the laptop it came from: a later one has to be told."""
+    is_deletion: bool = False
 
     @property
     def guid(self) -> str:

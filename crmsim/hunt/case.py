@@ -95,7 +95,7 @@ class Case:
     def orders(self) -> tuple[str, ...]:
         """The references of the orders that are written."""
         diaries = [call.named["diary"] for call in self.built if call.verb == "add_laptop"]
-        return tuple(dict.fromkeys(entry.order.reference for diary in diaries for entry in diary))
+        return tuple(dict.fromkeys(entry.what.reference for diary in diaries for entry in diary))
 
     async def tell(self, land: Landscape, settings: Any) -> None:
         """Tell the story."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from crmsim.business.master import RecordEdit
 from crmsim.business.sales import OrderEdit
 from crmsim.errors import ModelError
 from crmsim.hunt.case import Case
@@ -300,14 +301,14 @@ def _drop_records(trial: _Trial) -> None:
 
 
 def _drop_edits(trial: _Trial) -> None:
-    """Leave out edits of orders one by one: a document is more than the least that is written."""
+    """Leave out edits one by one: a document is more than the least that is written."""
     case = trial.case
     edits = tuple(
         (call.named["name"], place)
         for call in case.built
         if call.verb == "add_laptop"
         for place, entry in enumerate(call.named["diary"])
-        if isinstance(entry.order, OrderEdit)
+        if isinstance(entry.what, OrderEdit | RecordEdit)
     )
 
     def with_edits(part: Sequence[tuple[str, int]]) -> Case:
@@ -319,7 +320,8 @@ def _drop_edits(trial: _Trial) -> None:
             diary = tuple(
                 entry
                 for place, entry in enumerate(call.named["diary"])
-                if not isinstance(entry.order, OrderEdit) or (call.named["name"], place) in kept
+                if not isinstance(entry.what, OrderEdit | RecordEdit)
+                or (call.named["name"], place) in kept
             )
             return _with_named(call, diary=diary)
 
@@ -339,7 +341,7 @@ def with_orders(case: Case, orders: Sequence[str]) -> Case:
             return _with_named(call, ship_days=left)
         if call.verb != "add_laptop":
             return call
-        diary = tuple(e for e in call.named["diary"] if e.order.reference in kept)
+        diary = tuple(e for e in call.named["diary"] if e.what.reference in kept)
         return _with_named(call, diary=diary)
 
     def is_about_kept(one: Deviation) -> bool:

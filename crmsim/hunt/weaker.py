@@ -115,9 +115,9 @@ def fewer_items(case: Case) -> Iterator[Step]:
     """Leave one item to every order."""
 
     def shorter(entry: Any) -> Any:
-        if not isinstance(entry.order, SalesOrder):
+        if not isinstance(entry.what, SalesOrder):
             return entry
-        return attrs.evolve(entry, order=attrs.evolve(entry.order, items=entry.order.items[:1]))
+        return attrs.evolve(entry, what=attrs.evolve(entry.what, items=entry.what.items[:1]))
 
     def cut(call: Call) -> Call:
         if call.verb != "add_laptop":

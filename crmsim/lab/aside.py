@@ -108,8 +108,9 @@ def _references(simulation: Simulation) -> dict[str, str]:
         for disk in (*simulation.site(site).lost_disks, simulation.store(site)):
             for bdoc in disk.table("outbox").values():
                 names.setdefault(bdoc.guid, bdoc.reference or bdoc.guid)
-            for guid, local in disk.table("orders").items():
-                names[guid] = local.document.order.reference
+            for table in ("orders", "overlays"):
+                for guid, local in disk.table(table).items():
+                    names[guid] = local.reference
     return names
 
 
@@ -195,7 +196,8 @@ def _refused(simulation: Simulation) -> Iterator[tuple[str, str]]:
     A document that never came to be is gone from its laptop; then only CRM knows.
     """
     for site in simulation.topology.sites("mobile"):
-        for guid, local in simulation.store(site).table("orders").items():
+        store = simulation.store(site)
+        for guid, local in (*store.table("orders").items(), *store.table("overlays").items()):
             if local.refusal:
                 yield guid, f"a change was refused ({local.refusal}), and its author has to decide"
     for site in simulation.topology.sites("crm"):
@@ -217,7 +219,11 @@ def _aside_with(simulation: Simulation, laptop: str) -> Iterator[SetAside]:
     ]
     unsent = list(store.table("outbox").values())
     reason = f"{laptop} is kept still and has news of it, or awaits some"
-    names = {guid: local.document.order.reference for guid, local in store.table("orders").items()}
+    names = {
+        guid: local.reference
+        for table in ("orders", "overlays")
+        for guid, local in store.table(table).items()
+    }
     guids = [content.guid for _, content in (*waiting, *fetched)]
     guids += [bdoc.guid for bdoc in unsent]
     for guid in dict.fromkeys(guids):

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import attrs
 
-from crmsim.business.master import Record
+from crmsim.business.master import Record, RecordEdit
 from crmsim.chance import Distribution, Exponential, Lognormal
 from crmsim.errors import BadValue
 from crmsim.kernel.simulation import Simulation
@@ -399,8 +399,8 @@ class Building:
             raise BadValue(
                 f"{name!r} calls {station!r}; name one station, or a tuple of different ones"
             )
-        if diary and all(one.name != "order" for one in self._model.objects):
-            raise BadValue(f"{name!r} writes orders, but the landscape replicates none")
+        for written in dict.fromkeys(_kind_written(entry) for entry in diary):
+            self._must_be_writable(name, written)
         if rep in self._laptops:
             raise BadValue(f"rep {rep!r} works on {self._laptops[rep]!r} already")
         if not link.dial_up:
@@ -417,8 +417,21 @@ class Building:
             self._stations[one].append(name)
         dialling = Dialling(stations, redial)
         self.simulation.seat(
-            name, lambda: MobileClient(dialling, diary, habits, policy, self.guarantees)
+            name,
+            lambda: MobileClient(
+                dialling, diary, habits, policy, self.guarantees, self._model.parents
+            ),
         )
+
+    def _must_be_writable(self, laptop: str, object_: str) -> None:
+        """Refuse a diary about something that the landscape does not keep in step."""
+        kinds = {one.name: one.kind for one in self._model.objects}
+        if kinds.get(object_) not in (Kind.INTELLIGENT, Kind.DEPENDENT):
+            kept = ", ".join(n for n, k in kinds.items() if k in (Kind.INTELLIGENT, Kind.DEPENDENT))
+            raise BadValue(
+                f"{laptop!r} writes about {object_!r}, but the landscape keeps only these in step: "
+                f"{kept or 'nothing'}"
+            )
 
     def check(self) -> None:
         """Judge the finished landscape.
@@ -427,6 +440,11 @@ class Building:
             ForbiddenLink: a system is missing, or a site has no line that it cannot do without.
         """
         self.simulation.topology.check()
+
+
+def _kind_written(entry: DiaryEntry) -> str:
+    """Return the name of the replication object that an entry is about."""
+    return entry.what.object if isinstance(entry.what, RecordEdit) else "order"
 
 
 def _staff_of(

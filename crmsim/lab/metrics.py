@@ -6,11 +6,12 @@ Everything comes from the journal and the final states. Quantiles are by nearest
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from crmsim.applications.pricing import exact_sum
+from crmsim.checks.check import is_order
 from crmsim.kernel.durable import CrashPoint
 from crmsim.lab.aside import lost_saves
 from crmsim.lab.scenario import Result
@@ -56,9 +57,13 @@ def order_metrics(result: Result) -> Mapping[str, object]:
     }
 
 
+def _saved_orders(journal: Journal) -> Iterator[Event]:
+    return filter(is_order, journal.select("saved"))
+
+
 def _orders(result: Result) -> dict[str, object]:
     written: dict[str, tuple[int, Decimal]] = {}
-    for event in result.journal.select("saved"):
+    for event in _saved_orders(result.journal):
         written[event.subject] = (
             int(str(event.detail["items"])),
             Decimal(str(event.detail["value"])),
@@ -130,7 +135,7 @@ def _lags(journal: Journal) -> dict[str, object]:
     """Measure from the first save on the laptop to the first booking in the ERP."""
     saved: dict[str, int] = {}
     booked: dict[str, int] = {}
-    for event in journal.select("saved"):
+    for event in _saved_orders(journal):
         saved.setdefault(str(event.detail["guid"]), event.time_ns)
     for event in journal.select("booked"):
         booked.setdefault(str(event.detail["guid"]), event.time_ns)
@@ -224,7 +229,7 @@ def replacement_metrics(result: Result) -> Mapping[str, object]:
         "complete_after_s_max": max(full_s, default=None),
         "never_complete": len(filled_s) - len(full_s),
         "longest_call_s": max((time_s for _, time_s in line_times_s(journal)), default=None),
-        "orders_written": len(dict.fromkeys(event.subject for event in journal.select("saved"))),
+        "orders_written": len(dict.fromkeys(event.subject for event in _saved_orders(journal))),
         "orders_booked": len(result.simulation.store("erp").table("orders")),
     }
 

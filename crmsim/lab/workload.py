@@ -136,7 +136,7 @@ def daily_orders(
             more = attrs.evolve(item, quantity=item.quantity + 1)
             changed = attrs.evolve(order, items=(more,), version=2)
             entries.append(DiaryEntry(due_ns + days(1), changed))
-    return tuple(sorted(entries, key=lambda entry: (entry.time_ns, entry.order.reference)))
+    return tuple(sorted(entries, key=lambda entry: (entry.time_ns, entry.what.reference)))
 
 
 def made_up_book(luck: Luck, reps: int, orders: int, day_count: int) -> OrderBook:
@@ -190,7 +190,7 @@ def diaries(book: OrderBook, luck: Luck) -> dict[str, tuple[DiaryEntry, ...]]:
     for order in book.orders:
         found[order.rep].extend(_entries(order, written, unsure))
     return {
-        rep: tuple(sorted(entries, key=lambda entry: (entry.time_ns, entry.order.reference)))
+        rep: tuple(sorted(entries, key=lambda entry: (entry.time_ns, entry.what.reference)))
         for rep, entries in found.items()
     }
 

@@ -105,6 +105,11 @@ class Model:
                 raise BadValue(f"nothing can depend on {one.parent!r}: nobody knows who has it")
             seen[one.name] = one.kind
 
+    @property
+    def parents(self) -> dict[str, str]:
+        """Kind of thing -> what it depends on; empty when on nothing."""
+        return {one.name: one.parent for one in self.objects}
+
     def of(self, name: str) -> ReplicationObject:
         """Return a kind of thing.
 
@@ -146,6 +151,10 @@ FIELD_SALES = Model(
         ReplicationObject("customer", Kind.DEPENDENT, parent="territory", in_erp=True),
         ReplicationObject("contact", Kind.DEPENDENT, parent="customer"),
         ReplicationObject("activity", Kind.DEPENDENT, parent="customer"),
+        ReplicationObject("note", Kind.DEPENDENT, parent="activity"),
+        ReplicationObject("attachment", Kind.DEPENDENT, parent="activity"),
+        ReplicationObject("opportunity", Kind.DEPENDENT, parent="customer"),
+        ReplicationObject("contract", Kind.DEPENDENT, parent="customer"),
         ReplicationObject("order", Kind.DEPENDENT, parent="customer"),
     )
 )

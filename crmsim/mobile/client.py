@@ -6,6 +6,7 @@ durable state next time: the outbox is emptied only by receipts, and what was fe
 only when it is stored. Sources: CONTRIBUTING.md, S50, S51, S54, S55.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -25,6 +26,7 @@ from crmsim.mobile.calls import (
     UploadReceipt,
 )
 from crmsim.mobile.dialling import BUSY, TRIES, Dialling
+from crmsim.mobile.holdings import keep, local_of
 from crmsim.mobile.imports import apply
 from crmsim.mobile.receiving import store_package
 from crmsim.mobile.reminders import (
@@ -41,7 +43,7 @@ from crmsim.mobile.reminders import (
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.mobile.writing import Writing
 from crmsim.qrfc.wire import Guarantees
-from crmsim.sync.importer import LocalOrder, after_receipt
+from crmsim.sync.importer import LocalDocument, after_receipt
 from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
 from crmsim.trace.kinds import (
     BROKEN,
@@ -74,6 +76,7 @@ class MobileClient(Actor):
         habits: When the rep starts sessions, and how often the line breaks off.
         policy: When a request is sent again.
         guarantees: Which parts of "exactly once, in order" are on.
+        parents: Kind of thing -> what it depends on; empty when on nothing.
     """
 
     def __init__(
@@ -83,13 +86,15 @@ class MobileClient(Actor):
         habits: Habits,
         policy: RetryPolicy,
         guarantees: Guarantees,
+        parents: Mapping[str, str],
     ) -> None:
         self._dialling = dialling
         self._habits = habits
         self._policy = policy
         self._guarantees = guarantees
         self._session: Session | None = None
-        self._writing = Writing(self, diary)
+        self._parents = parents
+        self._writing = Writing(self, diary, parents)
 
     @property
     def is_drained(self) -> bool:
@@ -376,8 +381,7 @@ class MobileClient(Actor):
         """Learn what CRM holds of the session before, then send."""
         if self._expected(message, Dial) is None:
             return
-        held = [n for n in self.store.table("outbox") if n <= message.received]
-        self._forget(held)
+        self._forget([n for n in self.store.table("outbox") if n <= message.received])
         self._leave(went_well=True)
 
     def _forget(self, numbers: list[int]) -> None:
@@ -386,17 +390,17 @@ class MobileClient(Actor):
         if not present:
             return
         with self.commit() as change:
-            locals_: dict[str, LocalOrder] = {}
+            locals_: dict[str, LocalDocument] = {}
             for number in present:
                 bdoc: SyncBDoc = self.store.get("outbox", number)
                 guid = bdoc.guid
-                local = locals_.get(guid, self.store.get("orders", guid))
-                if local is not None:
+                local = locals_.get(guid, local_of(self.store.get, bdoc.object, guid))
+                if local is not None and local.pending:
                     locals_[guid] = after_receipt(local)
                 change.delete("outbox", number)
                 change.note(CLEARED, bdoc.message, queue="outbox", guid=guid)
-            for guid, local in locals_.items():
-                change.put("orders", guid, local)
+            for local in locals_.values():
+                keep(change, local)
 
     def _send_next(self) -> None:
         session = self._session
@@ -468,5 +472,5 @@ class MobileClient(Actor):
         inbox = self.store.table("inbox")
         place = next(iter(inbox))
         with self.commit() as change:
-            apply(change, self.store, self.name, place, inbox[place])
+            apply(change, self.store, self.name, self._parents, place, inbox[place])
         self._import_next()

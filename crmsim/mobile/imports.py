@@ -1,16 +1,19 @@
 """What does a laptop do with a message that it imports?
 
 Each message is applied to the local database in one commit, together with its leaving the inbox.
-Sources: CONTRIBUTING.md, S54, S55.
+What a refused creation had brought along (the notes of a visit) goes with it.
+Sources: CONTRIBUTING.md, S54, S55, S57.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bdoc import BulkPackage, Removal, Replica, Update
 from crmsim.kernel.durable import Change, Store
+from crmsim.mobile.holdings import drop, keep, local_of
 from crmsim.replication.sites import version_of, what_of
-from crmsim.sync.importer import LocalOrder, after_import, after_removal
+from crmsim.sync.importer import LocalDocument, after_import, after_removal
 from crmsim.sync.inbox import InboxEntry, entry_for
 from crmsim.trace.kinds import IMPORTED
 
@@ -19,13 +22,21 @@ __all__ = ["Content", "apply"]
 Content = Confirmation | Rejection | Update | Replica | Removal | BulkPackage
 
 
-def apply(change: Change, store: Store, laptop: str, place: Any, content: Content) -> None:
+def apply(
+    change: Change,
+    store: Store,
+    laptop: str,
+    parents: Mapping[str, str],
+    place: Any,
+    content: Content,
+) -> None:
     """Apply a message of the inbox.
 
     Args:
         change: The commit that does it.
         store: The local database.
         laptop: The name of the laptop.
+        parents: Kind of thing -> what it depends on; empty when on nothing.
         place: Where the message lies in the inbox.
         content: What it says.
     """
@@ -33,19 +44,12 @@ def apply(change: Change, store: Store, laptop: str, place: Any, content: Conten
     if isinstance(content, BulkPackage):
         _apply_bulk(change, laptop, content)
         return
-    if isinstance(content, Replica):
-        record = content.record
-        change.put("records", (record.object, record.key), record)
-    elif isinstance(content, Removal) and not content.key:
-        for key in store.table("masters"):
-            if key[0] == content.object:
-                change.delete("masters", key)
-    elif isinstance(content, Removal) and content.object != "order":
-        change.delete("records", (content.object, content.key))
+    if isinstance(content, Removal) and not content.key:
+        _remove_publication(change, store, content.object)
     else:
-        _apply_to_order(change, store, content)
+        _apply_to_document(change, store, parents, content)
     guid = content.guid
-    left: LocalOrder | None = change.get("orders", guid)
+    left = None if isinstance(content, Removal) else local_of(change.get, content.object, guid)
     change.note(
         IMPORTED,
         f"news {place} for {laptop}",
@@ -61,36 +65,61 @@ def apply(change: Change, store: Store, laptop: str, place: Any, content: Conten
     )
 
 
-def _apply_to_order(
-    change: Change, store: Store, content: Confirmation | Rejection | Update | Removal
+def _remove_publication(change: Change, store: Store, publication: str) -> None:
+    for key in store.table("masters"):
+        if key[0] == publication:
+            change.delete("masters", key)
+    change.delete("made under", publication)
+
+
+def _apply_to_document(
+    change: Change,
+    store: Store,
+    parents: Mapping[str, str],
+    content: Confirmation | Rejection | Update | Replica | Removal,
 ) -> None:
-    guid = content.guid
-    held: LocalOrder | None = store.get("orders", guid)
+    guid, object_ = content.guid, content.object
+    before = local_of(store.get, object_, guid)
     if isinstance(content, Removal):
-        local = after_removal(held)
-        is_purged = local is None
+        after = after_removal(before)
+        is_purged = after is None
     else:
-        _file(change, held, content)
-        local = after_import(held, content)
-        is_purged = local is None and held is not None and held.leaves
-    if local is not None:
-        change.put("orders", guid, local)
-        change.put("references", local.document.order.reference, guid)
-        change.delete("purged", guid)
+        _file(change, before, content)
+        after = after_import(before, content)
+        is_purged = after is None and before is not None and before.leaves
+    if after is not None:
+        keep(change, after)
+        if object_ == "order":
+            change.delete("purged", guid)
         return
-    change.delete("orders", guid)
-    if is_purged:
+    drop(change, object_, guid)
+    if is_purged and object_ == "order":
         change.put("purged", guid, True)
+    if isinstance(content, Rejection) and before is not None:
+        _drop_below(change, store, parents, before)
+
+
+def _drop_below(
+    change: Change, store: Store, parents: Mapping[str, str], gone: LocalDocument
+) -> None:
+    """Drop what was made here under something that never came to be; it has to be made anew."""
+    below: list[LocalDocument] = list(store.table("overlays").values())
+    for local in below:
+        record = local.record if local.base is None else None
+        if record is not None and (parents.get(local.object), record.parent) == gone.key:
+            drop(change, local.object, local.guid)
 
 
 def _file(
-    change: Change, held: LocalOrder | None, content: Confirmation | Rejection | Update
+    change: Change,
+    before: LocalDocument | None,
+    content: Confirmation | Rejection | Update | Replica,
 ) -> None:
     """Tell the rep what of a change does not count, and keep what was written."""
-    if isinstance(content, Update) or held is None:
+    if isinstance(content, Update | Replica) or before is None:
         return
-    written = next((one.written for one in held.changes if one.message == content.message), None)
-    entry = entry_for(content, held.document.order.reference, written)
+    written = next((one.written for one in before.changes if one.message == content.message), None)
+    entry = entry_for(content, before.reference, written)
     if entry is not None:
         change.put("rejections", entry.message, entry)
 
@@ -105,6 +134,7 @@ def _apply_bulk(change: Change, laptop: str, bulk: BulkPackage) -> None:
     """Apply records of a publication."""
     for record in bulk.records:
         change.put("masters", record.key, record)
+    change.put("made under", bulk.publication, bulk.last)
     change.note(
         IMPORTED,
         f"{bulk.publication} {bulk.first} to {bulk.last} for {laptop}",

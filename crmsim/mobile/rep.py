@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from crmsim.business.master import RecordEdit
 from crmsim.business.sales import OrderEdit, SalesOrder
 from crmsim.chance import Stream
 from crmsim.errors import BadValue
@@ -44,9 +45,9 @@ class DiaryEntry:
     """Something that a rep writes."""
 
     time_ns: int
-    order: SalesOrder | OrderEdit
-    """The order as it is to be saved, whose GUID is made by the laptop; or what is changed of one
-    that is there, whoever wrote it."""
+    what: SalesOrder | OrderEdit | RecordEdit
+    """An order as it is to be saved, whose GUID is made by the laptop; what is changed of one that
+    is there, whoever wrote it; or what is done to anything else: a visit, an opportunity."""
 
 
 @attrs.frozen

@@ -129,9 +129,14 @@ class Realignment:
             )
         ]
 
+    def _is_gone(self, get: Callable[[str, Any], Any], key: Key) -> bool:
+        """Say whether an instance has been deleted meanwhile."""
+        return key[0] != "order" and get("cdb records", key) is None
+
     def _realign(self, change: Change, job: Job) -> None:
         for key in job.keys:
-            self._realign_one(change, key, job.since_ns)
+            if not self._is_gone(change.get, key):
+                self._realign_one(change, key, job.since_ns)
 
     def _realign_one(self, change: Change, key: Key, since_ns: int) -> None:
         """Compute the sites of an instance anew; what depends on it follows, now or later."""
@@ -187,6 +192,10 @@ class Realignment:
 
     def _dependency(self, change: Change, job: Job) -> None:
         for key in job.keys:
+            if self._is_gone(change.get, key):
+                for site in job.sites:  # they had left it before it was deleted
+                    tell(change, site, Removal(*key))
+                continue
             now = dict.fromkeys(change.get("lookup", key, ()))
             leaving = tuple(site for site in job.sites if site not in now)
             # Who is back already has it still, though an extract is on its way as well.
@@ -220,6 +229,8 @@ class Realignment:
             self._extract_again(change, job)
             return
         for key in job.keys:
+            if self._is_gone(change.get, key):
+                continue
             waiting: tuple[str, ...] = change.get("extracting", key, ())
             facts = self._facts(change.get, key)
             about = self._model.of(key[0])
@@ -238,6 +249,8 @@ class Realignment:
     def _extract_again(self, change: Change, job: Job) -> None:
         """Send all of some instances to sites that should have them already."""
         for key in job.keys:
+            if self._is_gone(change.get, key):
+                continue
             belongs = change.get("lookup", key, ())
             waiting = change.get("extracting", key, ())  # they get it by another job
             about, facts = self._model.of(key[0]), self._facts(change.get, key)

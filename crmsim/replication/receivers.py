@@ -6,6 +6,7 @@ right (`crmsim.replication.realignment`). Sources: CONTRIBUTING.md, S44 to S48.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -126,9 +127,40 @@ class Receivers:
         if late:
             change.put("extracting", key, late)
             self._enqueue(change, RrQueue.EXTRACT, Job(0, (key,), late))
-        author = self._laptops.get(now.fields.get("rep", "")) if key[0] == "order" else None
+        author = self._author(key, now, origin)
         if author is not None and author not in sites:  # it made what does not belong to it
             tell(change, author, Removal(*key), above_of(about, now))
+
+    def _author(self, key: Key, now: Facts, origin: str) -> str | None:
+        """Return the laptop on which something new was made, if it was made on one."""
+        if key[0] == "order":
+            return self._laptops.get(now.fields.get("rep", ""))
+        return origin if origin in self._sites else None
+
+    @cached_property
+    def _sites(self) -> frozenset[str]:
+        """All laptops; asked for when all have been added."""
+        return frozenset(self._laptops.values())
+
+    def withdraw(self, change: Change, key: Key, was: Facts, origin: str) -> None:
+        """Take something that the CDB holds no more away from all sites that may have it.
+
+        Args:
+            change: The commit that does it.
+            key: The instance.
+            was: What decided who gets it.
+            origin: Who asked for it; a laptop has done it already, and gets the confirmation.
+        """
+        about = self.model.of(key[0])
+        waiting = change.get("extracting", key, ())
+        still = change.get("still held", key, ())
+        for site in change.get("lookup", key, ()):
+            if site != origin and (site not in waiting or site in still):
+                tell(change, site, Removal(*key), above_of(about, was))
+        for table in ("lookup", "extracting", "still held", "dependents"):
+            change.delete(table, key)
+        if about.parent:
+            self._depend(change, about, key, was.parent, "")
 
     def _depend(
         self, change: Change, about: ReplicationObject, key: Key, old: str, new: str

@@ -14,9 +14,9 @@ from types import MappingProxyType
 
 import attrs
 
-from crmsim.business.sales import SalesOrder
+from crmsim.business.master import Record
 from crmsim.formats.answer import Overruled
-from crmsim.formats.bdoc import Segment, Task
+from crmsim.formats.bdoc import Segment, Task, Thing
 
 __all__ = ["ConflictPolicy", "FieldKey", "Resolution", "Stamp", "resolve", "stamped"]
 
@@ -57,7 +57,7 @@ class Resolution:
 
 def resolve(
     policy: ConflictPolicy,
-    order: SalesOrder,
+    thing: Thing,
     stamps: Mapping[FieldKey, Stamp],
     base: int,
     site: str,
@@ -68,7 +68,7 @@ def resolve(
 
     Args:
         policy: How.
-        order: What CRM Online holds.
+        thing: What CRM Online holds.
         stamps: Who changed which field last; a field that is not there is as it was created.
         base: The save that the laptop had when it made the change.
         site: The laptop.
@@ -79,26 +79,27 @@ def resolve(
         key for key, one in stamps.items() if one.save > older.get(key, base) and one.site != site
     }
     if not theirs:
-        return _as_it_fits(order, segments)
+        return _as_it_fits(thing, segments)
     if policy is ConflictPolicy.LAST_WRITER:
         theirs = {key for key in theirs if not key[2]}  # only what is not there any more
-    if policy is ConflictPolicy.DOCUMENT:
+    is_deletion = any(one.name == "header" and one.task is Task.DELETE for one in segments)
+    if policy is ConflictPolicy.DOCUMENT or (is_deletion and theirs):
         return Resolution(reason="somebody else has changed it meanwhile")
     taken: list[Segment] = []
     lost: list[Overruled] = []
     for segment in segments:
-        kept, overruled = _merged(segment, order, theirs)
+        kept, overruled = _merged(segment, thing, theirs)
         lost += overruled
         if kept is not None:
             taken.append(kept)
     if lost and not taken:
         return Resolution((), tuple(lost), "somebody else has changed all of it meanwhile")
-    fitting = _as_it_fits(order, tuple(taken))
+    fitting = _as_it_fits(thing, tuple(taken))
     return attrs.evolve(fitting, overruled=tuple(lost))
 
 
 def _merged(
-    segment: Segment, order: SalesOrder, theirs: set[FieldKey]
+    segment: Segment, thing: Thing, theirs: set[FieldKey]
 ) -> tuple[Segment | None, list[Overruled]]:
     """Return what is left of a segment, and what the server overrules."""
     part = segment.name, segment.key
@@ -107,7 +108,7 @@ def _merged(
     if (*part, "") in theirs:  # somebody has taken it out
         lost = [Overruled(*part, name, str(value), None) for name, value in segment.fields]
         return (segment if segment.task is Task.DELETE else None), lost
-    now = _values(order, segment)
+    now = _values(thing, segment)
     if segment.task is Task.DELETE:
         changed = [name for name in now if (*part, name) in theirs]
         lost = [Overruled(*part, name, None, str(now[name])) for name in changed]
@@ -122,19 +123,22 @@ def _merged(
     return (attrs.evolve(segment, fields=fields) if fields else None), lost
 
 
-def _values(order: SalesOrder, segment: Segment) -> dict[str, object]:
+def _values(thing: Thing, segment: Segment) -> dict[str, object]:
     """Return the fields that a segment is about, as the server has them."""
+    if isinstance(thing, Record):
+        has = dict(thing.fields)
+        return {name: has.get(name, "") for name, _ in segment.fields}
     if segment.name == "header":
-        return {name: getattr(order, name) for name, _ in segment.fields}
-    for item in order.items:
+        return {name: getattr(thing, name) for name, _ in segment.fields}
+    for item in thing.items:
         if item.line == segment.key:
             return {one.name: getattr(item, one.name) for one in attrs.fields(type(item))}
     return {}
 
 
-def _as_it_fits(order: SalesOrder, segments: tuple[Segment, ...]) -> Resolution:
+def _as_it_fits(thing: Thing, segments: tuple[Segment, ...]) -> Resolution:
     """Return a change as it is, unless it is about items that the order never had."""
-    lines = {item.line for item in order.items}
+    lines = set() if isinstance(thing, Record) else {item.line for item in thing.items}
     for segment in segments:
         if segment.name == "item" and segment.task is Task.UPDATE and segment.key not in lines:
             reason = f"item {segment.key} is unknown; an earlier change has not come through"
@@ -144,7 +148,7 @@ def _as_it_fits(order: SalesOrder, segments: tuple[Segment, ...]) -> Resolution:
 
 def stamped(
     stamps: Iterable[tuple[FieldKey, Stamp]],
-    order: SalesOrder,
+    thing: Thing,
     segments: tuple[Segment, ...],
     stamp: Stamp,
 ) -> tuple[tuple[FieldKey, Stamp], ...]:
@@ -154,14 +158,14 @@ def stamped(
 
     Args:
         stamps: Who changed which field last, before.
-        order: What CRM Online held before.
+        thing: What CRM Online held before.
         segments: What of the change is taken over.
         stamp: Who made it, and which save it became.
     """
     known = dict(stamps)
     for segment in segments:
         part = segment.name, segment.key
-        now = _values(order, segment)
+        now = _values(thing, segment)
         if segment.task is Task.DELETE and now:
             known[(*part, "")] = stamp
         for name, value in segment.fields:

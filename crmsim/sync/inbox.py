@@ -7,8 +7,8 @@ until the rep deletes it. Sources: CONTRIBUTING.md, S56, S57.
 
 import attrs
 
-from crmsim.business.sales import SalesOrder
 from crmsim.formats.answer import Confirmation, Overruled, Rejection
+from crmsim.formats.bdoc import Thing
 
 __all__ = ["InboxEntry", "entry_for"]
 
@@ -25,14 +25,14 @@ class InboxEntry:
     """Why nothing of it counts; empty when the rest does."""
     overruled: tuple[Overruled, ...] = ()
     """Fields that do not count."""
-    content: SalesOrder | None = None
-    """The order as the rep had written it; for restoring what was refused."""
+    content: Thing | None = None
+    """What the rep had written; for restoring what was refused."""
     is_processed: bool = False
-    """Whether the rep has saved the order again since."""
+    """Whether the rep has saved the document again since."""
 
 
 def entry_for(
-    answer: Confirmation | Rejection, reference: str, content: SalesOrder | None
+    answer: Confirmation | Rejection, reference: str, content: Thing | None
 ) -> InboxEntry | None:
     """Return the entry that an answer makes; None when all of the change counts."""
     if isinstance(answer, Rejection):

@@ -37,8 +37,11 @@ from crmsim.replication.realignment import Realignment
 from crmsim.replication.receivers import Receivers
 from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
 from crmsim.sync.conflict import ConflictPolicy
+from crmsim.systems.answers import Answers
 from crmsim.systems.inflow import Inflow
-from crmsim.systems.outflow import OFFICE, Outflow
+from crmsim.systems.online import OFFICE, Online
+from crmsim.systems.outflow import Outflow
+from crmsim.systems.records import Records
 from crmsim.systems.recovery import (
     BDocMonitor,
     ErrorList,
@@ -121,32 +124,36 @@ class CrmEnterprise(QueuePartner):
             monitor,
             staff.operator,
             breakages,
-            lambda queue, body: self._outflow.place_again(queue, body),
+            lambda queue, body: self._online.place_again(queue, body),
         )
         model = replication.model
         self.realignment = Realignment(self, model, replication.framework, staff.demon)
         self.receivers = Receivers(self, model, laptops, self.realignment.jobs.enqueue)
+        self._online = Online(self, model, self._inbound, monitor, csa_key)
         self._outflow = Outflow(
             self,
             self.receivers,
-            self._inbound,
             self._outbound,
             self._errors,
             monitor,
             guarantees,
             queue_key,
-            csa_key,
             own,
         )
+        answers = Answers(self, monitor, own)
+        records = Records(self, model, self._online, answers, conflict)
         self._inflow = Inflow(
             self,
             self._inbound,
+            self._online,
             self._outflow,
             self._errors,
             monitor,
             guarantees,
             on_lock,
             own,
+            answers,
+            records,
             replication.taken_away,
             conflict,
         )
@@ -256,7 +263,7 @@ class CrmEnterprise(QueuePartner):
         `done` is called when they are durable.
         """
         with self.commit() as change:
-            self._outflow.publish(change, publication, values)
+            self._online.publish(change, publication, values)
             change.then(done)
 
     def change_record(
@@ -269,7 +276,7 @@ class CrmEnterprise(QueuePartner):
     ) -> None:
         """Create a record in CRM Online, or change fields of it; the flow does the rest."""
         with self.commit() as change:
-            self._outflow.change_record(change, (object_, key), fields, parent, OFFICE)
+            self._online.change_record(change, (object_, key), fields, parent, OFFICE)
             change.then(done)
 
     @handles(DemonDone)

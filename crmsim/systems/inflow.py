@@ -14,7 +14,7 @@ from crmsim.applications.guards import why_not_change, why_not_transfer
 from crmsim.applications.numbering import order_number
 from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
 from crmsim.business.document import Fate, OrderDocument
-from crmsim.formats.answer import Confirmation, Overruled, Rejection
+from crmsim.formats.answer import Overruled
 from crmsim.formats.bapi import (
     BapiDelivery,
     BapiMasters,
@@ -31,9 +31,11 @@ from crmsim.middleware.replication import TakenAway
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
-from crmsim.replication.sites import tell
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
-from crmsim.systems.outflow import BOTH, ERP, CdbRow, Outflow
+from crmsim.systems.answers import Answers
+from crmsim.systems.online import BOTH, ERP, Online
+from crmsim.systems.outflow import CdbRow, Outflow
+from crmsim.systems.records import Records
 from crmsim.systems.recovery import (
     BEGUN,
     BDocMonitor,
@@ -42,7 +44,7 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import COMMITTED, CONFIRMED, DISTRIBUTED, OVERRULED, PARKED, REJECTED
+from crmsim.trace.kinds import COMMITTED, DISTRIBUTED, PARKED
 
 __all__ = ["Inflow"]
 
@@ -58,12 +60,15 @@ class Inflow:
     Args:
         actor: The actor whose store holds both databases.
         inbound: The queues that work processes execute.
+        online: Where it is saved.
         outflow: What follows a save.
         errors: The BDocs that wait for a person.
         monitor: What is known of every BDoc.
         guarantees: Which parts of "exactly once, in order" are on.
         on_lock: What becomes of a change of a document that is being distributed.
         own: What a customer has added to the flow.
+        answers: Tells laptops what became of their changes.
+        records: Decides on what is no order.
         taken_away: What becomes of a change of something that its author has no more.
         conflict: What becomes of a change of what somebody else has changed meanwhile.
     """
@@ -72,23 +77,29 @@ class Inflow:
         self,
         actor: Actor,
         inbound: InboundQueues,
+        online: Online,
         outflow: Outflow,
         errors: ErrorList,
         monitor: BDocMonitor,
         guarantees: Guarantees,
         on_lock: OnLock,
         own: OwnServices,
+        answers: Answers,
+        records: Records,
         taken_away: TakenAway,
         conflict: ConflictPolicy,
     ) -> None:
         self._actor = actor
         self._inbound = inbound
+        self._online = online
         self._outflow = outflow
         self._errors = errors
         self._monitor = monitor
         self._guarantees = guarantees
         self._on_lock = on_lock
         self._own = own
+        self._answers = answers
+        self._records = records
         self._taken_away = taken_away
         self._conflict = conflict
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
@@ -120,6 +131,10 @@ class Inflow:
 
     def _validate(self, change: Change, queue: str, luw: Luw, bdoc: SyncBDoc) -> bool:
         """MI0: decide on a change of a laptop. Accept, refuse or park it."""
+        if bdoc.object != "order":
+            reason = self._why_not_theirs(bdoc) or self._why_too_late(luw, bdoc)
+            self._records.validate(change, bdoc, reason)
+            return True
         number = self._actor.store.get("numbers", bdoc.guid)
         if number is None or (bdoc.task is Task.INSERT and not self._guarantees.dedup):
             self._create(change, bdoc)
@@ -173,7 +188,7 @@ class Inflow:
         """Return why a laptop may not change what it has to give up, or None."""
         if self._taken_away is TakenAway.ACCEPT:
             return None
-        sites = self._actor.store.get("lookup", ("order", bdoc.guid))
+        sites = self._actor.store.get("lookup", bdoc.key)
         if sites is None or bdoc.site in sites:
             return None
         return "it belongs to somebody else by now"
@@ -182,8 +197,7 @@ class Inflow:
         """Return why a change that is processed again would overwrite a newer one, or None."""
         if not isinstance(luw.body, Reprocess) or not self._guarantees.newest_stays:
             return None
-        latest = self._actor.store.get("latest", (bdoc.guid, bdoc.site), (0, 0))
-        if (bdoc.disk, bdoc.number) > latest:
+        if not self._answers.is_late(bdoc):
             return None
         return f"a later change of it by {bdoc.site} is stored already"
 
@@ -270,23 +284,8 @@ class Inflow:
         document: OrderDocument,
         overruled: tuple[Overruled, ...] = (),
     ) -> None:
-        self._monitor.put(
-            change, step(self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.VALIDATED)
-        )
-        change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
-        if overruled:
-            fields = tuple(dict.fromkeys(one.name for one in overruled))
-            change.note(OVERRULED, bdoc.message, site=bdoc.site, guid=bdoc.guid, fields=fields)
-        change.put("latest", (bdoc.guid, bdoc.site), (bdoc.disk, bdoc.number))
-        change.delete("refused", (bdoc.guid, bdoc.site))
         save = int(change.get("saves", document.number))
-        answer = Confirmation(bdoc.message, bdoc.guid, document, save, overruled)
-        self._answer(change, bdoc, answer)
-
-    def _answer(self, change: Change, bdoc: SyncBDoc, answer: Confirmation | Rejection) -> None:
-        """Answer a laptop, unless the disk is gone that had asked."""
-        if bdoc.disk == change.get("disks", bdoc.site, 0):
-            tell(change, bdoc.site, answer)
+        self._answers.confirm(change, bdoc, document, save, overruled)
 
     def _reject(
         self,
@@ -295,18 +294,8 @@ class Inflow:
         reason: str,
         overruled: tuple[Overruled, ...] = (),
     ) -> None:
-        """SO2: send the error back, with what the CDB holds, to the sender alone."""
-        flow = step(
-            self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.REFUSED, BDocEvent.ANSWERED_NO
-        )
-        self._monitor.put(change, attrs.evolve(flow, context=Context.SO2))
-        change.note(REJECTED, bdoc.message, site=bdoc.site, guid=bdoc.guid, reason=reason)
-        before, save = self._before_image(bdoc.guid)
-        if (bdoc.disk, bdoc.number) > change.get("latest", (bdoc.guid, bdoc.site), (0, 0)):
-            change.put("refused", (bdoc.guid, bdoc.site), reason)
-        rejection = Rejection(bdoc.message, bdoc.guid, reason, before, save, overruled)
-        self._answer(change, bdoc, rejection)
-        self._own.call(Context.SOB, change, rejection)
+        before = self._before_image(bdoc.guid)
+        self._answers.reject(change, bdoc, reason, *before, overruled)
 
     def _before_image(self, guid: str) -> tuple[OrderDocument | None, int]:
         """Return an order as the CDB holds it, and which save that is; None when CRM has none.
@@ -350,7 +339,7 @@ class Inflow:
         )
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
         changed = attrs.evolve(record, distribution=status)
-        self._outflow.store_online(change, changed, bdoc.site, bdoc.disk)
+        self._online.store_order(change, changed, bdoc.site, bdoc.disk)
 
     def _take_news(self, change: Change, queue: str, luw: Luw) -> bool:
         """MI0 for the ERP adapter: take over what the ERP says."""
@@ -376,12 +365,12 @@ class Inflow:
             document = attrs.evolve(
                 record.document, fate=Fate.SHIPPED, shipped_day=news.shipped_day
             )
-            self._outflow.store_online(change, attrs.evolve(record, document=document), ERP)
+            self._online.store_order(change, attrs.evolve(record, document=document), ERP)
             return
         answered = news.number, news.version
         self._outflow.erp_answered(change, answered, is_ok=news.is_booked)
         if record.distribution is Distribution.TO_BE:
-            self._outflow.store_online(change, self._settle(change, record, news), ERP)
+            self._online.store_order(change, self._settle(change, record, news), ERP)
 
     def _news_record(self, luw: Luw, news: News) -> BDocRecord:
         """Return the mBDoc that the ERP adapter makes of news, or the one it made before."""
@@ -406,13 +395,13 @@ class Inflow:
         if fields or store.get("records", key) is None:
             has_crossed = store.get("ours", key, 0) > news.version
             origin = BOTH if has_crossed else ERP
-            self._outflow.change_record(change, key, fields, "", origin, news.number)
+            self._online.change_record(change, key, fields, "", origin, number=news.number)
 
     def _take_masters(self, change: Change, news: BapiMasters) -> None:
         """Publish what the ERP changed, but for what a later change has changed again."""
         values = self._still_new(change, news.publication, dict(news.values), news.number)
         if values:
-            self._outflow.publish(change, news.publication, values)
+            self._online.publish(change, news.publication, values)
 
     def _still_new(
         self, change: Change, what: object, values: dict[str, str], number: int

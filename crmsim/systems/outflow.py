@@ -7,7 +7,7 @@ the laptops' queues fill. So the CDB is always a little older than CRM Online.
 Sources: CONTRIBUTING.md, S13, S30, S31, S34, S37, S39, S40, S63.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -15,21 +15,26 @@ import attrs
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import OrderRecord
 from crmsim.business.document import OrderDocument
-from crmsim.business.master import MasterRecord, Record
+from crmsim.business.master import Record
 from crmsim.business.sales import SalesOrder
 from crmsim.formats.bapi import BapiOrder, BapiRecord
-from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, Replica, Update
+from crmsim.formats.bdoc import (
+    MassBDoc,
+    MessageBDoc,
+    RecordBDoc,
+    Replica,
+    Update,
+)
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import Context, answered, begin, handed_over, repaired, step
 from crmsim.middleware.publication import Publication
 from crmsim.middleware.queue import Luw, QueueKey, queue_name
-from crmsim.middleware.replication import Key
 from crmsim.middleware.status import BDocEvent
-from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.receivers import Receivers, facts_of_order, facts_of_record
+from crmsim.systems.online import ERP
 from crmsim.systems.recovery import (
     BEGUN,
     BDocMonitor,
@@ -38,16 +43,14 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import CHANGED, PUBLISHED, REPLICATED, SPREAD
+from crmsim.trace.kinds import REPLICATED, SPREAD
 
-__all__ = ["BOTH", "ERP", "OFFICE", "CdbRow", "Outflow"]
+__all__ = ["CdbRow", "Outflow"]
 
 Body = MessageBDoc | MassBDoc | RecordBDoc
 """What goes out of CRM Online."""
-ERP, CDB = "erp", "cdb"
-"""The receivers of an mBDoc. The ERP is also one of those that changes come from."""
-OFFICE, BOTH = "office", "both"
-"""Other origins of a change: somebody in CRM; the ERP, but merged with what it does not know."""
+CDB = "cdb"
+"""One of the receivers of an mBDoc; the other one is the ERP."""
 
 
 @attrs.frozen
@@ -65,13 +68,11 @@ class Outflow:
     Args:
         actor: The actor whose store holds both databases.
         receivers: Who gets what.
-        inbound: The queues that work processes execute.
         outbound: The queues to the ERP.
         errors: The BDocs that wait for a person.
         monitor: What is known of every BDoc.
         guarantees: Which parts of "exactly once, in order" are on.
         queue_key: What shares a queue to the ERP.
-        csa_key: What shares a queue inside CRM.
         own: What a customer has added to the flow.
     """
 
@@ -79,24 +80,20 @@ class Outflow:
         self,
         actor: Actor,
         receivers: Receivers,
-        inbound: InboundQueues,
         outbound: OutboundQueues,
         errors: ErrorList,
         monitor: BDocMonitor,
         guarantees: Guarantees,
         queue_key: QueueKey,
-        csa_key: QueueKey,
         own: OwnServices,
     ) -> None:
         self._actor = actor
         self._receivers = receivers
-        self._inbound = inbound
         self._outbound = outbound
         self._errors = errors
         self._monitor = monitor
         self._guarantees = guarantees
         self._queue_key = queue_key
-        self._csa_key = csa_key
         self._own = own
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
             Context.MO1: self._pass_on,
@@ -104,137 +101,6 @@ class Outflow:
             Context.SO1: self._replicate_again,
         }
         """Context -> the work of a LUW that the flow takes up there; False when it broke off."""
-
-    def store_online(self, change: Change, record: OrderRecord, origin: str, disk: int = 0) -> None:
-        """Write CRM Online; the mBDoc for all who need it goes into the document's CSA queue."""
-        document = record.document
-        change.put("orders", document.number, record)
-        count = 1 + int(self._actor.store.get("saves", document.number, 0))
-        change.put("saves", document.number, count)
-        known: OrderRecord | None = self._actor.store.get("orders", document.number)
-        before = None if known is None else known.document
-        name = f"save {count} of order {document.number}"
-        bdoc = MessageBDoc(name, document, before, origin, count, disk)
-        self._monitor.put(change, begin(bdoc.bdoc, bdoc.guid, bdoc.version, Context.MO1))
-        luw = Luw(bdoc.bdoc, bdoc, bdoc.guid)
-        queue = self._csa_queue(document)
-        was = queue if before is None else self._csa_queue(before)
-        # An order that moved to another customer stands behind the work of both.
-        self._inbound.put_in(change, queue, luw, () if was == queue else (was,))
-
-    def _csa_queue(self, document: OrderDocument) -> str:
-        """Return the queue in which what was saved waits to be passed on."""
-        return queue_name("CSA", self._csa_key, document.number, document.order.customer)
-
-    def place_again(self, queue: str, body: object) -> tuple[str, tuple[str, ...]]:
-        """Return where an old BDoc has its place when it is processed again.
-
-        It may write what its document is by now, so it must stand behind the work on that, and
-        behind that of the queue it came through.
-        """
-        if isinstance(body, RecordBDoc):
-            held: Record = self._actor.store.get("records", (body.record.object, body.record.key))
-            now = self._record_queue(held)
-        elif isinstance(body, MessageBDoc):
-            record: OrderRecord = self._actor.store.get("orders", body.document.number)
-            now = self._csa_queue(record.document)
-        else:
-            return queue, ()
-        return now, () if now == queue else (queue,)
-
-    def store_record(self, change: Change, record: Record, origin: str) -> None:
-        """Write a record into CRM Online; the mBDoc for all who need it goes into its CSA queue."""
-        key = record.object, record.key
-        before: Record | None = self._actor.store.get("records", key)
-        change.put("records", key, record)
-        name = f"save {record.version} of {record.identity}"
-        bdoc = RecordBDoc(name, record, before, origin)
-        self._monitor.put(change, begin(name, bdoc.guid, bdoc.version, Context.MO1))
-        change.put("references", bdoc.guid, record.identity)
-        queue = self._record_queue(record)
-        was = queue if before is None else self._record_queue(before)
-        self._inbound.put_in(
-            change, queue, Luw(name, bdoc, bdoc.guid), () if was == queue else (was,)
-        )
-
-    def change_record(
-        self,
-        change: Change,
-        key: Key,
-        fields: Mapping[str, str],
-        parent: str,
-        origin: str,
-        number: int = 0,
-    ) -> None:
-        """Create a record, or change some fields of it, and begin its way out.
-
-        Args:
-            change: The commit that does it.
-            key: Which record.
-            fields: Field -> new value; the others stay as they are.
-            parent: What it depends on; empty when that stays as it is.
-            origin: Who changes it: OFFICE, ERP (which is not told of it again), or BOTH.
-            number: The how-manieth change of it in the ERP that is; 0 for one of the office.
-        """
-        held: Record | None = self._actor.store.get("records", key)
-        if held is None:
-            record = Record(*key, tuple(sorted(fields.items())), parent)
-        else:
-            merged = tuple(sorted({**dict(held.fields), **fields}.items()))
-            parent = parent or held.parent
-            record = attrs.evolve(held, fields=merged, parent=parent, version=held.version + 1)
-        if origin != ERP:
-            change.put("ours", key, record.version)  # the ERP does not know of it yet
-        if origin == OFFICE:
-            known = dict(self._actor.store.get("changed here", key, ()))
-            known |= dict.fromkeys(fields, record.version)
-            change.put("changed here", key, tuple(known.items()))
-        change.note(
-            CHANGED,
-            record.identity,
-            version=record.version,
-            carried=held is not None and held.parent != record.parent,
-            guid=record.identity,
-            parent=record.parent,
-            customer=self.customer_of(record),
-            number=number,
-            fields=tuple(fields),
-        )
-        self.store_record(change, record, origin)
-
-    def customer_of(self, record: Record) -> str:
-        """Return the customer that a record belongs to; where there is none, what is on top."""
-        about, parent = self._receivers.model.of(record.object), record.parent
-        customer = record.key
-        while parent and about.name != "customer":
-            customer = parent
-            about = self._receivers.model.of(about.parent)
-            above: Record | None = self._actor.store.get("records", (about.name, parent))
-            parent = "" if above is None else above.parent
-        return customer
-
-    def _record_queue(self, record: Record) -> str:
-        """Return the CSA queue of a record: that of the customer it belongs to."""
-        customer = self.customer_of(record)
-        return queue_name("CSA", self._csa_key, f"_{record.identity}", customer)
-
-    def publish(self, change: Change, publication: str, values: Mapping[str, str]) -> None:
-        """Store records that everybody gets in CRM Online, and begin their way out."""
-        store = self._actor.store
-        records = []
-        for name, value in values.items():
-            key = publication, name
-            held: MasterRecord | None = store.get("masters", key)
-            version = 1 if held is None else held.version + 1
-            records.append(MasterRecord(key, version, value))
-            change.put("masters", key, records[-1])
-        count = 1 + int(store.get("saves", publication, 0))
-        change.put("saves", publication, count)
-        bdoc = MassBDoc(f"save {count} of {publication}", publication, tuple(records))
-        self._monitor.put(change, begin(bdoc.bdoc, bdoc.guid, bdoc.version, Context.MO2))
-        change.put("references", bdoc.guid, f"publication {publication}")
-        change.note(PUBLISHED, publication, guid=bdoc.guid, count=len(records))
-        self._inbound.put_in(change, f"CSA_{publication}", Luw(bdoc.bdoc, bdoc, bdoc.guid))
 
     def _pass_on(self, change: Change, queue: str, luw: Luw) -> bool:
         """MO1, MO2: find the receivers of one document, or of many records, and hand them over."""
@@ -258,7 +124,12 @@ class Outflow:
         if not isinstance(luw.body, Reprocess) or not self._guarantees.newest_stays:
             return bdoc
         if isinstance(bdoc, RecordBDoc):
-            newest = self._actor.store.get("records", (bdoc.record.object, bdoc.record.key))
+            key = bdoc.record.object, bdoc.record.key
+            newest = self._actor.store.get("records", key)
+            if newest is None:
+                version = self._actor.store.get("deleted", key)
+                last = attrs.evolve(bdoc.record, version=version)
+                return attrs.evolve(bdoc, record=last, is_deletion=True)
             return attrs.evolve(bdoc, record=newest)
         if isinstance(bdoc, MassBDoc):
             held = self._actor.store.table("masters")
@@ -289,7 +160,11 @@ class Outflow:
     def _transfer_record(self, change: Change, bdoc: RecordBDoc) -> bool:
         record = bdoc.record
         key = record.object, record.key
-        if bdoc.origin == ERP or not self._receivers.model.of(record.object).in_erp:
+        if (
+            bdoc.is_deletion
+            or bdoc.origin == ERP
+            or not self._receivers.model.of(record.object).in_erp
+        ):
             return False
         if self._guarantees.newest_stays and record.version <= change.get("sent", key, 0):
             return False  # processed again late: what is newest has gone there already
@@ -365,6 +240,10 @@ class Outflow:
         held: Record | None = self._actor.store.get("cdb records", key)
         if held is not None and held.version > record.version and self._guarantees.newest_stays:
             return  # what is newer has come before it
+        origin = bdoc.origin if bdoc.disk == change.get("disks", bdoc.origin, 0) else ""
+        if bdoc.is_deletion:
+            self._erase(change, bdoc, held, origin)
+            return
         change.put("cdb records", key, record)
         change.note(
             REPLICATED,
@@ -380,8 +259,24 @@ class Outflow:
             facts_of_record(record),
             None if held is None else facts_of_record(held),
             lambda task: Replica(record, task),
-            bdoc.origin,
+            origin,
         )
+
+    def _erase(self, change: Change, bdoc: RecordBDoc, held: Record | None, origin: str) -> None:
+        """Take a record out of the CDB, and away from all who have it."""
+        if held is None:
+            return  # it is gone already, or never came
+        key = held.object, held.key
+        change.delete("cdb records", key)
+        change.note(
+            REPLICATED,
+            held.identity,
+            guid=bdoc.guid,
+            version=bdoc.version,
+            bdoc=bdoc.bdoc,
+            save=bdoc.version,
+        )
+        self._receivers.withdraw(change, key, facts_of_record(held), origin)
 
     def _replicate_again(self, change: Change, queue: str, luw: Luw) -> bool:
         """SO1, once more: a person has an sBDoc of the error list processed again."""

@@ -76,7 +76,18 @@ LIFTED = _kind("lifted", Level.METRICS, "A fault of the network ended: what it t
 
 # What people and systems do with documents.
 SAVED = _kind(
-    "saved", Level.METRICS, "A laptop saved a document: version, message, task. (LOCAL_SAVE)"
+    "saved",
+    Level.METRICS,
+    "A laptop saved a document: version, message, task; what it is, unless an order. (LOCAL_SAVE)",
+)
+KEPT = _kind(
+    "kept",
+    Level.BUSINESS,
+    "A laptop saved what it never sends: whether the whole document is private, else the fields "
+    "that exist only there.",
+)
+FORBIDDEN = _kind(
+    "forbidden", Level.METRICS, "A laptop did not let its rep save something: reason."
 )
 RECEIVED = _kind(
     "received",
@@ -138,7 +149,14 @@ CHANGED = _kind(
     "changed",
     Level.BUSINESS,
     "A record was created or changed in CRM Online: version, parent, whether it was carried there "
-    "from another parent, fields; the number of the change in the ERP that brought it about, or 0.",
+    "from another parent, fields; the number of the change in the ERP that brought it about, or 0; "
+    "the message of the laptop that did, and what the record has by now of what that was about.",
+)
+DELETED = _kind(
+    "deleted",
+    Level.BUSINESS,
+    "A record was deleted in CRM Online: the version that this counts as, and the message of the "
+    "laptop that asked for it.",
 )
 MAINTAINED = _kind(
     "maintained",

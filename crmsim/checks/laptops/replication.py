@@ -1,6 +1,6 @@
 """Does every laptop hold what belongs to it, and was it told so in the right order?
 
-What belongs to a laptop is computed from scratch (`crmsim.checks.selection`).
+What belongs to a laptop is computed from scratch (`crmsim.checks.laptops.selection`).
 """
 
 import abc
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, forget
-from crmsim.checks.selection import Key, Selection, held_by
+from crmsim.checks.laptops.selection import Key, Selection, held_by
 from crmsim.middleware.queue import laptop_of
 from crmsim.middleware.replication import Kind
 from crmsim.trace.journal import Event

@@ -1,0 +1,91 @@
+"""How does the CRM server answer a change of a laptop?
+
+Exactly once, with a yes or a no, and to the laptop alone that sent it. What is known of the change
+by then is kept: that it counts, or why not. Sources: CONTRIBUTING.md, S30, S54.
+"""
+
+import attrs
+
+from crmsim.business.document import OrderDocument
+from crmsim.business.master import Record
+from crmsim.formats.answer import Confirmation, Overruled, Rejection
+from crmsim.formats.bdoc import SyncBDoc
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.durable import Change
+from crmsim.middleware.flow import Context, step
+from crmsim.middleware.status import BDocEvent
+from crmsim.replication.sites import tell
+from crmsim.systems.recovery import BEGUN, BDocMonitor, OwnServices
+from crmsim.trace.kinds import CONFIRMED, OVERRULED, REJECTED
+
+__all__ = ["Answers"]
+
+NEVER = (0, 0)
+"""(disk, number) of no save at all."""
+
+
+class Answers:
+    """What the server tells laptops about their changes.
+
+    Args:
+        actor: The actor whose store holds the queues of the laptops.
+        monitor: What is known of every BDoc.
+        own: What a customer has added to the flow.
+    """
+
+    def __init__(self, actor: Actor, monitor: BDocMonitor, own: OwnServices) -> None:
+        self._actor = actor
+        self._monitor = monitor
+        self._own = own
+
+    def is_late(self, bdoc: SyncBDoc) -> bool:
+        """Say whether a later change of the same document by the same laptop is stored already."""
+        latest: tuple[int, int] = self._actor.store.get("latest", (bdoc.guid, bdoc.site), NEVER)
+        return (bdoc.disk, bdoc.number) <= latest
+
+    def confirm(
+        self,
+        change: Change,
+        bdoc: SyncBDoc,
+        document: OrderDocument | Record | None,
+        save: int,
+        overruled: tuple[Overruled, ...] = (),
+    ) -> None:
+        """Say yes: `document` is what CRM Online holds now, in which save."""
+        self._monitor.put(
+            change, step(self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.VALIDATED)
+        )
+        change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
+        if overruled:
+            fields = tuple(dict.fromkeys(one.name for one in overruled))
+            change.note(OVERRULED, bdoc.message, site=bdoc.site, guid=bdoc.guid, fields=fields)
+        change.put("latest", (bdoc.guid, bdoc.site), (bdoc.disk, bdoc.number))
+        change.delete("refused", (bdoc.guid, bdoc.site))
+        answer = Confirmation(bdoc.message, bdoc.guid, document, save, overruled, bdoc.object)
+        self._tell(change, bdoc, answer)
+
+    def reject(
+        self,
+        change: Change,
+        bdoc: SyncBDoc,
+        reason: str,
+        before: OrderDocument | Record | None,
+        save: int,
+        overruled: tuple[Overruled, ...] = (),
+    ) -> None:
+        """SO2: say no, with the before-image: what the CDB holds, in which save."""
+        flow = step(
+            self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.REFUSED, BDocEvent.ANSWERED_NO
+        )
+        self._monitor.put(change, attrs.evolve(flow, context=Context.SO2))
+        change.note(REJECTED, bdoc.message, site=bdoc.site, guid=bdoc.guid, reason=reason)
+        if not self.is_late(bdoc):
+            change.put("refused", (bdoc.guid, bdoc.site), reason)
+        answer = Rejection(bdoc.message, bdoc.guid, reason, before, save, overruled, bdoc.object)
+        self._tell(change, bdoc, answer)
+        self._own.call(Context.SOB, change, answer)
+
+    def _tell(self, change: Change, bdoc: SyncBDoc, answer: Confirmation | Rejection) -> None:
+        """Put an answer into the laptop's queue, unless the disk is gone that had asked."""
+        if bdoc.disk == change.get("disks", bdoc.site, 0):
+            tell(change, bdoc.site, answer)

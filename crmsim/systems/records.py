@@ -1,0 +1,158 @@
+"""How does the CRM server decide on what laptops do to customers, visits and opportunities?
+
+CRM Online decides with what it knows itself: whether a laptop may do such a thing at all, whether
+what it depends on is there, whether the customer is blocked, what somebody else has changed
+meanwhile. Sources: CONTRIBUTING.md, S02, S03, S30, S57; conflicts are assumed.
+"""
+
+from crmsim.applications.directions import why_not_from_laptop, why_not_so
+from crmsim.business.master import Record
+from crmsim.formats.bdoc import SyncBDoc, Task, record_of
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.durable import Change
+from crmsim.middleware.replication import Key, Model
+from crmsim.sync.conflict import ConflictPolicy, resolve
+from crmsim.systems.answers import Answers
+from crmsim.systems.online import Online
+
+__all__ = ["Records"]
+
+
+class Records:
+    """Validates what laptops do to records.
+
+    Args:
+        actor: The actor whose store holds both databases.
+        model: What is replicated.
+        online: Where it is saved.
+        answers: Tells the laptop what became of it.
+        conflict: What becomes of a change of what somebody else has changed meanwhile.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        model: Model,
+        online: Online,
+        answers: Answers,
+        conflict: ConflictPolicy,
+    ) -> None:
+        self._actor = actor
+        self._model = model
+        self._online = online
+        self._answers = answers
+        self._conflict = conflict
+
+    def validate(self, change: Change, bdoc: SyncBDoc, reason: str | None) -> None:
+        """MI0: take a change over, or refuse it.
+
+        Args:
+            change: The commit that does it.
+            bdoc: The change.
+            reason: Why it is refused anyway; None when it is not.
+        """
+        held: Record | None = self._actor.store.get("records", bdoc.key)
+        reason = reason or why_not_from_laptop(bdoc.object, bdoc.task.value)
+        if reason is not None:
+            self._reject(change, bdoc, reason)
+        elif bdoc.task is Task.INSERT:
+            self._create(change, bdoc, held)
+        elif held is None:
+            self._miss(change, bdoc)
+        else:
+            self._merge(change, bdoc, held)
+
+    def _create(self, change: Change, bdoc: SyncBDoc, held: Record | None) -> None:
+        record = record_of(*bdoc.key, None, bdoc.segments)
+        assert record is not None, "a creation brings all of it"
+        if held is not None:
+            self._answer_again(change, bdoc, held, record)
+            return
+        reason = self._why_not_there(bdoc, record) or self._why_not_so(None, record)
+        if reason is not None:
+            self._reject(change, bdoc, reason)
+            return
+        self._save(change, bdoc, dict(record.fields), record.parent)
+
+    def _why_not_there(self, bdoc: SyncBDoc, record: Record) -> str | None:
+        """Return why a thing cannot come to be where it is to be, or None."""
+        if self._actor.store.get("deleted", bdoc.key) is not None:
+            return "it has been deleted"
+        kind = self._model.of(bdoc.object)
+        above = kind.parent, record.parent
+        if kind.parent and self._actor.store.get("records", above) is None:
+            return f"CRM knows no {kind.parent} {record.parent}"
+        return None
+
+    def _why_not_so(self, before: Record | None, after: Record) -> str | None:
+        customer = None
+        if after.object != "customer":
+            key = "customer", self._online.customer_of(after)
+            customer = self._actor.store.get("records", key)
+        return why_not_so(before, after, customer)
+
+    def _answer_again(self, change: Change, bdoc: SyncBDoc, held: Record, record: Record) -> None:
+        """Answer a creation of what is there already; it counts only if it is the same."""
+        if (held.fields, held.parent) == (record.fields, record.parent):
+            self._answers.confirm(change, bdoc, held, held.version)
+        else:
+            self._reject(change, bdoc, f"there is such a {bdoc.object} already, another one")
+
+    def _miss(self, change: Change, bdoc: SyncBDoc) -> None:
+        """Answer a change of what is not there: it need not be deleted twice."""
+        version: int | None = self._actor.store.get("deleted", bdoc.key)
+        if version is None:
+            self._reject(change, bdoc, f"CRM knows no such {bdoc.object}")
+        elif bdoc.task is Task.DELETE:
+            self._answers.confirm(change, bdoc, None, version)
+        else:
+            self._reject(change, bdoc, "it has been deleted")
+
+    def _merge(self, change: Change, bdoc: SyncBDoc, held: Record) -> None:
+        """Take over what of a change counts; refuse it if nothing does."""
+        stamps = dict(self._actor.store.get("stamps", bdoc.guid, ()))
+        merged = resolve(
+            self._conflict,
+            held,
+            stamps,
+            bdoc.base,
+            bdoc.site,
+            bdoc.segments,
+            dict(bdoc.older),
+        )
+        if merged.reason is not None:
+            self._answers.reject(
+                change, bdoc, merged.reason, *self._before_image(bdoc.key), merged.overruled
+            )
+            return
+        after = record_of(*bdoc.key, held, merged.segments)
+        if after is None:
+            self._delete(change, bdoc)
+            return
+        reason = self._why_not_so(held, after)
+        if reason is not None:
+            self._reject(change, bdoc, reason)
+            return
+        fields = {name: str(value) for one in merged.segments for name, value in one.fields}
+        record = self._online.change_record(change, bdoc.key, fields, "", bdoc.site, bdoc)
+        self._answers.confirm(change, bdoc, record, record.version, merged.overruled)
+
+    def _save(self, change: Change, bdoc: SyncBDoc, fields: dict[str, str], parent: str) -> None:
+        record = self._online.change_record(change, bdoc.key, fields, parent, bdoc.site, bdoc)
+        self._answers.confirm(change, bdoc, record, record.version)
+
+    def _delete(self, change: Change, bdoc: SyncBDoc) -> None:
+        version = self._online.delete_record(change, bdoc.key, bdoc.site, bdoc)
+        self._answers.confirm(change, bdoc, None, version)
+
+    def _reject(self, change: Change, bdoc: SyncBDoc, reason: str) -> None:
+        self._answers.reject(change, bdoc, reason, *self._before_image(bdoc.key))
+
+    def _before_image(self, key: Key) -> tuple[Record | None, int]:
+        """Return a record as the CDB holds it; what has not come there is as CRM Online has it."""
+        store = self._actor.store
+        online: Record | None = store.get("records", key)
+        if online is None:
+            return None, 0
+        record: Record = store.get("cdb records", key, online)
+        return record, record.version
