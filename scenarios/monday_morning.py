@@ -48,10 +48,10 @@ class Settings:
     stations: int = setting(2, "stations", low=1, high=50)
     connections: int = setting(1, "laptops that a station serves at the same time", low=1, high=500)
     spread: int = setting(30, "minutes over which the calls of Monday are spread", low=1, high=360)
-    share: Share = setting(Share(0.8), "share of the reps who call then; the others call at noon")
+    share: Share = setting(Share(0.8), "share of the reps who call then; the others at three")
     outage: bool = setting(False, "the first station is out of order for the first half hour")
     prices: int = setting(6_000, "prices that are published at the weekend", low=0, high=100_000)
-    customers: int = setting(3, "customers of each rep that change at the weekend", low=0, high=500)
+    customers: int = setting(3, "customers of each rep that change at the weekend", low=1, high=500)
     orders: int = setting(2, "orders that each rep writes at the weekend", low=0, high=100)
 
 
@@ -110,7 +110,7 @@ def tell_the_weekend(land: Landscape, settings: Settings) -> None:
 
 
 def habits(settings: Settings, rep: int) -> Habits:
-    """Return when a rep calls: on Monday within the spread or at noon; every day at six."""
+    """Return when a rep calls: in the morning or at three, and again in the evening."""
     half = Duration(minutes(settings.spread) // 2)
     morning = Duration(hours(8) + half), half
     if rep > round(settings.reps * settings.share):
@@ -125,7 +125,7 @@ def diary(land: Landscape, settings: Settings, rep: int) -> tuple[DiaryEntry, ..
     for number in range(settings.orders):
         due_ns = days(2) + hours(14) + luck.below(hours(8), number, 0)
         item = OrderItem("sample box", 1 + luck.below(9, number, 1), Decimal(20))
-        customer = f"C{rep}-{1 + luck.below(max(settings.customers, 1), number, 2)}"
+        customer = f"C{rep}-{1 + luck.below(settings.customers, number, 2)}"
         order = SalesOrder("", f"{rep}-{number}", f"{rep}", customer, (item,))
         entries.append(DiaryEntry(due_ns, order))
     return tuple(sorted(entries, key=lambda entry: entry.time_ns))
