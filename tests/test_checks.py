@@ -57,7 +57,7 @@ def test_a_check_holds_on_a_good_history_and_says_how_much_it_judged(check):
         for check in ALL_CHECKS
         if check.name
         not in (
-            "there is one ERP, and each laptop has one station",
+            "there is one ERP, and each laptop is with one station at a time",
             "nothing comes before its cause",
         )
     ],
@@ -108,7 +108,31 @@ def test_a_landscape_with_two_of_something():
     made.connect("laptop", "s", Link())
     made.connect("laptop", "t", Link())
     verdict = rejudge(whole.ONE_OF_EACH, [], scene=Scene(made, lambda actor: actor))
-    assert fired(verdict, "2 ERP", "2 APO", "laptop is attached to 2", "alone is attached to 0")
+    assert fired(verdict, "2 ERP", "2 APO", "alone has no station")
+    assert not fired(verdict, "laptop has no station"), "it may have two, one at a time"
+
+
+@pytest.mark.fires(whole.ONE_OF_EACH)
+def test_a_laptop_that_is_with_two_stations_at_a_time():
+    made = Topology()
+    for name, kind in [("erp", "erp"), ("s", "station"), ("t", "station"), ("laptop", "mobile")]:
+        made.add_site(name, kind)
+    made.connect("laptop", "s", Link())
+    made.connect("laptop", "t", Link())
+    scene = Scene(made, lambda actor: actor)
+    to_s, to_t = (event("sent", "laptop", to=to, message="Dial", attempt=0) for to in "st")
+    from_t = event("sent", "t", to="laptop", message="Package", attempt=0)
+    for second in (to_t, from_t):
+        verdict = rejudge(whole.ONE_OF_EACH, [to_s, second], scene=scene)
+        assert fired(verdict, "while laptop was at s")
+        for end in (
+            event("redialled", "laptop", station="t", before="s", reason="busy"),
+            event("entered", "laptop", phase="IMPORT"),
+            event("broken", "laptop", phase="SEND"),
+            event("crashed", "laptop", site_kind="mobile", point=""),
+        ):
+            verdict = rejudge(whole.ONE_OF_EACH, [to_s, end, second], scene=scene)
+            assert verdict.outcome is Outcome.HELD
 
 
 @pytest.mark.fires(whole.NO_PUSH)

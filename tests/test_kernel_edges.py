@@ -15,6 +15,7 @@ from crmsim.errors import (
     Unreachable,
 )
 from crmsim.kernel.durable import CrashAt, CrashPoint
+from crmsim.kernel.message import LineEnded
 from crmsim.kernel.simulation import Simulation
 from crmsim.network.faults import Hold, NthMessage, Outage, Partition, Slow
 from crmsim.units import hours, milliseconds, parse_rate, seconds
@@ -270,6 +271,63 @@ def test_a_new_call_does_not_wait_for_the_bytes_of_the_old_one():
     world = pair(Letter, Sink, slow)
     world.run()
     assert world.actor("b").got == [(seconds(1), 0), (seconds(2), 99)]
+
+
+CUT = Partition("a", "b", under_way="hold")
+HELD = Hold("a", "b", under_way="hold")
+
+
+@pytest.mark.parametrize("kind", LinkKind)
+@pytest.mark.parametrize(
+    ("trouble", "told_s"),
+    [
+        (lambda world: None, [3]),
+        (lambda world: world.at(seconds(2), world.site("a").crash), [2]),
+        (lambda world: world.at(seconds(2), world.site("b").crash), []),
+        (lambda world: world.at(seconds(2), world.site("b").pause), []),
+        (lambda world: world.plan(HELD, seconds(2), seconds(9)), []),
+        (lambda world: world.plan(CUT, seconds(2), seconds(9)), []),
+    ],
+    ids=["hung up", "caller crashed", "crashed itself", "stands still", "held", "cut"],
+)
+def test_the_far_end_is_told_that_a_line_ended_unless_it_cannot_see_it(kind, trouble, told_s):
+    told = []
+
+    class Caller(Actor):
+        async def run(self):
+            self.open_line(self.address("b"))
+            await self.sleep(seconds(3))
+            self.close_line(self.address("b"))
+            self.close_line(self.address("b"))
+
+    class Called(Actor):
+        @handles(LineEnded)
+        def ended(self, message, sender):
+            told.append((self.now_ns, message.site))
+
+    world = pair(Caller, Called, Link(kind=kind, dial_up=True))
+    trouble(world)
+    world.run()
+    assert told == [(seconds(second), "a") for second in told_s]
+
+
+@pytest.mark.parametrize(("kind", "count"), [(LinkKind.STREAM, 2), (LinkKind.DATAGRAM, 0)])
+def test_both_ends_see_that_a_stream_broke_in_the_middle_of_a_call(kind, count):
+    told = []
+
+    class End(Actor):
+        @handles(LineEnded)
+        def ended(self, message, sender):
+            told.append((self.now_ns, message.site))
+
+    class Caller(End):
+        def started(self):
+            self.open_line(self.address("b"))
+
+    world = pair(Caller, End, Link(kind=kind, dial_up=True))
+    world.plan(Partition("a", "b", under_way="drop"), seconds(2), seconds(9))
+    world.run()
+    assert sorted(set(told)) == [(seconds(2), "a"), (seconds(2), "b")][:count]
 
 
 def test_one_more_question_moves_no_other_questions_luck():

@@ -142,7 +142,7 @@ def test_a_laptop_that_nobody_knows_is_not_served():
     run(land, days(2))
     assert kinds(land, "committed") == []
     reasons = {event.detail["reason"] for event in land.simulation.journal.select("broken")}
-    assert reasons == {"no answer"}
+    assert reasons == {"user unknown"}
 
 
 def test_session_numbers_do_not_depend_on_how_many_there_were():

@@ -49,13 +49,49 @@ class _Ways(Judge):
 
 
 class _OneOfEach(Judge):
-    """I-2: there is exactly one ERP, at most one APO, and every laptop is attached to exactly one
-    station at a time.
+    """I-2: there is exactly one ERP and at most one APO; every laptop has a line to one station or
+    several, and is attached to one of them at a time: within a session it speaks to one station,
+    and no other one answers, until it has hung up and called anew.
     """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._kinds: dict[str, str] = {}
+        self._attached: dict[str, str] = {}
+        """Laptop -> the station that its session is with."""
+
+    def _kind_of(self, actor: str) -> str:
+        if actor not in self._kinds:
+            self._kinds[actor] = self.scene.topology.kind(self.scene.site_of(actor))
+        return self._kinds[actor]
+
+    def on_sent(self, event: Event) -> None:
+        ends = event.actor, str(event.detail["to"])
+        kinds = tuple(self._kind_of(end) for end in ends)
+        if kinds == ("mobile", "station"):
+            laptop, station = ends
+            self._attached.setdefault(laptop, station)
+        elif kinds == ("station", "mobile"):
+            station, laptop = ends
+        else:
+            return
+        self.judged += 1
+        if self._attached.get(laptop, station) != station:
+            told = f"{ends[0]} sent {event.detail['message']} to {ends[1]}"
+            self.blame(f"{told} while {laptop} was at {self._attached[laptop]}", event)
+
+    def _is_free(self, event: Event) -> None:
+        self._attached.pop(event.actor, None)
+
+    on_redialled = on_broken = on_crashed = _is_free
+
+    def on_entered(self, event: Event) -> None:
+        if not Phase(event.detail["phase"]).is_on_line:
+            self._is_free(event)
 
     def end(self, ending: Ending) -> None:
         topology = self.scene.topology
-        self.judged = len(topology.sites())
+        self.judged += len(topology.sites())
         if len(topology.sites("erp")) != 1:
             self.blame(f"there are {len(topology.sites('erp'))} ERP systems")
         if len(topology.sites("apo")) > 1:
@@ -63,8 +99,8 @@ class _OneOfEach(Judge):
         for laptop in topology.sites("mobile"):
             near = list(topology.graph.successors(laptop))
             stations = [site for site in near if topology.kind(site) == "station"]
-            if len(stations) != 1:
-                self.blame(f"{laptop} is attached to {len(stations)} stations")
+            if not stations:
+                self.blame(f"{laptop} has no station")
 
 
 class _NoPush(Judge):
@@ -262,7 +298,10 @@ class _Conservation(Judge):
 
 PERMITTED_WAYS = Check("every message takes a permitted way", Mood.ALWAYS, ("I-1",), _Ways)
 ONE_OF_EACH = Check(
-    "there is one ERP, and each laptop has one station", Mood.ALWAYS, ("I-2",), _OneOfEach
+    "there is one ERP, and each laptop is with one station at a time",
+    Mood.ALWAYS,
+    ("I-2",),
+    _OneOfEach,
 )
 NO_PUSH = Check("nothing is pushed to a laptop", Mood.ALWAYS, ("I-4",), _NoPush)
 CAUSALITY = Check("nothing comes before its cause", Mood.ALWAYS, ("I-90",), _Causality)

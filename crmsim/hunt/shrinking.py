@@ -223,11 +223,20 @@ def with_deviations(case: Case, deviations: Sequence[Deviation]) -> Case:
     return attrs.evolve(case, trouble=Trouble(tuple(deviations)))
 
 
+def _stations_of(named: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (named,) if isinstance(named, str) else named
+
+
 def with_laptops(case: Case, laptops: Sequence[str]) -> Case:
     """Return a case with some of its laptops; stations that nobody calls go too."""
     gone = set(case.laptops) - set(laptops)
     built = [one for call in _without(case.built, gone) for one in _without_subscribers(call, gone)]
-    called = {call.named["station"] for call in built if call.verb == "add_laptop"}
+    called = {
+        name
+        for call in built
+        if call.verb == "add_laptop"
+        for name in _stations_of(call.named["station"])
+    }
     idle = {
         call.named["name"]
         for call in built

@@ -284,7 +284,10 @@ class Actor:
 
     @trio.lowlevel.enable_ki_protection
     def close_line(self, to: Address[Any]) -> None:
-        """Hang up: what is under way in either direction is lost."""
+        """Hang up: what is under way in either direction is lost.
+
+        If the other end handles `LineEnded`, it is told.
+        """
         self._seat.close_line(to)
 
     @asynccontextmanager

@@ -361,8 +361,7 @@ class Site:
         for seat in self.seats:
             seat.crash(cause)
         for address in self.open_lines:
-            self.simulation.hang_up(address.line)
-            self.simulation.hang_up(address.reply.line)
+            address.owner.end_call(address)
         self.open_lines.clear()
         simulation.break_streams(self.name)
 

@@ -25,7 +25,16 @@ from crmsim.network.link import Link
 if TYPE_CHECKING:
     from crmsim.kernel.seat import Seat
 
-__all__ = ["Address", "Inside", "is_counted", "is_message", "message", "refuse", "size_of"]
+__all__ = [
+    "Address",
+    "Inside",
+    "LineEnded",
+    "is_counted",
+    "is_message",
+    "message",
+    "refuse",
+    "size_of",
+]
 
 C = TypeVar("C", bound=type)
 HEADER_BYTES = 40
@@ -212,6 +221,18 @@ def refuse(thing: object, sender: str, target: str) -> BadMessage:
 
 
 M_contra = TypeVar("M_contra", contravariant=True)
+
+
+@message(about=("site",))
+class LineEnded:
+    """A dial-up line has ended: the other end hung up or crashed, or a stream broke.
+
+    The kernel tells it to an actor that handles it. While a fault cuts or holds the line, nobody
+    is told that the other end has hung up.
+    """
+
+    site: str
+    """The site at the other end."""
 
 
 class Inside:

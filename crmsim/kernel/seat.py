@@ -12,7 +12,7 @@ from crmsim.errors import BadValue, NoRoute, TimedOut, Unreachable
 from crmsim.kernel.actor import span_ns
 from crmsim.kernel.durable import Change, CrashPoint
 from crmsim.kernel.life import EXPIRED, NOBODY, Life, Timer
-from crmsim.kernel.message import Address, Inside, is_counted, is_message, refuse
+from crmsim.kernel.message import Address, Inside, LineEnded, is_counted, is_message, refuse
 from crmsim.network.fabric import LOW_24, Arrival, Line, Loss
 from crmsim.trace.kinds import DELIVERED, DUPLICATED, FIRED, HANDED, HELD, LOST, SENT, Kind
 
@@ -124,12 +124,26 @@ class Seat(Life):
         self.cause = action[5]
         self.resume(action[3])
 
-    def break_question(self, line: Line) -> None:
-        """End a question over a stream line that broke: nobody knows what became of it."""
+    def broken(self, line: Line) -> None:
+        """Notice that a stream line broke: nobody knows what became of a question over it."""
         if self.asked:
             to = self.question[0]
             if line in (to.line, to.reply.line):
                 self._alarm(0, EXPIRED)
+        if line.link.dial_up and line.is_open:
+            self.hear_end(line.target if line.source == self.site.name else line.source)
+
+    def hear_end(self, site: str) -> None:
+        """Let the actor know that a dial-up line has ended, if it asks for that."""
+        if self.alive and LineEnded in self.accepts:
+            schedule = self.simulation.schedule
+            schedule.push(schedule.now_ns, self._heard, LineEnded(site), self.me, self.cause)
+
+    def _heard(self, action: Any) -> None:
+        if self.alive:
+            self._accept(action, always=True)
+        else:
+            self.simulation.stale_count += 1
 
     # --- getting messages ---
 
@@ -377,10 +391,21 @@ class Seat(Life):
     def close_line(self, to: Address[Any]) -> None:
         """See `Actor.close_line`."""
         to = self.own(to)
-        for line in self._dial_up_lines(to):
-            self.simulation.hang_up(line)
+        self._dial_up_lines(to)
+        self.end_call(to)
         if to in self.site.open_lines:
             self.site.open_lines.remove(to)
+
+    def end_call(self, to: Address[Any]) -> None:
+        """Close both directions of a dial-up line; a fault can keep that from the other end."""
+        forth, back = to.line, to.reply.line
+        assert isinstance(forth, Line)
+        assert isinstance(back, Line)
+        is_noticed = forth.is_open and forth.is_clear
+        self.simulation.hang_up(forth)
+        self.simulation.hang_up(back)
+        if is_noticed:
+            to.target.hear_end(self.site.name)
 
     def _dial_up_lines(self, to: Address[Any]) -> tuple[Line, Line]:
         """Return both directions of a line that is dialled."""

@@ -453,7 +453,7 @@ class Simulation:
                 self._break_questions(line)
 
     def hang_up(self, line: Line) -> None:
-        """Close a dial-up line: what is under way is lost, and both ends notice."""
+        """Close one direction of a dial-up line: what is under way is lost."""
         line.close()
         self._break_questions(line)
 
@@ -461,7 +461,7 @@ class Simulation:
         if line.link.kind is LinkKind.STREAM:
             for site in (line.source, line.target):
                 for seat in self.sites[site].seats:
-                    seat.break_question(line)
+                    seat.broken(line)
 
     @property
     def now_ns(self) -> int:

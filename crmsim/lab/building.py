@@ -30,6 +30,7 @@ from crmsim.middleware.replication import (
     united,
 )
 from crmsim.mobile.client import MobileClient
+from crmsim.mobile.dialling import REDIAL_POLICY, Dialling
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.mobile.station import Station
 from crmsim.network.link import Link
@@ -351,12 +352,29 @@ class Building:
         """Return the operator's reaction; trouble that needs a person brings one along."""
         return REACTION_S if operator_s is None and is_needed else operator_s
 
-    def add_station(self, name: str, link: Link, *, crm: str = "crm") -> None:
-        """Add a communication station and its line to CRM."""
+    def add_station(
+        self, name: str, link: Link, *, crm: str = "crm", connections: int | None = None
+    ) -> None:
+        """Add a communication station and its line to CRM.
+
+        Args:
+            name: The name of the site and its actor.
+            link: Both directions of the line between station and CRM.
+            crm: The name of CRM Enterprise.
+            connections: How many laptops it serves at the same time; None for any number.
+
+        Raises:
+            BadValue: it could not serve a single laptop.
+        """
+        if connections is not None and connections < 1:
+            raise BadValue(
+                f"{name!r} has {connections} connections; it needs one or more, or None for any "
+                "number"
+            )
         self.simulation.add_site(name, "station").write_ns = WRITE
         self.simulation.connect(name, crm, link)
         users = self._stations.setdefault(name, [])
-        self.simulation.seat(name, lambda: Station(crm, users))
+        self.simulation.seat(name, lambda: Station(crm, users, connections))
 
     def add_laptop(
         self,
@@ -366,14 +384,31 @@ class Building:
         rep: str,
         diary: tuple[DiaryEntry, ...],
         habits: Habits,
-        station: str,
+        station: str | tuple[str, ...],
         policy: RetryPolicy = SESSION_POLICY,
+        redial: RetryPolicy = REDIAL_POLICY,
     ) -> None:
-        """Add a laptop and its line to a station.
+        """Add a laptop and its line to each of its stations.
+
+        Args:
+            name: The name of the site and its actor.
+            link: Both directions of each line.
+            rep: Who works on it.
+            diary: What the rep writes when.
+            habits: When sessions begin.
+            station: The station that it calls; or several, in the order in which it tries them.
+            policy: When a request is repeated within a session.
+            redial: How long it waits after it has called all its stations in vain.
 
         Raises:
-            BadValue: the rep has a laptop already, or the line is no dial-up line.
+            BadValue: the rep has a laptop already, it has no station, or the line is no dial-up
+                line.
         """
+        stations = (station,) if isinstance(station, str) else tuple(station)
+        if not stations or len(dict.fromkeys(stations)) < len(stations):
+            raise BadValue(
+                f"{name!r} calls {station!r}; name one station, or a tuple of different ones"
+            )
         for written in dict.fromkeys(_kind_written(entry) for entry in diary):
             self._must_be_writable(name, written)
         if rep in self._laptops:
@@ -383,15 +418,18 @@ class Building:
         site = self.simulation.add_site(name, "mobile")
         site.write_ns = WRITE
         site.kept_in_mind = (("rep", "written"), ("rep", "release"))
-        self.simulation.connect(name, station, link)
+        for one in stations:
+            self.simulation.connect(name, one, link)
         self._laptops[rep] = name
         if self._model is ORDERS_BY_REP:
             self.add_subscription(f"orders of {rep}", "order", (name,), rep=rep)
-        self._stations[station].append(name)
+        for one in stations:
+            self._stations[one].append(name)
+        dialling = Dialling(stations, redial)
         self.simulation.seat(
             name,
             lambda: MobileClient(
-                station, diary, habits, policy, self.guarantees, self._model.parents
+                dialling, diary, habits, policy, self.guarantees, self._model.parents
             ),
         )
 

@@ -18,12 +18,19 @@ from crmsim.lab.scenario import Result
 from crmsim.lab.trouble import CRASH_KINDS
 from crmsim.measure.latency import quantile
 from crmsim.measure.road import ROAD_KINDS, Part, Road
+from crmsim.mobile.dialling import BUSY
 from crmsim.sync.session import Phase
 from crmsim.trace.journal import Event, Journal
 from crmsim.trace.kinds import ENQUEUED, KINDS, SENT
 from crmsim.units import to_seconds
 
-__all__ = ["line_times_s", "order_metrics", "realignment_metrics", "replacement_metrics"]
+__all__ = [
+    "line_times_s",
+    "order_metrics",
+    "realignment_metrics",
+    "replacement_metrics",
+    "station_metrics",
+]
 
 _OF_MESSAGES = (
     *("messages_sent", "messages_lost", "messages_lost_because"),
@@ -325,3 +332,96 @@ def _idle_sites(result: Result) -> list[str]:
         for one in result.simulation.store(crm).table("subscriptions").values():
             named.update(dict.fromkeys(one.sites))
     return [laptop for laptop in topology.sites("mobile") if laptop not in named]
+
+
+def station_metrics(
+    result: Result, first_ns: int = 0, last_ns: int | None = None
+) -> Mapping[str, object]:
+    """Return what is measured of a run in which laptops compete for the connections of stations.
+
+    `most_at_once`: station -> the most laptops that were let in and had not hung up. `wait_s`: from
+    the first call of a session until it was let in; sessions that never were are counted as
+    `sessions_given_up`. `session_s`: from the beginning to the end of the import.
+
+    Args:
+        result: The run.
+        first_ns: From which moment on; only sessions that begin then or later count.
+        last_ns: Up to which moment; None for the end of the run.
+    """
+    journal = result.journal
+    sessions = _sessions_begun(journal, first_ns, last_ns)
+    refused = Counter(
+        str(event.detail["reason"])
+        for event in journal.select("refused")
+        if event.subject in sessions
+    )
+    redialled = [event for event in journal.select("redialled") if event.subject in sessions]
+    moved = [one for one in redialled if one.detail["station"] != one.detail["before"]]
+    wait_s, lasts_s, given_up = _session_spans_s(journal, sessions)
+    return {
+        "most_at_once": _most_at_once(result, sessions) if journal.keeps(SENT) else None,
+        "calls_refused_busy": refused.pop(BUSY, 0),
+        "calls_refused_otherwise": dict(sorted(refused.items())),
+        "sessions_begun": len(sessions),
+        "sessions_let_in": len(wait_s),
+        "sessions_that_changed_station": len(dict.fromkeys(event.subject for event in moved)),
+        "sessions_given_up": given_up,
+        "wait_s_p50": quantile(wait_s, 0.5),
+        "wait_s_p95": quantile(wait_s, 0.95),
+        "wait_s_max": max(wait_s, default=None),
+        "session_s_p95": quantile(lasts_s, 0.95),
+    }
+
+
+def _sessions_begun(journal: Journal, first_ns: int, last_ns: int | None) -> dict[str, int]:
+    """Return session -> when it began, for those of a span."""
+    return {
+        event.subject: event.time_ns
+        for event in journal.select("entered")
+        if event.detail["phase"] == Phase.INIT.value
+        and event.time_ns >= first_ns
+        and (last_ns is None or event.time_ns <= last_ns)
+    }
+
+
+def _session_spans_s(
+    journal: Journal, sessions: Mapping[str, int]
+) -> tuple[list[float], list[float], int]:
+    """Return how long sessions waited to be let in, how long they lasted, how many never were."""
+    called: dict[str, int] = {}
+    wait_s, lasts_s, given_up = [], [], 0
+    for event in journal.select("entered", "broken", "finished"):
+        phase, session = str(event.detail.get("phase", "")), event.subject
+        if session not in sessions:
+            continue
+        if event.kind == "broken":
+            given_up += phase == Phase.AUTH.value
+        elif event.kind == "finished":
+            lasts_s.append(to_seconds(event.time_ns - sessions[session]))
+        elif phase == Phase.AUTH.value:
+            called[session] = event.time_ns
+        elif phase == Phase.SEND.value:
+            wait_s.append(to_seconds(event.time_ns - called[session]))
+    return wait_s, lasts_s, given_up
+
+
+def _most_at_once(result: Result, sessions: Mapping[str, int]) -> dict[str, int]:
+    """Count sessions from the answer that lets a laptop in to the end of its call."""
+    stations = result.simulation.topology.sites("station")
+    most = dict.fromkeys(stations, 0)
+    at: dict[str, dict[str, None]] = {station: {} for station in stations}
+    current: dict[str, str] = {}
+    """Laptop -> its session."""
+    for event in result.journal.select("sent", "entered", "broken", "crashed"):
+        if event.kind == "sent":
+            laptop = str(event.detail["to"])
+            if event.actor in most and event.detail["message"] == "Admitted":
+                at[event.actor][laptop] = None
+                if current.get(laptop) in sessions:
+                    most[event.actor] = max(most[event.actor], len(at[event.actor]))
+        elif event.kind == "entered" and event.detail["phase"] != Phase.IMPORT.value:
+            current[event.actor] = event.subject
+        else:
+            for laptops in at.values():
+                laptops.pop(event.actor, None)
+    return most

@@ -12,7 +12,7 @@ from typing import Any
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import OrderEdit, SalesOrder
 from crmsim.errors import BadValue
-from crmsim.kernel.durable import SiteCrashed
+from crmsim.kernel.durable import Change, SiteCrashed
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.building import Building
 from crmsim.lab.trouble import NO_TROUBLE, Trouble
@@ -184,6 +184,37 @@ class Office(Building):
             )
 
         once_more()
+
+    def lock_user(self, laptop: str) -> None:
+        """Lock the user of a laptop at all its stations now: they take no call of it any more.
+
+        A session that is under way goes on. A station that loses its disk forgets who was locked.
+        """
+        self._users(laptop, is_locked=True)
+
+    def unlock_user(self, laptop: str) -> None:
+        """Let the stations of a laptop take its calls again."""
+        self._users(laptop, is_locked=False)
+
+    def _users(self, laptop: str, *, is_locked: bool) -> None:
+        self._must_be_laptops((laptop,))
+        for name, users in self._stations.items():
+            if laptop in users:
+                self._in_office(
+                    name, lambda it, done: it.set_locked(laptop, is_locked=is_locked, done=done)
+                )
+
+    def deactivate_site(self, laptop: str, *, crm: str = "crm") -> None:
+        """Deactivate a laptop in CRM now: it is let into no session; what is for it piles up."""
+        self._sites(laptop, crm, lambda change: change.put("deactivated", laptop, True))
+
+    def activate_site(self, laptop: str, *, crm: str = "crm") -> None:
+        """Let CRM admit a laptop again."""
+        self._sites(laptop, crm, lambda change: change.delete("deactivated", laptop))
+
+    def _sites(self, laptop: str, crm: str, do: Callable[[Change], None]) -> None:
+        self._must_be_laptops((laptop,))
+        self._in_crm(crm, lambda it, done: it.administer_replication(do, done))
 
     def change_format(self, about: str, *, release: int, crm: str = "crm") -> None:
         """Let CRM send a kind of thing from now on in a form that takes newer programs to read.

@@ -164,6 +164,10 @@ def _left_at(
             yield f"{name}: {left} still {what}"
     if site.seats and isinstance(simulation.actor(name), QueuePartner):
         yield from _to_be_sent_again(simulation, name, site)
+    for table, what in (("locked users", "locked"), ("deactivated", "deactivated")):
+        for laptop in site.store.table(table):
+            if laptop not in keep_still:
+                yield f"{name}: {laptop} is {what}"
     for table in ("outbox", "inbox", "unread"):
         count = len(site.store.table(table))
         if count:

@@ -9,7 +9,7 @@ from crmsim.formats.bdoc import BulkPackage, Removal, Replica, SyncBDoc, Update
 from crmsim.kernel.message import message
 from crmsim.replication.returned import Unread
 
-__all__ = ["Admitted", "Dial", "Fetch", "Package", "Upload", "UploadReceipt"]
+__all__ = ["Admitted", "Busy", "Dial", "Fetch", "Package", "Refused", "Upload", "UploadReceipt"]
 
 
 @message(about=("site", "session"))
@@ -34,6 +34,27 @@ class Admitted:
     attempt: int
     received: int
     """The highest number of a save of this disk that CRM holds durably; 0 for none."""
+
+
+@message(about=("site", "session", "step", "attempt"))
+class Busy:
+    """All connections of the station are in use. Station to laptop."""
+
+    site: str
+    session: int
+    step: int
+    attempt: int
+
+
+@message(about=("site", "session", "attempt"))
+class Refused:
+    """This laptop may not call at all. Station to laptop, or CRM to station to laptop."""
+
+    site: str
+    session: int
+    attempt: int
+    reason: str
+    """What is unknown or locked: the user at the station, the site in CRM."""
 
 
 @message(about=("site", "session", "step"))

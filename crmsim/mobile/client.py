@@ -11,23 +11,31 @@ from typing import Any
 
 import attrs
 
-from crmsim.formats.bdoc import (
-    BulkPackage,
-    Removal,
-    SyncBDoc,
-)
+from crmsim.formats.bdoc import BulkPackage, SyncBDoc
 from crmsim.kernel.actor import Actor, handles
-from crmsim.kernel.durable import Change
-from crmsim.kernel.message import Address
+from crmsim.kernel.message import Address, LineEnded
 from crmsim.middleware.queue import RetryPolicy
-from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
+from crmsim.mobile.calls import (
+    Admitted,
+    Busy,
+    Dial,
+    Fetch,
+    Package,
+    Refused,
+    Upload,
+    UploadReceipt,
+)
+from crmsim.mobile.dialling import BUSY, TRIES, Dialling
 from crmsim.mobile.holdings import keep, local_of
 from crmsim.mobile.imports import apply
+from crmsim.mobile.receiving import store_package
 from crmsim.mobile.reminders import (
     BreakOver,
     LineDrops,
+    NetworkGone,
     NoAnswer,
     PhaseDue,
+    RedialDue,
     Session,
     SessionDue,
     WriteDue,
@@ -42,7 +50,7 @@ from crmsim.trace.kinds import (
     CLEARED,
     ENTERED,
     FINISHED,
-    RECEIVED,
+    REDIALLED,
     RETRIED,
 )
 from crmsim.units import Duration, milliseconds
@@ -51,8 +59,6 @@ __all__ = ["MobileClient"]
 
 UPLOAD_COUNT = 10
 """Changes of one upload (assumed)."""
-TRIES = 6
-"""How often a request is sent before the session counts as broken (assumed)."""
 START_UP: Duration = milliseconds(500)
 """How long the session program takes to open its database and to log its end (assumed)."""
 IMPORT_TIME: Duration = milliseconds(50)
@@ -65,7 +71,7 @@ class MobileClient(Actor):
     """A laptop with its local database.
 
     Args:
-        station: The name of the station's actor.
+        dialling: Which stations it calls, and when it calls again.
         diary: What the rep writes when, in order of time.
         habits: When the rep starts sessions, and how often the line breaks off.
         policy: When a request is sent again.
@@ -75,14 +81,14 @@ class MobileClient(Actor):
 
     def __init__(
         self,
-        station: str,
+        dialling: Dialling,
         diary: tuple[DiaryEntry, ...],
         habits: Habits,
         policy: RetryPolicy,
         guarantees: Guarantees,
         parents: Mapping[str, str],
     ) -> None:
-        self._station = station
+        self._dialling = dialling
         self._habits = habits
         self._policy = policy
         self._guarantees = guarantees
@@ -151,10 +157,13 @@ class MobileClient(Actor):
         self._plan_session()
         if self._session is not None:
             return
-        session = self._session = Session(message.session)
+        session = self._session = Session(message.session, self._dialling.station(0))
         luck = self.luck("break off")
         session.break_phase = self._habits.break_phase(luck, session.number)
-        self.open_line(self.address(self._station))
+        gone_ns = self._habits.network_gone_ns(self.luck("session time"), session.number)
+        if gone_ns is not None:
+            self.after(max(gone_ns - self.now_ns, 0), NetworkGone(session.number))
+        self.open_line(self.address(session.station))
         self._enter(Phase.INIT)
 
     def _enter(self, phase: Phase) -> None:
@@ -199,7 +208,7 @@ class MobileClient(Actor):
         assert session is not None
         phase = next_phase(session.phase, went_well=went_well)
         if phase is Phase.IMPORT and not session.is_broken:
-            self.close_line(self.address(self._station))
+            self.close_line(self.address(session.station))
         if phase is not None:
             self._enter(phase)
             return
@@ -216,6 +225,24 @@ class MobileClient(Actor):
         if session is not None and session.number == message.session and not session.is_broken:
             self._break_off("the line broke off" if session.phase.is_on_line else "switched off")
 
+    @handles(NetworkGone)
+    def left_network(self, message: NetworkGone, sender: object) -> None:
+        """Lose the line because there is no network any more; what is offline goes on."""
+        session = self._session
+        if session is not None and session.number == message.session and session.needs_line:
+            self._break_off("the network was gone")
+
+    @handles(LineEnded)
+    def line_ended(self, message: LineEnded, sender: object) -> None:
+        """Notice that the line to the station broke."""
+        session = self._session
+        if session is None or not session.needs_line or message.site != session.station:
+            return
+        if session.phase is not Phase.AUTH:
+            self._break_off("the line broke off")
+        elif session.request is not None:
+            self._call_again("the line broke off")
+
     def _break_off(self, reason: str) -> None:
         session = self._session
         assert session is not None
@@ -223,7 +250,7 @@ class MobileClient(Actor):
         session.request = None
         self.note(BROKEN, self._subject(session), phase=session.phase.value, reason=reason)
         if session.phase.is_on_line:
-            self.close_line(self.address(self._station))
+            self.close_line(self.address(session.station))
         if next_phase(session.phase, went_well=False) is Phase.IMPORT:
             self.after(WAIT_AFTER_BREAK, BreakOver(session.number))
         else:
@@ -236,27 +263,87 @@ class MobileClient(Actor):
         if session is not None and session.number == message.session:
             self._leave(went_well=False)
 
+    # --- calls ---
+
+    def _call_again(self, reason: str) -> None:
+        """Hang up and call the next station, now or later; give the session up after the last."""
+        session = self._session
+        assert session is not None
+        luck = self.luck("redial")
+        wait_ns = self._dialling.wait_ns(luck, session.number, session.call, reason)
+        if wait_ns is None:
+            self._break_off(reason)
+            return
+        self.close_line(self.address(session.station))
+        session.request = None
+        session.call += 1
+        self.after(wait_ns, RedialDue(session.number, session.call, reason))
+
+    @handles(RedialDue)
+    def redial(self, message: RedialDue, sender: object) -> None:
+        """Call a station again, or another one."""
+        session = self._session
+        if session is None or session.is_broken:
+            return
+        if (session.number, session.call) != (message.session, message.call):
+            return
+        before, session.station = session.station, self._dialling.station(session.call)
+        self.open_line(self.address(session.station))
+        self.note(
+            REDIALLED,
+            self._subject(session),
+            station=session.station,
+            before=before,
+            reason=message.reason,
+        )
+        self._request(
+            Dial(self.name, session.number, 0, self.disk), first_attempt=session.attempt + 1
+        )
+
+    @handles(Busy)
+    def busy(self, message: Busy, sender: object) -> None:
+        """Try another station, or later; in the middle of a session that breaks it off."""
+        session = self._session
+        if session is None or session.request is None:
+            return
+        if (session.number, session.step) != (message.session, message.step):
+            return
+        if session.phase is not Phase.AUTH:
+            self._break_off("no connection left at the station")
+        elif message.attempt >= session.first_attempt:
+            self._call_again(BUSY)
+
+    @handles(Refused)
+    def refused(self, message: Refused, sender: object) -> None:
+        """Learn that this laptop may not call."""
+        session = self._session
+        if session is None or session.number != message.session:
+            return
+        if isinstance(session.request, Dial):
+            self._break_off(message.reason)
+
     # --- requests and answers ---
 
-    def _request(self, request: Dial | Upload | Fetch) -> None:
+    def _request(self, request: Dial | Upload | Fetch, first_attempt: int = 0) -> None:
         """Send a request and wait for its answer."""
         session = self._session
         assert session is not None
         session.request = request
-        session.attempt = 0
+        session.attempt = session.first_attempt = first_attempt
         self._transmit(session)
 
     def _transmit(self, session: Session) -> None:
+        to = self.address(session.station)
         request = attrs.evolve(session.request, attempt=session.attempt)
         with self.commit() as change:  # behind every save that is still being written
-            change.send(self.address(self._station), request, attempt=session.attempt, if_open=True)
+            change.send(to, request, attempt=session.attempt, if_open=True)
         self._be_patient(session)
 
     def _be_patient(self, session: Session) -> None:
         """Wait for the answer to a request, but not for ever."""
         request = session.request
         u = self.luck("patience").uniform(request.__identity__(), session.attempt)
-        wait_ns = self._policy.wait_ns(session.attempt, u)
+        wait_ns = self._policy.wait_ns(session.attempt - session.first_attempt, u)
         self.after(wait_ns, NoAnswer(session.number, session.step, session.attempt))
 
     @handles(NoAnswer)
@@ -271,8 +358,13 @@ class MobileClient(Actor):
             message.attempt,
         ):
             return
-        if session.attempt + 1 >= TRIES:
-            self._break_off("no answer")
+        is_call = isinstance(session.request, Dial)
+        tries = self._dialling.tries if is_call else TRIES
+        if session.attempt - session.first_attempt + 1 >= tries:
+            if is_call:
+                self._call_again("no answer")
+            else:
+                self._break_off("no answer")
             return
         session.attempt += 1
         name = type(session.request).__name__
@@ -353,15 +445,11 @@ class MobileClient(Actor):
         session = self._session
         assert session is not None
         held: int = self.store.get("rep", "held", 0)
-        self._request(self._fetch(session, held, self._held_bulk()))
+        self._request(self._fetch(session, held, dict(self.store.table("held bulk"))))
 
     def _fetch(self, session: Session, held: int, held_bulk: dict[str, int]) -> Fetch:
         bulk = tuple(sorted(held_bulk.items()))
         return Fetch(self.name, session.number, session.step, 0, held, bulk, self.disk)
-
-    def _held_bulk(self) -> dict[str, int]:
-        """Return publication -> position up to which everything of it is held durably."""
-        return dict(self.store.table("held bulk"))
 
     @handles(Package)
     def packaged(self, message: Package, sender: Address[Fetch]) -> None:
@@ -372,44 +460,14 @@ class MobileClient(Actor):
         if message.is_empty:
             self._leave(went_well=True)
             return
-        held: int = self.store.get("rep", "held", 0)
-        held_bulk = self._held_bulk()
-        last = message.contents[-1][0] if message.contents else held
-        takes = dict(message.releases)
         with self.commit() as change:
-            for place, content in message.contents:
-                if place > held:
-                    change.put("inbox", place, content)
-                    if getattr(content, "object", "") in takes:
-                        change.put("takes", place, takes[content.object])
-                    news = f"news {place} for {self.name}"
-                    change.note(RECEIVED, news, queue="inbox", guid=content.guid)
-                    if isinstance(content, Removal) and not content.key:
-                        change.delete("held bulk", content.object)
-                        held_bulk.pop(content.object, None)
-            change.put("rep", "held", last)
-            if message.bulk is not None:
-                held_bulk |= self._store_bulk(change, message.bulk, held_bulk)
+            last, held_bulk = store_package(change, self.store, self.name, message)
             # The request for more is the receipt of what came, so it leaves with this commit.
             session.request = self._fetch(session, last, held_bulk)
-            session.attempt = 0
-            change.send(self.address(self._station), session.request, attempt=0, if_open=True)
+            session.attempt = session.first_attempt = 0
+            to = self.address(session.station)
+            change.send(to, session.request, attempt=0, if_open=True)
         self._be_patient(session)
-
-    def _store_bulk(
-        self, change: Change, bulk: BulkPackage, held: dict[str, int]
-    ) -> dict[str, int]:
-        """Store records of a publication for the import; return up to where it is held then."""
-        name = bulk.publication
-        if bulk.first != held.get(name, 0) + 1:
-            return {}  # it was asked for before; what came meanwhile is further on
-        number = 1 + int(change.get("rep", "bulk packages", 0))
-        change.put("rep", "bulk packages", number)
-        change.put("inbox", (name, number), bulk)  # the same may come twice, what it is not between
-        change.put("held bulk", name, bulk.last)
-        subject = f"{name} {bulk.first} to {bulk.last} for {self.name}"
-        change.note(RECEIVED, subject, queue="inbox")
-        return {name: bulk.last}
 
     # --- import ---
 

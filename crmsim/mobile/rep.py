@@ -1,8 +1,13 @@
 """What does a rep write, and when does he call?
 
-A rep has a diary (what is written when) and habits (when the laptop is taken to the telephone). All
-luck is keyed by day and hour of the day, so that a broken or added session moves no other one.
+A rep has a diary (what is written when) and habits (when the laptop calls). Three things begin a
+session: the rep, at certain times of the day; the laptop, every so often while it is on; or a
+network that comes within reach. All luck is keyed by day and hour of the day, so that a broken or
+added session moves no other one. Sources: CONTRIBUTING.md, S27, S51.
 """
+
+import heapq
+from collections.abc import Iterator
 
 import attrs
 
@@ -14,7 +19,7 @@ from crmsim.errors import BadValue
 from crmsim.sync.session import Phase
 from crmsim.units import Duration, Share, days, hours, milliseconds, minutes
 
-__all__ = ["DiaryEntry", "Habits"]
+__all__ = ["DiaryEntry", "Habits", "Interval", "Window"]
 
 BREAK_WEIGHTS: dict[Phase, float] = {
     Phase.INIT: 0.08,
@@ -48,8 +53,57 @@ class DiaryEntry:
 
 
 @attrs.frozen
+class Interval:
+    """The laptop begins a session every so often, in the working hours (S27, S51)."""
+
+    every: Duration = hours(1)
+    opens: Duration = hours(8)
+    """When the working hours begin; the first session follows within one interval."""
+    closes: Duration = hours(18)
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.opens < self.closes <= days(1):
+            raise BadValue("an Interval opens before it closes, both within one day")
+        if not 0 < self.every <= self.closes - self.opens:
+            raise BadValue("the sessions of an Interval are some time apart, and fit into its day")
+
+    @property
+    def count(self) -> int:
+        """How many sessions there are in a day."""
+        return int((self.closes - self.opens) // self.every)
+
+
+@attrs.frozen
+class Window:
+    """A network is within reach for a while; the laptop begins a session when it appears (S51).
+
+    When it is gone, the line of that session breaks off.
+    """
+
+    opens: Duration
+    """Near which time of the day it appears."""
+    lasts: Duration
+    spread: Duration = minutes(30)
+    """How much earlier or later it appears at most."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.lasts <= 0 or self.spread < 0 or not 0 <= self.opens <= days(1):
+            raise BadValue("a Window opens within a day and lasts longer than nothing")
+
+
+@attrs.frozen
+class _Slot:
+    """A session that is due on some day."""
+
+    begins_ns: int
+    number: int
+    gone_ns: int | None = None
+    """When the network that it was begun with is gone; None if it was begun otherwise."""
+
+
+@attrs.frozen
 class Habits:
-    """When a rep starts sessions: near certain times of each working day."""
+    """When sessions begin, each working day: by the rep, at an interval, or with a network."""
 
     first_weekday: int = 0
     """Which weekday day 0 is; 0 is Monday."""
@@ -57,13 +111,20 @@ class Habits:
         (hours(8), minutes(45)),
         (hours(18), minutes(60)),
     )
-    """(time of day, how much earlier or later); usually once or twice a day (S27)."""
+    """Begun by the rep: (time of day, how much earlier or later); usually once or twice a day
+    (S27)."""
+    interval: Interval | None = None
+    """Begun by the laptop while it is on; None for never."""
+    coverage: tuple[Window, ...] = ()
+    """Begun by the laptop when a network appears."""
     working_days: int = 5
     break_off: Share = Share(0.0)
     """Share of sessions in which the line breaks off."""
 
     def __attrs_post_init__(self) -> None:
-        if not self.times or not 1 <= self.working_days <= 7:
+        if isinstance(self.coverage, Window):
+            raise BadValue(f"coverage is {self.coverage}; write a tuple: ({self.coverage},)")
+        if not self._per_day or not 1 <= self.working_days <= 7:
             raise BadValue("a rep has one session a day or more, on 1 to 7 days a week")
 
     @classmethod
@@ -74,22 +135,61 @@ class Habits:
         times = [Duration(hours(18) - gap_ns * place) for place in reversed(range(calls))]
         return cls(times=tuple((time_ns, spread) for time_ns in times))
 
+    @property
+    def _per_day(self) -> int:
+        """How many sessions are due on a working day."""
+        by_itself = 0 if self.interval is None else self.interval.count
+        return len(self.times) + by_itself + len(self.coverage)
+
     def next_session(self, luck: Stream, now_ns: int) -> tuple[int, int]:
         """Return when the next session after now begins, and its number.
 
-        The number is the slot (day, time of day) it belongs to, so it never depends on how many
-        sessions there were.
+        The number is the slot (day, place in the day) it belongs to, so it never depends on how
+        many sessions there were.
         """
         day = now_ns // days(1)
         while True:
-            if (day + self.first_weekday) % 7 < self.working_days:
-                for slot, (time_ns, spread_ns) in enumerate(self.times):
-                    number = day * len(self.times) + slot + 1
-                    shift_ns = int((2 * luck.uniform(number) - 1) * spread_ns)
-                    begin_ns = days(day) + time_ns + shift_ns
-                    if begin_ns > now_ns:
-                        return begin_ns, number
+            for slot in self._slots(luck, day):
+                if slot.begins_ns > now_ns:
+                    return slot.begins_ns, slot.number
             day += 1
+
+    def network_gone_ns(self, luck: Stream, session: int) -> int | None:
+        """Return when the network of a session is gone; None if no network began the session."""
+        if not self.coverage:
+            return None
+        day = (session - 1) // self._per_day
+        return next(s.gone_ns for s in self._slots(luck, day) if s.number == session)
+
+    def _slots(self, luck: Stream, day: int) -> Iterator[_Slot]:
+        """Yield what is due on a day, in order of time."""
+        if (day + self.first_weekday) % 7 >= self.working_days:
+            return
+        due = heapq.merge(
+            self._by_rep(luck, day),
+            self._by_itself(luck, day),
+            self._by_network(luck, day),
+            key=lambda one: one[0],
+        )
+        for number, (begins_ns, gone_ns) in enumerate(due, day * self._per_day + 1):
+            yield _Slot(begins_ns, number, gone_ns)
+
+    def _by_rep(self, luck: Stream, day: int) -> Iterator[tuple[int, int | None]]:
+        for place, (time_ns, spread_ns) in enumerate(self.times):
+            u = luck.uniform(day * len(self.times) + place + 1)
+            yield days(day) + time_ns + int((2 * u - 1) * spread_ns), None
+
+    def _by_itself(self, luck: Stream, day: int) -> Iterator[tuple[int, int | None]]:
+        if self.interval is not None:
+            first_ns = self.interval.opens + int(luck.uniform(day, 1) * self.interval.every)
+            for place in range(self.interval.count):
+                yield days(day) + first_ns + place * self.interval.every, None
+
+    def _by_network(self, luck: Stream, day: int) -> Iterator[tuple[int, int | None]]:
+        for place, window in enumerate(self.coverage):
+            shift_ns = int((2 * luck.uniform(day, 2 + place) - 1) * window.spread)
+            begins_ns = days(day) + window.opens + shift_ns
+            yield begins_ns, begins_ns + window.lasts
 
     def break_phase(self, luck: Stream, session: int) -> Phase | None:
         """Return the phase in which the line of a session breaks off; None for most sessions."""

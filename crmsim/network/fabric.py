@@ -333,6 +333,11 @@ class Line:
         """Whether a fault cuts the line or nobody holds it open."""
         return bool(self._cuts) or not self.is_open
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether no fault cuts or holds the line, so that the far end sees when it is closed."""
+        return not (self._cuts or self._holds)
+
     def turns_away(self) -> bool:
         """Say whether a sender who looks first does not even try; a fault that cuts counts it."""
         for active in self._cuts:

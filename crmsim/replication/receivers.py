@@ -135,7 +135,11 @@ class Receivers:
         """Return the laptop on which something new was made, if it was made on one."""
         if key[0] == "order":
             return self._laptops.get(now.fields.get("rep", ""))
-        return origin if origin in self._sites else None
+        return origin if self.is_laptop(origin) else None
+
+    def is_laptop(self, site: str) -> bool:
+        """Say whether a site is a laptop that CRM knows."""
+        return site in self._sites
 
     @cached_property
     def _sites(self) -> frozenset[str]:

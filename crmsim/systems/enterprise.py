@@ -31,7 +31,7 @@ from crmsim.kernel.message import Address
 from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
 from crmsim.middleware.replication import Replication
-from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Upload, UploadReceipt
+from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
 from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
@@ -58,7 +58,7 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import CLEARED, FORBIDDEN, READ
+from crmsim.trace.kinds import CLEARED, FORBIDDEN, READ, REFUSED
 
 __all__ = ["CrmEnterprise", "Policies"]
 
@@ -195,8 +195,15 @@ class CrmEnterprise(QueuePartner):
     # --- sessions of laptops ---
 
     @handles(Dial)
-    def dialled(self, message: Dial, sender: Address[Admitted]) -> None:
+    def dialled(self, message: Dial, sender: Address[Admitted | Refused]) -> None:
         """Open a session; say what is known of the session before, whose outcome may be unknown."""
+        reason = self._why_refused(message.site)
+        if reason:
+            subject = f"{message.site} session {message.session}"
+            self.note(REFUSED, subject, laptop=message.site, reason=reason)
+            no = Refused(message.site, message.session, message.attempt, reason)
+            self.send(sender, no, attempt=message.attempt)
+            return
         row = message.site, message.disk
         if message.disk < self.store.get("disks", message.site, 0):
             return
@@ -207,6 +214,11 @@ class CrmEnterprise(QueuePartner):
             self._returned.learn(change, message.site, message.release)
             answer = Admitted(message.site, message.session, message.attempt, known)
             change.send(sender, answer, attempt=message.attempt)
+
+    def _why_refused(self, site: str) -> str:
+        if not self.receivers.is_laptop(site):
+            return "site unknown"
+        return "site deactivated" if self.store.get("deactivated", site, False) else ""
 
     @handles(Upload)
     def uploaded(self, message: Upload, sender: Address[UploadReceipt]) -> None:

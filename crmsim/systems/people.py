@@ -30,6 +30,8 @@ HANDLING: Duration = minutes(1)
 """How long an operator needs for one BDoc of the error list (assumed)."""
 GIVE_UP_COUNT = 10
 """How often a BDoc may come into the error list before it is set to processed (assumed)."""
+TRY_AGAIN: Duration = minutes(10)
+"""After how long the office tries again what a system that was down did not do (assumed)."""
 PATIENCE: Duration = days(1)
 """Up to which wait an operator doubles it each time that a BDoc comes back (assumed)."""
 

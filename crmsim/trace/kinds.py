@@ -234,5 +234,25 @@ RETURNED = _kind(
 
 # How a laptop's session goes.
 ENTERED = _kind("entered", Level.METRICS, "A session entered a phase. (SESSION)")
+CONNECTED = _kind(
+    "connected",
+    Level.METRICS,
+    "A station gave a session one of its connections: laptop, how many are then in use.",
+)
+RELEASED = _kind(
+    "released", Level.METRICS, "A station took a connection back from a session: laptop, reason."
+)
+REFUSED = _kind(
+    "refused",
+    Level.METRICS,
+    "A station or CRM turned a call of a session away: laptop, reason (busy, or whose user or site "
+    "may not call).",
+)
+REDIALLED = _kind(
+    "redialled",
+    Level.METRICS,
+    "A laptop hung up and called anew in the same session: the station, the one called before, why "
+    "that came to nothing.",
+)
 BROKEN = _kind("broken", Level.METRICS, "A session broke off: phase, reason.")
 FINISHED = _kind("finished", Level.METRICS, "A session went through all its phases.")
