@@ -8,7 +8,7 @@ import pytest
 from crmsim import ALL_CHECKS, Topology
 from crmsim.checks import backend, distribution, queues, whole
 from crmsim.checks.check import Outcome, Scene
-from crmsim.checks.laptops import answers, replication, sessions
+from crmsim.checks.laptops import answers, documents, reads, replication, sessions
 from crmsim.formats.bdoc import Segment, Task, segments_of
 from crmsim.network.link import Link
 from crmsim.sync.importer import Pending
@@ -36,9 +36,19 @@ REALIGNED = (
     distribution.MASTER_DATA_AGREES,
     answers.NOTHING_SILENT,
     answers.REFUSED_LEAVES_NOTHING,
+    answers.BEFORE_IMAGES,
+    sessions.UNREAD_GO_BACK,
+    documents.PRIVATE_STAYS_HOME,
+    documents.TYPES_ARE_FROZEN,
+    documents.CONTRACTS_ARE_FOUND,
+    documents.FLAGS_ARE_TRUE,
+    documents.OWN_FIELDS_SURVIVE,
+    reads.OWN_WRITES_ARE_SEEN,
+    reads.STALENESS_IS_BOUNDED,
 )
-"""Checks for which something has to move, to be refused or to be in both systems; other files try
-them: `test_replication.py`, `test_master_data.py`, `test_conflicts.py`."""
+"""Checks for which something has to move, to be refused, to be in both systems, to be no order or
+to be asked for; other files try them: `test_replication.py`, `test_master_data.py`,
+`test_conflicts.py`, `test_old_clients.py`, `test_document_checks.py`."""
 
 
 @pytest.mark.parametrize(

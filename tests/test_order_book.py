@@ -36,7 +36,16 @@ def test_everything_holds_under_the_default_trouble(seed):
         if not (verdict.judged or check is NOTHING_SILENT)  # whether anything is changed is luck
     ]
     assert idle == [
+        "what cannot be imported goes back to CRM",
+        "what was refused goes back to what the server has",
         "a refused creation leaves nothing behind",
+        "private appointments stay on their laptop",
+        "the type of an activity never changes",
+        "orders draw on the contract that fits",
+        "what is incomplete is marked everywhere",
+        "fields that only laptops have survive",
+        "whoever asks sees what was written where he asks",
+        "no laptop is older than its last session",
         "parents come first and go last",
         "nothing is anywhere without what it depends on",
         "only what is kept in step is realigned",

@@ -6,7 +6,6 @@ right (`crmsim.replication.realignment`). Sources: CONTRIBUTING.md, S44 to S48.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Any
 
 import attrs
@@ -64,6 +63,7 @@ class Receivers:
         self.model = model
         self._laptops = laptops
         self._enqueue = enqueue
+        self._sites: frozenset[str] = frozenset()
 
     def distribute(
         self,
@@ -139,12 +139,9 @@ class Receivers:
 
     def is_laptop(self, site: str) -> bool:
         """Say whether a site is a laptop that CRM knows."""
+        if len(self._sites) != len(self._laptops):  # somebody has added one
+            self._sites = frozenset(self._laptops.values())
         return site in self._sites
-
-    @cached_property
-    def _sites(self) -> frozenset[str]:
-        """All laptops; asked for when all have been added."""
-        return frozenset(self._laptops.values())
 
     def withdraw(self, change: Change, key: Key, was: Facts, origin: str) -> None:
         """Take something that the CDB holds no more away from all sites that may have it.
