@@ -10,7 +10,7 @@ from crmsim.lab.scenario import Result, scenario
 from crmsim.middleware.replication import FIELD_SALES
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
-from crmsim.units import hours
+from crmsim.units import hours, minutes
 
 
 @frozen
@@ -27,7 +27,9 @@ def at(hour: float, what: str, object_: str, key: str, parent: str = "", **more)
     return DiaryEntry(hours(hour), RecordEdit(what, object_, key, fields, parent, is_private))
 
 
-def run(*diary: DiaryEntry, other: tuple[DiaryEntry, ...] = (), story=None, seed=1) -> Result:
+def run(
+    *diary: DiaryEntry, other: tuple[DiaryEntry, ...] = (), story=None, seed=1, **more
+) -> Result:
     """Two reps, who share customer C1; customer C2 is blocked by now, D1 is somebody else's."""
 
     @scenario(Nothing, checks=ALL_CHECKS)
@@ -36,7 +38,7 @@ def run(*diary: DiaryEntry, other: tuple[DiaryEntry, ...] = (), story=None, seed
         land.add_crm()
         land.add_erp(wan())
         land.add_station("station", wan())
-        habits = Habits(working_days=7)
+        habits = Habits(working_days=7, **more)
         for rep, entries in (("1", diary), ("2", other)):
             land.add_laptop(
                 f"laptop-{rep}",
@@ -159,3 +161,61 @@ def test_opportunities_go_both_ways_though_something_is_missing(seed):
     assert dict(own["opportunity O1"]) == {"authority": "the boss", "result": "open"}
     crm = result.simulation.store("crm").get("records", ("opportunity", "O1"))
     assert dict(crm.fields) == {"phase": "first", "closes": "May"}
+
+
+# --- what a rep does about a refusal ---
+
+
+def corrected(*diary: DiaryEntry, story=None) -> Result:
+    return run(*diary, story=story, corrects_after=minutes(30))
+
+
+def test_a_refused_visit_is_restored_completed_and_sent_again_without_its_note():
+    result = corrected(
+        at(9, "create", "activity", "V1", "C1", type="visit"),
+        at(9.5, "create", "note", "N1", "V1", text="he was not there"),
+    )
+    assert result.held, result.findings
+    assert held(result, "laptop-2", "activity", "V1 again") == {
+        "type": "visit",
+        "subject": "as agreed",
+    }
+    assert held(result, "laptop-1", "activity", "V1") is None
+    assert held(result, "laptop-1", "note", "N1") is None
+    entries = result.simulation.store("laptop-1").table("rejections").values()
+    assert [(one.guid, one.is_processed) for one in entries] == [("activity V1", True)]
+    assert kinds(result, "restored") == ["restored activity V1 again"]
+
+
+def test_what_would_be_refused_again_is_let_be():
+    result = corrected(at(9, "create", "activity", "V1", "C2", **dict(VISIT)))
+    assert result.held, result.findings
+    assert not list(result.journal.select("restored"))
+    [entry] = result.simulation.store("laptop-1").table("rejections").values()
+    assert entry.is_processed
+
+
+def test_a_refusal_is_dealt_with_after_a_crash_too_and_once():
+    def story(land: Landscape) -> None:
+        for hour in (19, 20, 33):
+            land.at(hours(hour), land.crash, "laptop-1", down=minutes(20))
+
+    result = corrected(at(9, "create", "activity", "V1", "C1", type="visit"), story=story)
+    assert result.held, result.findings
+    assert kinds(result, "restored") == ["restored activity V1 again"]
+
+
+def test_a_type_is_frozen_for_everybody():
+    def story(land: Landscape) -> None:
+        land.at("2d 12:00", land.change, "activity", "V1", type="call")
+
+    result = run(
+        at(9, "create", "activity", "V1", "C1", **dict(VISIT)),
+        at(33, "change", "activity", "V1", type="letter"),
+        story=story,
+    )
+    assert result.held, result.findings
+    assert held(result, "laptop-1", "activity", "V1")["type"] == "visit"
+    assert [e.detail["reason"] for e in result.journal.select("rejected", "forbidden")] == [
+        "the type of an activity cannot change once it has been transferred"
+    ] * 2

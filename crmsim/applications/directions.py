@@ -21,6 +21,7 @@ __all__ = [
     "direction_of",
     "lacks_of",
     "named",
+    "why_frozen",
     "why_not_from_laptop",
     "why_not_so",
 ]
@@ -117,10 +118,13 @@ def why_not_so(before: Record | None, after: Record, customer: Record | None) ->
         return f"{named(after.object)} needs a {lacks[0]}"
     if customer is not None and dict(customer.fields).get("blocked") == "yes":
         return f"customer {customer.key} is blocked"
-    if before is None:
-        return None
+    return None if before is None else why_frozen(before, after)
+
+
+def why_frozen(before: Record, after: Record) -> str | None:
+    """Return why a record cannot change as it is to, whoever changes it, or None."""
     old, new = dict(before.fields), dict(after.fields)
-    for name in direction.frozen_fields:
+    for name in direction_of(after.object).frozen_fields:
         if old.get(name) != new.get(name):
             of = named(after.object)
             return f"the {name} of {of} cannot change once it has been transferred"

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from crmsim.formats.bdoc import BulkPackage, SyncBDoc
+from crmsim.formats.bdoc import BulkPackage
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.message import Address, LineEnded
 from crmsim.middleware.queue import RetryPolicy
@@ -25,12 +25,13 @@ from crmsim.mobile.calls import (
     Upload,
     UploadReceipt,
 )
+from crmsim.mobile.correcting import Correcting
 from crmsim.mobile.dialling import BUSY, TRIES, Dialling
-from crmsim.mobile.holdings import keep, local_of
 from crmsim.mobile.imports import apply
-from crmsim.mobile.receiving import store_package
+from crmsim.mobile.receiving import store_package, take_out
 from crmsim.mobile.reminders import (
     BreakOver,
+    CorrectionDue,
     LineDrops,
     NetworkGone,
     NoAnswer,
@@ -43,11 +44,9 @@ from crmsim.mobile.reminders import (
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.mobile.writing import Writing
 from crmsim.qrfc.wire import Guarantees
-from crmsim.sync.importer import LocalDocument, after_receipt
 from crmsim.sync.session import WAIT_AFTER_BREAK, Phase, next_phase
 from crmsim.trace.kinds import (
     BROKEN,
-    CLEARED,
     ENTERED,
     FINISHED,
     REDIALLED,
@@ -95,6 +94,7 @@ class MobileClient(Actor):
         self._session: Session | None = None
         self._parents = parents
         self._writing = Writing(self, diary, parents)
+        self._correcting = Correcting(self, self._writing, habits.corrects_after)
 
     @property
     def is_drained(self) -> bool:
@@ -103,14 +103,15 @@ class MobileClient(Actor):
 
     @property
     def left_to_write(self) -> int:
-        """How many entries of the diary are still to be written."""
-        return self._writing.left
+        """How many entries of the diary are still to be written, and refusals to be dealt with."""
+        return self._writing.left + self._correcting.left
 
     def started(self) -> None:
         """Go on with the diary and the sessions that are still to come."""
         if self.store.get("rep", "disk", 0) != self.disk:
             self._begin_anew()
         self._writing.plan()
+        self._correcting.started()
         self._plan_session()
 
     def _begin_anew(self) -> None:
@@ -145,6 +146,11 @@ class MobileClient(Actor):
         """Save what the rep writes: document and outbox in one commit."""
         self._writing.write(message.entry)
 
+    @handles(CorrectionDue)
+    def correct(self, message: CorrectionDue, sender: object) -> None:
+        """Deal with what the inbox says about a change."""
+        self._correcting.correct(message.message)
+
     # --- sessions ---
 
     def _plan_session(self) -> None:
@@ -177,8 +183,7 @@ class MobileClient(Actor):
             wait_ns = self._habits.break_wait_ns(luck, session.number, phase)
             self.after(wait_ns, LineDrops(session.number))
         if phase is Phase.AUTH:
-            release = self.store.get("rep", "release", 1)
-            self._request(Dial(self.name, session.number, 0, self.disk, release))
+            self._request(self._dial(session))
         elif phase is Phase.SEND:
             self._send_next()
         elif phase is Phase.RECEIVE:
@@ -187,6 +192,10 @@ class MobileClient(Actor):
             self._import_next()
         else:
             self.after(START_UP, PhaseDue(session.number, phase))
+
+    def _dial(self, session: Session) -> Dial:
+        release = self.store.get("rep", "release", 1)
+        return Dial(self.name, session.number, 0, self.disk, release)
 
     def _subject(self, session: Session) -> str:
         return f"{self.name} session {session.number}"
@@ -296,9 +305,7 @@ class MobileClient(Actor):
             before=before,
             reason=message.reason,
         )
-        self._request(
-            Dial(self.name, session.number, 0, self.disk), first_attempt=session.attempt + 1
-        )
+        self._request(self._dial(session), first_attempt=session.attempt + 1)
 
     @handles(Busy)
     def busy(self, message: Busy, sender: object) -> None:
@@ -395,20 +402,9 @@ class MobileClient(Actor):
     def _forget(self, numbers: list[int]) -> None:
         """Take receipted changes out of the outbox."""
         present = [n for n in numbers if n in self.store.table("outbox")]
-        if not present:
-            return
-        with self.commit() as change:
-            locals_: dict[str, LocalDocument] = {}
-            for number in present:
-                bdoc: SyncBDoc = self.store.get("outbox", number)
-                guid = bdoc.guid
-                local = locals_.get(guid, local_of(self.store.get, bdoc.object, guid))
-                if local is not None and local.pending:
-                    locals_[guid] = after_receipt(local)
-                change.delete("outbox", number)
-                change.note(CLEARED, bdoc.message, queue="outbox", guid=guid)
-            for local in locals_.values():
-                keep(change, local)
+        if present:
+            with self.commit() as change:
+                take_out(change, self.store, present)
 
     def _send_next(self) -> None:
         session = self._session
@@ -486,7 +482,10 @@ class MobileClient(Actor):
     def _apply_first(self) -> None:
         """Apply the first message of the inbox to the local database, in one commit."""
         inbox = self.store.table("inbox")
-        place = next(iter(inbox))
+        place, content = next(iter(inbox.items()))
         with self.commit() as change:
-            apply(change, self.store, self.name, self._parents, place, inbox[place])
+            apply(change, self.store, self.name, self._parents, place, content)
+            message = getattr(content, "message", "")
+            if message:
+                change.then(lambda: self._correcting.read(message))
         self._import_next()

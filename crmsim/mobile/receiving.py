@@ -1,15 +1,18 @@
-"""How does a laptop store what it has fetched?
+"""How does a laptop store what it has fetched, and forget what it has sent?
 
-In one commit, so that the next request may say that it is held. What was fetched before is not
-stored again. Sources: CONTRIBUTING.md, S50, S52.
+In one commit each, so that the next request may say that it is held. What was fetched before is not
+stored again; what was sent is forgotten only when the server has receipted it.
+Sources: CONTRIBUTING.md, S50, S52.
 """
 
-from crmsim.formats.bdoc import BulkPackage, Removal
+from crmsim.formats.bdoc import BulkPackage, Removal, SyncBDoc
 from crmsim.kernel.durable import Change, Store
 from crmsim.mobile.calls import Package
-from crmsim.trace.kinds import RECEIVED
+from crmsim.mobile.holdings import keep, local_of
+from crmsim.sync.importer import LocalDocument, after_receipt
+from crmsim.trace.kinds import CLEARED, RECEIVED
 
-__all__ = ["store_package"]
+__all__ = ["store_package", "take_out"]
 
 
 def store_package(
@@ -55,3 +58,18 @@ def _store_bulk(
     subject = f"{name} {bulk.first} to {bulk.last} for {laptop}"
     change.note(RECEIVED, subject, queue="inbox")
     return {name: bulk.last}
+
+
+def take_out(change: Change, store: Store, numbers: list[int]) -> None:
+    """Take receipted changes out of the outbox, and count them as uploaded."""
+    locals_: dict[str, LocalDocument] = {}
+    for number in numbers:
+        bdoc: SyncBDoc = store.get("outbox", number)
+        guid = bdoc.guid
+        local = locals_.get(guid, local_of(store.get, bdoc.object, guid))
+        if local is not None and local.pending:
+            locals_[guid] = after_receipt(local)
+        change.delete("outbox", number)
+        change.note(CLEARED, bdoc.message, queue="outbox", guid=guid)
+    for local in locals_.values():
+        keep(change, local)

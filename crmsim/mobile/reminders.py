@@ -12,6 +12,7 @@ from crmsim.sync.session import Phase
 
 __all__ = [
     "BreakOver",
+    "CorrectionDue",
     "LineDrops",
     "NetworkGone",
     "NoAnswer",
@@ -28,6 +29,13 @@ class WriteDue:
     """The rep writes what the diary says next."""
 
     entry: int
+
+
+@message(about=("message",))
+class CorrectionDue:
+    """The rep gets round to what the inbox says about a change."""
+
+    message: str
 
 
 @message(about=("session",))

@@ -120,10 +120,14 @@ class Habits:
     working_days: int = 5
     break_off: Share = Share(0.0)
     """Share of sessions in which the line breaks off."""
+    corrects_after: Duration | None = None
+    """How long after an import the rep deals with the refusals in it; None when he never does."""
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.coverage, Window):
             raise BadValue(f"coverage is {self.coverage}; write a tuple: ({self.coverage},)")
+        if self.corrects_after is not None and self.corrects_after <= 0:
+            raise BadValue("corrects_after is how long a rep takes; leave it out if he never does")
         if not self._per_day or not 1 <= self.working_days <= 7:
             raise BadValue("a rep has one session a day or more, on 1 to 7 days a week")
 

@@ -13,8 +13,10 @@ from types import MappingProxyType
 
 import attrs
 
+from crmsim.applications.directions import why_frozen
 from crmsim.business.document import OrderDocument
 from crmsim.business.enquiry import Enquiry
+from crmsim.business.master import Record
 from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
 from crmsim.chance import Distribution, word_of
 from crmsim.formats.bapi import (
@@ -318,8 +320,16 @@ class CrmEnterprise(QueuePartner):
     ) -> None:
         """Create a record in CRM Online, or change fields of it; the flow does the rest."""
         with self.commit() as change:
-            self._online.change_record(change, (object_, key), fields, parent, OFFICE)
             change.then(done)
+            held: Record | None = self.store.get("records", (object_, key))
+            if held is not None:
+                merged = tuple(sorted({**dict(held.fields), **fields}.items()))
+                reason = why_frozen(held, attrs.evolve(held, fields=merged))
+                if reason is not None:
+                    name = held.identity
+                    change.note(FORBIDDEN, name, guid=name, reason=reason)
+                    return
+            self._online.change_record(change, (object_, key), fields, parent, OFFICE)
 
     def create_order(self, order: SalesOrder, by: str, done: Callable[[], None]) -> None:
         """Store an order that is born in CRM Online; the flow does the rest."""

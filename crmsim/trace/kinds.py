@@ -222,6 +222,11 @@ READ = _kind(
     "Somebody looked up for a customer how an order stands: on which channel, whether it was there "
     "at all, which save of CRM Online, and how many unanswered changes of one's own on top.",
 )
+RESTORED = _kind(
+    "restored",
+    Level.METRICS,
+    "A rep wrote anew, completed, what had been refused when it was new: the message that was.",
+)
 UNREAD = _kind(
     "unread",
     Level.METRICS,
