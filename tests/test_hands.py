@@ -92,7 +92,8 @@ def test_parked_changes_keep_their_order_though_one_comes_while_another_is_relea
         entry(1, "A", version=4, quantity=6, hour=1),
     )
     slow = {"service_s": Constant(24 * 3600.0 - 2_700), "ship_days": {"A": 30}}
-    result = story(diary, crm={"service_s": Constant(1_800.0)}, erp=slow, end=40)
+    patient = {"service_s": Constant(1_800.0), "policies": Policies(park_limit=days(30))}
+    result = story(diary, crm=patient, erp=slow, end=40)
     must_hold(result)
     versions = [e.detail["version"] for e in result.journal.select("committed")]
     assert versions == [1, 2, 3, 4]

@@ -6,6 +6,7 @@ import attrs
 import pytest
 from attrs import frozen
 
+from crmsim.applications.numbering import Numbering, NumberRange
 from crmsim.business.sales import OrderEdit, OrderItem, SalesKind, SalesOrder
 from crmsim.chance import Constant
 from crmsim.checks import distribution
@@ -308,3 +309,34 @@ def test_a_transfer_of_what_may_not_be_transferred_is_found(detail, why):
         events.append(event)
     verdict = rejudge(distribution.TRANSFERABLE_ONLY, events, scene=result_scene(result))
     assert fired(verdict, why)
+
+
+# --- numbers ---
+
+
+RANGES = Policies(numbering=Numbering.CLIENT_RANGES, range_size=2)
+
+
+def test_an_order_keeps_the_number_that_its_laptop_gave_it_until_the_range_is_used_up():
+    """Two numbers come with a session; the third order after it has to wait for its number."""
+    diary = [(20 + number, order(f"A{number}")) for number in range(4)]
+    result = run(*diary, policies=RANGES)
+    assert result.held, result.findings
+    numbers = [online(result, f"A{number}").number for number in range(4)]
+    assert [number[:4] for number in numbers] == ["0007", "0007", "0005", "0005"]
+    assert len(set(numbers)) == 4
+
+
+def test_ranges_are_disjoint_and_granted_once_for_a_session():
+    result = run((9, order("A")), policies=RANGES)
+    stores = [result.simulation.store(f"laptop-{n}").table("number ranges") for n in (1, 2)]
+    firsts = [first for store in stores for first in store]
+    assert len(set(firsts)) == len(firsts) >= 2
+
+
+def test_a_number_that_is_taken_already_is_not_given_twice(monkeypatch):
+    """Two laptops that believe to have the same range: the second order gets another number."""
+    monkeypatch.setattr(NumberRange, "number", lambda self, used: "0007000000")
+    result = run((30, order("A")), (31, order("B")), policies=RANGES)
+    assert result.held, result.findings
+    assert online(result, "A").number == "0007000000" != online(result, "B").number

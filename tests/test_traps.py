@@ -26,7 +26,7 @@ from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import Poison
 from crmsim.sync import importer
 from crmsim.systems.enterprise import Policies
-from crmsim.units import days, hours, minutes, seconds
+from crmsim.units import Duration, days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge
 
@@ -40,6 +40,7 @@ def written(hour: float, name: str, *items: OrderItem, version: int = 1) -> Diar
 @frozen
 class Settings:
     on_lock: OnLock = setting(OnLock.PARK, "what becomes of a change of a locked order")
+    park_limit: Duration = setting(days(30), "how long such a change waits at most")
     erp_away: int = setting(0, "hours for which the ERP cannot be reached", low=0)
     poison: str = setting("", "an order that the ERP cannot digest")
     broken: bool = setting(False, "whether the CDB cannot be written on the second day")
@@ -54,7 +55,8 @@ def world(*diary: DiaryEntry):
         """What happens to the orders of one rep?"""
         policy = RetryPolicy(first=seconds(20), most=minutes(5))
         breakages = (Breakage(Context.SO1, days(1), days(2)),) if chosen.broken else ()
-        land.add_crm(policy=policy, policies=Policies(on_lock=chosen.on_lock), breakages=breakages)
+        policies = Policies(on_lock=chosen.on_lock, park_limit=chosen.park_limit)
+        land.add_crm(policy=policy, policies=policies, breakages=breakages)
         poisons = (Poison(chosen.poison),) if chosen.poison else ()
         names = {entry.what.reference: chosen.ships for entry in diary}
         land.add_erp(wan(), policy=policy, ship_days=names, poisons=poisons)
@@ -134,6 +136,17 @@ def test_a_refusal_of_one_save_leaves_the_next_one_on_top():
 
 
 # --- a retry blocks what stands behind it ---
+
+
+def test_a_change_is_not_parked_for_ever():
+    """The ERP is away for three days: after two and a half hours its author is told no."""
+    result = run(*LOCKED, park_limit=hours(2.5), erp_away=72)
+    assert result.held, result.findings
+    parked = next(result.journal.select("parked")).time_ns
+    [refused] = result.journal.select("rejected")
+    assert refused.detail["reason"] == "it is being distributed; try again later"
+    assert hours(2.5) <= refused.time_ns - parked < hours(2.6)
+
 
 LOCKED = (
     written(9, "A", TEA),

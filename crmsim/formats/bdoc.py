@@ -202,6 +202,8 @@ class SyncBDoc:
     """(publication, position up to which the laptop had it)."""
     release: int = 1
     """The release of the laptop's programs."""
+    number_given: str = ""
+    """The number that the laptop has given a new order, out of its own range."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -4,6 +4,7 @@ Every message carries its attempt, so that a repeated message has luck of its ow
 thing itself, so that nobody else's sending moves that luck.
 """
 
+from crmsim.applications.numbering import NumberRange
 from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bdoc import BulkPackage, Removal, Replica, SyncBDoc, Update
 from crmsim.kernel.message import message
@@ -23,6 +24,8 @@ class Dial:
     """Which disk the laptop has now; with a new one it needs everything."""
     release: int = 1
     """The release of the laptop's programs."""
+    numbers_left: int = 0
+    """How many numbers the laptop has left of its own."""
 
 
 @message(about=("site", "session", "attempt"))
@@ -34,6 +37,8 @@ class Admitted:
     attempt: int
     received: int
     """The highest number of a save of this disk that CRM holds durably; 0 for none."""
+    numbers: NumberRange | None = None
+    """Further numbers for orders that the laptop may use."""
 
 
 @message(about=("site", "session", "step", "attempt"))

@@ -27,6 +27,7 @@ from crmsim.mobile.calls import (
 )
 from crmsim.mobile.correcting import Correcting
 from crmsim.mobile.dialling import BUSY, TRIES, Dialling
+from crmsim.mobile.holdings import numbers_left, take_range
 from crmsim.mobile.imports import apply
 from crmsim.mobile.receiving import store_package, take_out
 from crmsim.mobile.reminders import (
@@ -195,7 +196,8 @@ class MobileClient(Actor):
 
     def _dial(self, session: Session) -> Dial:
         release = self.store.get("rep", "release", 1)
-        return Dial(self.name, session.number, 0, self.disk, release)
+        left = numbers_left(self.store)
+        return Dial(self.name, session.number, 0, self.disk, release, left)
 
     def _subject(self, session: Session) -> str:
         return f"{self.name} session {session.number}"
@@ -397,6 +399,9 @@ class MobileClient(Actor):
         if self._expected(message, Dial) is None:
             return
         self._forget([n for n in self.store.table("outbox") if n <= message.received])
+        if message.numbers is not None:
+            with self.commit() as change:
+                take_range(change, self.store, message.numbers)
         self._leave(went_well=True)
 
     def _forget(self, numbers: list[int]) -> None:

@@ -10,11 +10,20 @@ stands apart: nothing that comes from the server can touch it.
 from collections.abc import Callable
 from typing import Any
 
+from crmsim.applications.numbering import NumberRange
 from crmsim.business.master import Record
-from crmsim.kernel.durable import Change
+from crmsim.kernel.durable import Change, Store
 from crmsim.sync.importer import LocalDocument
 
-__all__ = ["drop", "keep", "local_of", "own_fields"]
+__all__ = [
+    "drop",
+    "keep",
+    "local_of",
+    "next_number",
+    "numbers_left",
+    "own_fields",
+    "take_range",
+]
 
 Get = Callable[..., Any]
 
@@ -68,3 +77,26 @@ def drop(change: Change, object_: str, guid: str) -> None:
 def own_fields(get: Get, guid: str) -> dict[str, str]:
     """Return the fields of a document that exist only on this laptop."""
     return dict(get("own fields", guid, ()))
+
+
+def next_number(change: Change, store: Store) -> str | None:
+    """Return the next number of the laptop's own ranges, and use it up; None when none is left."""
+    for first, numbers in store.table("number ranges").items():
+        used: int = store.get("numbers used", first, 0)
+        number: str | None = numbers.number(used)
+        if number is not None:
+            change.put("numbers used", first, used + 1)
+            return number
+    return None
+
+
+def numbers_left(store: Store) -> int:
+    """Return how many numbers a laptop has left of its own."""
+    rows = store.table("number ranges").items()
+    return sum(one.count - store.get("numbers used", first, 0) for first, one in rows)
+
+
+def take_range(change: Change, store: Store, numbers: NumberRange) -> None:
+    """Take further numbers; the same ones may come twice."""
+    if store.get("number ranges", numbers.first) is None:
+        change.put("number ranges", numbers.first, numbers)

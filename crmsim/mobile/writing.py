@@ -21,7 +21,7 @@ from crmsim.business.sales import OrderEdit, SalesKind, SalesOrder, with_lines
 from crmsim.formats.bdoc import Segment, SyncBDoc, Task, Thing, claims_of, segments_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change, Store
-from crmsim.mobile.holdings import keep, local_of, own_fields
+from crmsim.mobile.holdings import keep, local_of, next_number, own_fields
 from crmsim.mobile.reminders import WriteDue
 from crmsim.mobile.rep import DiaryEntry
 from crmsim.sync.importer import LocalDocument, Pending, after_save
@@ -106,9 +106,11 @@ class Writing:
             order = self._priced(order)
         segments = segments_of(seen, order)
         if segments:  # else it is as wanted already
-            temporary = temporary_number(self._here, self._next_number)
             task = Task.INSERT if local is None else Task.UPDATE
-            self._save(change, local or LocalDocument(guid, temporary), task, order, segments)
+            given = next_number(change, self._store) if local is None else None
+            number = given or temporary_number(self._here, self._next_number)
+            local = local or LocalDocument(guid, number)
+            self._save(change, local, task, order, segments, given or "")
 
     def _priced(self, order: SalesOrder) -> SalesOrder:
         """Return an order with the prices of the list on this laptop, as far as it has any."""
@@ -240,6 +242,7 @@ class Writing:
         task: Task,
         thing: Thing | None,
         segments: tuple[Segment, ...],
+        number_given: str = "",
     ) -> None:
         """Store a change of a document, and put it into the outbox."""
         number, guid = self._next_number, local.guid
@@ -258,6 +261,7 @@ class Writing:
             object=local.object,
             made_under=tuple(self._store.table("made under").items()),
             release=self._store.get("rep", "release", 1),
+            number_given=number_given,
         )
         after = after_save(local, written)
         keep(change, after)

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import attrs
 
 from crmsim.applications.directions import why_frozen
+from crmsim.applications.numbering import Numbering, NumberRange
 from crmsim.business.document import OrderDocument
 from crmsim.business.enquiry import Enquiry
 from crmsim.business.master import Record
@@ -45,7 +46,7 @@ from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
 from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.answers import Answers
 from crmsim.systems.channels import Contact, ContactAnswered, edited_by
-from crmsim.systems.inflow import Inflow
+from crmsim.systems.inflow import Inflow, ParkedLong
 from crmsim.systems.online import OFFICE, Online
 from crmsim.systems.orders import BEING_DISTRIBUTED, Desk, Orders, completed
 from crmsim.systems.outflow import CdbOnError, Outflow
@@ -61,6 +62,7 @@ from crmsim.systems.recovery import (
     body_of,
 )
 from crmsim.trace.kinds import CLEARED, FORBIDDEN, READ, REFUSED
+from crmsim.units import Duration, hours
 
 __all__ = ["CrmEnterprise", "Policies"]
 
@@ -91,10 +93,16 @@ class Policies:
 
     on_lock: OnLock = OnLock.PARK
     """What becomes of a change of a document that is being distributed to the ERP."""
+    park_limit: Duration = hours(2.5)
+    """How long such a change waits aside at most; then it is refused (assumed: 30 times 5 min)."""
     conflict: ConflictPolicy = ConflictPolicy.FIELD_MERGE
     """What becomes of a change of what somebody else has changed meanwhile."""
     cdb_on_error: CdbOnError = CdbOnError.STORE
     """What becomes of orders with errors on their way to the laptops."""
+    numbering: Numbering = Numbering.AT_TRANSFER
+    """When an order of a laptop gets its number."""
+    range_size: int = 100
+    """How many numbers a laptop gets at a time; it gets more when it has fewer left (assumed)."""
 
 
 class CrmEnterprise(QueuePartner):
@@ -140,6 +148,7 @@ class CrmEnterprise(QueuePartner):
     ) -> None:
         super().__init__(erp, service_s, staff, policy, guarantees, poisons, connections)
         self._distribution_s = distribution_s
+        self._policies = policies
         monitor, own = BDocMonitor(self), OwnServices(own_services)
         self._errors = ErrorList(
             self,
@@ -178,6 +187,7 @@ class CrmEnterprise(QueuePartner):
             monitor,
             guarantees,
             policies.on_lock,
+            policies.park_limit,
             own,
             answers,
             records,
@@ -192,6 +202,7 @@ class CrmEnterprise(QueuePartner):
         self._errors.started()
         self.realignment.jobs.started()
         self._desk.started()
+        self._inflow.started()
         self._returned.started()
 
     # --- sessions of laptops ---
@@ -214,8 +225,23 @@ class CrmEnterprise(QueuePartner):
             if message.disk > self.store.get("disks", message.site, 0):
                 self.realignment.fill(change, message.site, message.disk)
             self._returned.learn(change, message.site, message.release)
-            answer = Admitted(message.site, message.session, message.attempt, known)
+            numbers = self._more_numbers(change, message)
+            answer = Admitted(message.site, message.session, message.attempt, known, numbers)
             change.send(sender, answer, attempt=message.attempt)
+
+    def _more_numbers(self, change: Change, dial: Dial) -> NumberRange | None:
+        """Return further numbers for a laptop that has few left; the same for the same session."""
+        size = self._policies.range_size
+        if self._policies.numbering is not Numbering.CLIENT_RANGES or dial.numbers_left >= size:
+            return None
+        row = dial.site, dial.session
+        granted: NumberRange | None = self.store.get("ranges", row)
+        if granted is None:
+            first = int(self.store.get("counts", "range numbers", 0))
+            granted = NumberRange(first, size)
+            change.put("counts", "range numbers", first + size)
+            change.put("ranges", row, granted)
+        return granted
 
     def _why_refused(self, site: str) -> str:
         if not self.receivers.is_laptop(site):
@@ -409,6 +435,11 @@ class CrmEnterprise(QueuePartner):
         luck, key = self.luck("guid"), word_of(order.reference)
         guid = f"{luck.word(key):016X}{luck.word(key, 1):016X}"
         return with_lines(attrs.evolve(order, guid=guid), None, f"{by} {order.reference}")
+
+    @handles(ParkedLong)
+    def parked_long(self, message: ParkedLong, sender: object) -> None:
+        """Refuse a change whose document does not get free."""
+        self._inflow.parked_long(message.document)
 
     @handles(Completed)
     def completed(self, message: Completed, sender: object) -> None:

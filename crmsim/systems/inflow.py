@@ -23,6 +23,7 @@ from crmsim.formats.bapi import (
 from crmsim.formats.bdoc import SyncBDoc, Task
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
+from crmsim.kernel.message import message
 from crmsim.middleware.flow import BDocRecord, Context, OnLock, begin, step
 from crmsim.middleware.queue import Luw
 from crmsim.middleware.replication import TakenAway
@@ -44,15 +45,25 @@ from crmsim.systems.recovery import (
     body_of,
 )
 from crmsim.trace.kinds import DISTRIBUTED, OUTDATED, PARKED
+from crmsim.units import Duration
 
-__all__ = ["Inflow"]
+__all__ = ["Inflow", "ParkedLong"]
 
 News = BapiResult | BapiDelivery | BapiRecord | BapiRecordStored | BapiMasters
 """What the ERP tells."""
 PROGRAMS = "programs"
 """What an upload is called outdated by, besides publications."""
+SINCE = "parked since"
+"""Parked change -> since when it waits."""
 RELEASED = "RELEASED_"
 """How the queues begin of changes that were parked and go on."""
+
+
+@message(about=("document",))
+class ParkedLong:
+    """A change of a document may have been parked for too long."""
+
+    document: str
 
 
 class Inflow:
@@ -67,6 +78,7 @@ class Inflow:
         monitor: What is known of every BDoc.
         guarantees: Which parts of "exactly once, in order" are on.
         on_lock: What becomes of a change of a document that is being distributed.
+        park_limit: How long it is parked at most; then it is refused.
         own: What a customer has added to the flow.
         answers: Tells laptops what became of their changes.
         records: Decides on what is no order.
@@ -84,6 +96,7 @@ class Inflow:
         monitor: BDocMonitor,
         guarantees: Guarantees,
         on_lock: OnLock,
+        park_limit: Duration,
         own: OwnServices,
         answers: Answers,
         records: Records,
@@ -98,6 +111,7 @@ class Inflow:
         self._monitor = monitor
         self._guarantees = guarantees
         self._on_lock = on_lock
+        self._park_limit = park_limit
         self._own = own
         self._answers = answers
         self._records = records
@@ -160,9 +174,11 @@ class Inflow:
             self._orders.answer_again(change, bdoc, record.document)
             return True
         is_locked = self._must_wait(queue, number, record)
-        if is_locked and self._on_lock is OnLock.PARK:
+        is_patient = self._on_lock is OnLock.PARK and not self._is_overdue(luw)
+        if is_locked and is_patient:
             self._park(change, queue, luw, number)
             return False
+        change.delete(SINCE, luw.luw)
         reason = (
             (BEING_DISTRIBUTED if is_locked else None)
             or self._why_not_theirs(bdoc)
@@ -218,6 +234,33 @@ class Inflow:
         is_first = queue == _released_queue(number)
         change.put("parked", number, (luw, *parked) if is_first else (*parked, luw))
         change.note(PARKED, luw.luw, guid=luw.guid, document=number)
+        if change.get(SINCE, luw.luw) is None:
+            change.put(SINCE, luw.luw, self._actor.now_ns)
+            change.then(lambda: self._wait_for(number, luw.luw))
+
+    def started(self) -> None:
+        """Go on waiting with all that is parked."""
+        for number, parked in list(self._actor.store.table("parked").items()):
+            for luw in parked:
+                self._wait_for(number, luw.luw)
+
+    def _wait_for(self, number: str, luw: str) -> None:
+        """Give a parked change up if its document does not get free in time."""
+        since_ns = self._actor.store.get(SINCE, luw, self._actor.now_ns)
+        left_ns = since_ns + self._park_limit - self._actor.now_ns
+        self._actor.after(max(left_ns, 0), ParkedLong(number))
+
+    def parked_long(self, number: str) -> None:
+        """Let a change go on that has waited for too long: it will be refused."""
+        parked: tuple[Luw, ...] = self._actor.store.get("parked", number, ())
+        if parked and self._is_overdue(parked[0]):
+            with self._actor.commit() as change:
+                self._release(change, number)
+
+    def _is_overdue(self, luw: Luw) -> bool:
+        """Say whether a change has been parked for as long as it may."""
+        since_ns = self._actor.store.get(SINCE, luw.luw)
+        return since_ns is not None and self._actor.now_ns - since_ns >= self._park_limit
 
     def _release(self, change: Change, number: str) -> None:
         """Let the first change go on that was parked; the next one follows when it is done."""

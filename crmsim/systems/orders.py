@@ -115,7 +115,7 @@ class Orders:
             self.reject(change, bdoc, reason)
             return
         priced, overruled = self._at_current_prices(change, order, order.items)
-        document = self._born(change, priced)
+        document = self._born(change, priced, bdoc.number_given)
         self._save(change, OrderRecord(document), (bdoc.site, bdoc.disk), bdoc.message)
         self._confirm(change, bdoc, overruled)
 
@@ -249,11 +249,16 @@ class Orders:
         found: Record | None = self._actor.store.get("records", ("customer", order.customer))
         return found
 
-    def _born(self, change: Change, order: SalesOrder) -> OrderDocument:
-        """Give a new order its number, its contract, and what is wrong with it."""
-        count: int = change.get("counts", "orders", 0)
-        change.put("counts", "orders", count + 1)
-        number = order_number(count)
+    def _born(self, change: Change, order: SalesOrder, given: str = "") -> OrderDocument:
+        """Give a new order its number, its contract, and what is wrong with it.
+
+        A number that the laptop has given counts, unless some other order has it.
+        """
+        number = given
+        if not given or change.get("orders", given) is not None:
+            count: int = change.get("counts", "orders", 0)
+            change.put("counts", "orders", count + 1)
+            number = order_number(count)
         change.put("numbers", order.guid, number)
         change.put("by reference", order.reference, order.guid)
         document = OrderDocument(order, number, Fate.ACCEPTED, is_locked=self._desk.releases)
