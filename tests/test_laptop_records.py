@@ -30,7 +30,7 @@ def at(hour: float, what: str, object_: str, key: str, parent: str = "", **more)
 def run(
     *diary: DiaryEntry, other: tuple[DiaryEntry, ...] = (), story=None, seed=1, **more
 ) -> Result:
-    """Two reps, who share customer C1; customer C2 is blocked by now, D1 is somebody else's."""
+    """Two reps, who share customer C1; its customer is blocked by now, D1 is somebody else's."""
 
     @scenario(Nothing, checks=ALL_CHECKS)
     async def two(land: Landscape, settings: Nothing) -> None:
@@ -98,7 +98,7 @@ def test_a_refused_visit_is_gone_and_its_note_with_it():
     )
     reasons = [str(e.detail["reason"]) for e in result.journal.select("rejected")]
     assert reasons == [
-        "customer C2 is blocked",
+        "its customer is blocked",
         "CRM knows no activity V1",
         "an activity needs a subject",
     ]

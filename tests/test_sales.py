@@ -183,7 +183,7 @@ def test_an_order_that_gets_errors_later_stays_as_it_was_elsewhere():
 def test_an_order_for_a_blocked_customer_is_refused():
     result = run((9, order("A", customer="C2")))
     assert [e.detail["reason"] for e in result.journal.select("rejected")] == [
-        "customer C2 is blocked"
+        "its customer is blocked"
     ]
     assert result.held, result.findings
 

@@ -117,7 +117,7 @@ def why_not_so(before: Record | None, after: Record, customer: Record | None) ->
     if lacks and not direction.is_kept_incomplete:
         return f"{named(after.object)} needs a {lacks[0]}"
     if customer is not None and dict(customer.fields).get("blocked") == "yes":
-        return f"customer {customer.key} is blocked"
+        return "its customer is blocked"
     return None if before is None else why_frozen(before, after)
 
 

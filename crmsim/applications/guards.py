@@ -23,7 +23,7 @@ def why_not_create(order: SalesOrder, customer: Record | None) -> str | None:
     if not order.items:
         return "an order without items is never transferred"
     if customer is not None and dict(customer.fields).get("blocked") == "yes":
-        return f"customer {customer.key} is blocked"
+        return "its customer is blocked"
     return None
 
 

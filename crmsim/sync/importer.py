@@ -88,6 +88,8 @@ class LocalDocument:
     def document(self) -> OrderDocument:
         """An order as the rep sees it: the server's copy, and his own changes on top."""
         assert not isinstance(self.base, Record), "only orders are order documents"
+        if self.base is not None and not self.changes:
+            return self.base
         order = None if self.base is None else self.base.order
         before = 0 if order is None else order.version
         for change in self.changes:
@@ -96,7 +98,7 @@ class LocalDocument:
         seen = attrs.evolve(order, version=before + self.pending)
         if self.base is None:
             return OrderDocument(seen, self.temporary)
-        return attrs.evolve(self.base, order=seen) if self.changes else self.base
+        return attrs.evolve(self.base, order=seen)
 
     @property
     def record(self) -> Record | None:

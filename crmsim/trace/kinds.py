@@ -82,7 +82,7 @@ SAVED = _kind(
 )
 KEPT = _kind(
     "kept",
-    Level.BUSINESS,
+    Level.METRICS,
     "A laptop saved what it never sends: whether the whole document is private, else the fields "
     "that exist only there.",
 )
@@ -196,20 +196,20 @@ REPLACED = _kind(
     "one were thrown away; the things that belong there, and the publications with their last "
     "positions.",
 )
-PARKED = _kind("parked", Level.BUSINESS, "A message waits aside until its document is free again.")
+PARKED = _kind("parked", Level.METRICS, "A message waits aside until its document is free again.")
 OUTDATED = _kind(
     "outdated",
     Level.BUSINESS,
     "A change of a laptop was made under older publications than CRM has by now: which.",
 )
 REPRICED = _kind(
-    "repriced", Level.BUSINESS, "CRM put its current prices into an order: lines of its items."
+    "repriced", Level.METRICS, "CRM put its current prices into an order: lines of its items."
 )
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
-REJECTED = _kind("rejected", Level.BUSINESS, "CRM answered no to a message of a laptop: reason.")
+REJECTED = _kind("rejected", Level.METRICS, "CRM answered no to a message of a laptop: reason.")
 OVERRULED = _kind(
     "overruled",
-    Level.BUSINESS,
+    Level.METRICS,
     "CRM took a change of a laptop over but for some fields, which somebody else had changed: "
     "fields.",
 )
