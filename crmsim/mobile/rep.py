@@ -118,6 +118,8 @@ class Habits:
     coverage: tuple[Window, ...] = ()
     """Begun by the laptop when a network appears."""
     working_days: int = 5
+    holidays: tuple[tuple[int, int], ...] = ()
+    """(first day, last day) of the run on which the laptop stays in its bag."""
     break_off: Share = Share(0.0)
     """Share of sessions in which the line breaks off."""
     corrects_after: Duration | None = None
@@ -126,6 +128,8 @@ class Habits:
     def __attrs_post_init__(self) -> None:
         if isinstance(self.coverage, Window):
             raise BadValue(f"coverage is {self.coverage}; write a tuple: ({self.coverage},)")
+        if any(first > last for first, last in self.holidays):
+            raise BadValue(f"holidays end before they begin: {self.holidays}")
         if self.corrects_after is not None and self.corrects_after <= 0:
             raise BadValue("corrects_after is how long a rep takes; leave it out if he never does")
         if not self._per_day or not 1 <= self.working_days <= 7:
@@ -167,7 +171,8 @@ class Habits:
 
     def _slots(self, luck: Stream, day: int) -> Iterator[_Slot]:
         """Yield what is due on a day, in order of time."""
-        if (day + self.first_weekday) % 7 >= self.working_days:
+        is_free = (day + self.first_weekday) % 7 >= self.working_days
+        if is_free or any(first <= day <= last for first, last in self.holidays):
             return
         due = heapq.merge(
             self._by_rep(luck, day),
