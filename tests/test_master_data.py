@@ -212,7 +212,7 @@ def do(land: Landscape, op: tuple[str, str, str], last: dict) -> None:
             land.change_in_erp("customer", key, **{field: said})
             last.setdefault((key, field), {})["erp"] = said
         case ("prices", key, _):
-            land.publish_in_erp("prices", {key: said})
+            land.publish_in_erp("prices", {key: str(land.now_ns)})
         case ("move", key, rep):
             land.change("territory", key, rep=rep)
         case ("crash", site, _):

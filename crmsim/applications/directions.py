@@ -116,7 +116,8 @@ def why_not_so(before: Record | None, after: Record, customer: Record | None) ->
     lacks = lacks_of(after)
     if lacks and not direction.is_kept_incomplete:
         return f"{named(after.object)} needs a {lacks[0]}"
-    if customer is not None and dict(customer.fields).get("blocked") == "yes":
+    is_blocked = customer is not None and dict(customer.fields).get("blocked") == "yes"
+    if before is None and is_blocked:
         return "its customer is blocked"
     return None if before is None else why_frozen(before, after)
 

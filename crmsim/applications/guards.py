@@ -10,7 +10,15 @@ from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind, SalesOrder
 
-__all__ = ["errors_of", "fitting_contracts", "why_not_change", "why_not_create", "why_not_transfer"]
+__all__ = [
+    "errors_of",
+    "fitting_contracts",
+    "is_open",
+    "why_not_change",
+    "why_not_create",
+    "why_not_move",
+    "why_not_transfer",
+]
 
 
 def why_not_create(order: SalesOrder, customer: Record | None) -> str | None:
@@ -27,22 +35,44 @@ def why_not_create(order: SalesOrder, customer: Record | None) -> str | None:
     return None
 
 
-def errors_of(order: SalesOrder, contracts: tuple[str, ...] = ()) -> tuple[str, ...]:
+def why_not_move(before: SalesOrder, after: SalesOrder, customer: Record | None) -> str | None:
+    """Return why an order cannot go to another customer, or None.
+
+    Args:
+        before: As it is.
+        after: As it is to be.
+        customer: Whose it is to be; None when nothing is known of the customer.
+    """
+    is_moved = before.customer != after.customer
+    return why_not_create(after, customer) if is_moved and after.items else None
+
+
+def errors_of(
+    order: SalesOrder, fitting: tuple[str, ...] = (), theirs: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """Return what is wrong with an order that CRM stores all the same.
 
     Args:
         order: The order.
-        contracts: The contracts that it may draw on, while nobody has chosen one.
+        fitting: The contracts that it may draw on.
+        theirs: All open contracts of the customer.
     """
     unpriced = [item.product for item in order.items if not item.unit_price]
     found = [f"{product} has no price" for product in dict.fromkeys(unpriced)]
-    if len(contracts) > 1 and not order.contract:
-        found.append(f"several contracts fit: {', '.join(contracts)}")
+    if len(fitting) > 1 and not order.contract:
+        found.append(f"several contracts fit: {', '.join(fitting)}")
+    if order.contract and order.contract not in theirs:
+        found.append(f"contract {order.contract} is not open, or not the customer's")
     return tuple(found)
 
 
+def is_open(contract: Record) -> bool:
+    """Say whether a contract can still be drawn on."""
+    return dict(contract.fields).get("status") != "closed"
+
+
 def fitting_contracts(order: SalesOrder, contracts: Iterable[Record]) -> tuple[str, ...]:
-    """Return the keys of a customer's contracts that an order may draw on.
+    """Return the keys of those of a customer's open contracts that an order may draw on.
 
     A contract says in `products` what can be drawn, and in `status` whether it is closed.
     """
@@ -51,7 +81,7 @@ def fitting_contracts(order: SalesOrder, contracts: Iterable[Record]) -> tuple[s
     for contract in contracts:
         fields = dict(contract.fields)
         products = {name.strip() for name in fields.get("products", "").split(",")}
-        if fields.get("status") != "closed" and wanted & products:
+        if wanted & products:
             found.append(contract.key)
     return tuple(found) if order.kind is SalesKind.ORDER else ()
 

@@ -11,9 +11,3 @@ class Enquiry:
 
     reference: str
     """Which order, by its reference."""
-    customer: str = ""
-
-    @property
-    def object(self) -> str:
-        """What it is about."""
-        return "order"

@@ -71,6 +71,8 @@ class RecordEdit:
             raise BadValue(f"a {self.object!r} needs a key, and its kind is one word")
         if self.what == "delete" and (self.fields or self.is_private):
             raise BadValue(f"what is deleted gets no fields: {self.object} {self.key!r}")
+        if self.what != "create" and self.parent:
+            raise BadValue(f"only something new gets a parent: {self.object} {self.key!r}")
         if self.what == "change" and not self.fields:
             raise BadValue(f"say what of {self.object} {self.key!r} is changed")
         if not all(isinstance(text, str) for pair in self.fields for text in pair):

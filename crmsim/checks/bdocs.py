@@ -115,6 +115,8 @@ class _End(Judge):
     def on_saved(self, event: Event) -> None:
         self._names[str(event.detail["guid"])] = event.subject
 
+    on_committed = on_saved
+
     def on_flowed(self, event: Event) -> None:
         self._at[event.subject] = (_texts(event.detail["states"])[-1], str(event.detail["guid"]))
 

@@ -47,6 +47,9 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
             order = record.document.order
             if record.distribution is Distribution.ERROR:
                 yield SetAside(order.reference, "the ERP refused it, and somebody has to decide")
+            elif not record.document.is_sound:
+                errors = "; ".join(record.document.errors)
+                yield SetAside(order.reference, f"it contains errors: {errors}")
             elif order.kind is SalesKind.ORDER and why_not_transfer(record.document) is not None:
                 yield SetAside(order.reference, f"{why_not_transfer(record.document)}")
     yield from _aside_for_people(simulation)

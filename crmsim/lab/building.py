@@ -31,7 +31,7 @@ from crmsim.middleware.replication import (
 )
 from crmsim.mobile.client import MobileClient
 from crmsim.mobile.dialling import REDIAL_POLICY, Dialling
-from crmsim.mobile.rep import DiaryEntry, Habits
+from crmsim.mobile.rep import DiaryEntry, Habits, why_not_in_diary
 from crmsim.mobile.station import Station
 from crmsim.network.link import Link
 from crmsim.qrfc.inbound import WorkProcess, work_process_names
@@ -409,8 +409,10 @@ class Building:
             raise BadValue(
                 f"{name!r} calls {station!r}; name one station, or a tuple of different ones"
             )
-        for written in dict.fromkeys(_kind_written(entry) for entry in diary):
-            self._must_be_writable(name, written)
+        for entry in diary:
+            reason = why_not_in_diary(self._model, entry.what)
+            if reason is not None:
+                raise BadValue(f"{name!r} {reason}")
         if rep in self._laptops:
             raise BadValue(f"rep {rep!r} works on {self._laptops[rep]!r} already")
         if not link.dial_up:
@@ -456,21 +458,11 @@ class Building:
         """
         for entry in diary:
             if isinstance(entry.what, RecordEdit):
-                what = _kind_written(entry)
+                what = entry.what.object
                 raise BadValue(f"{name!r} is a channel for orders; no {what} is written there")
         self.simulation.add_site(name, "channel").write_ns = WRITE
         self.simulation.connect(name, crm, link)
         self.simulation.seat(name, lambda: Channel(crm, diary, policy))
-
-    def _must_be_writable(self, laptop: str, object_: str) -> None:
-        """Refuse a diary about something that the landscape does not keep in step."""
-        kinds = {one.name: one.kind for one in self._model.objects}
-        if kinds.get(object_) not in (Kind.INTELLIGENT, Kind.DEPENDENT):
-            kept = ", ".join(n for n, k in kinds.items() if k in (Kind.INTELLIGENT, Kind.DEPENDENT))
-            raise BadValue(
-                f"{laptop!r} writes about {object_!r}, but the landscape keeps only these in step: "
-                f"{kept or 'nothing'}"
-            )
 
     def check(self) -> None:
         """Judge the finished landscape.
@@ -479,11 +471,6 @@ class Building:
             ForbiddenLink: a system is missing, or a site has no line that it cannot do without.
         """
         self.simulation.topology.check()
-
-
-def _kind_written(entry: DiaryEntry) -> str:
-    """Return the name of the replication object that an entry is about."""
-    return entry.what.object if isinstance(entry.what, RecordEdit) else "order"
 
 
 def _staff_of(

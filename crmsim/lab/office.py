@@ -7,6 +7,7 @@ loses what they did in a crash, they try again ten minutes later.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from crmsim.business.document import OrderDocument
@@ -32,6 +33,8 @@ class Office(Building):
         super().__init__(simulation, trouble)
         self._office: dict[str, list[Callable[[Any, Callable[[], None]], None]]] = {}
         """What the office wants of each system, in order; the first is being done."""
+        self._put_off: dict[tuple[str, str], list[Callable[[], None]]] = {}
+        """(CRM, order) -> changes of the order, in order; the first is tried until it is done."""
 
     def publish(self, publication: str, values: Mapping[str, str], *, crm: str = "crm") -> None:
         """Publish records now: prices, products, customizing.
@@ -63,6 +66,8 @@ class Office(Building):
             erp: The name of the ERP.
         """
         _must_be_texts(publication, values)
+        if publication == "prices":
+            _must_be_prices(values)
         kind = self._model.of(publication)
         if kind.kind is not Kind.BULK or not kind.in_erp:
             raise BadValue(f"{publication!r} does not come from the ERP")
@@ -144,7 +149,8 @@ class Office(Building):
             fields: Field -> new value; the others stay as they are.
         """
         kind = self._kind_of_record(about, key, parent, fields)
-        is_known = self.simulation.store(crm).get("records", (about, key)) is not None
+        store, row = self.simulation.store(crm), (about, key)
+        is_known = any(store.get(table, row) is not None for table in ("records", "deleted"))
         if kind.parent and not (parent or is_known or self._office.get(crm)):
             raise BadValue(f"{about} {key!r} is new; name the {kind.parent} it depends on")
         self._in_crm(crm, lambda it, done: it.change_record(about, key, fields, parent, done))
@@ -163,7 +169,8 @@ class Office(Building):
         """Let somebody in the office change an order in CRM Online now.
 
         While the order is being distributed to the ERP nobody can; then it is tried again ten
-        minutes later. What is final, or not there, is left alone, and the history says so.
+        minutes later, and later changes of the same order wait behind it. What is final, or not
+        there, is left alone, and the history says so.
 
         Args:
             edit: What is changed.
@@ -175,15 +182,22 @@ class Office(Building):
         def edited(document: OrderDocument) -> OrderDocument:
             return edited_by(edit, document, prefix)
 
-        def later() -> None:
-            self.simulation.at(self.simulation.now_ns + minutes(10), once_more)
+        waiting = self._put_off.setdefault((crm, edit.reference), [])
 
-        def once_more() -> None:
-            self._in_crm(
-                crm, lambda it, done: it.edit_order(edit.reference, edited, by, done, later)
-            )
+        def attempt() -> None:
+            self._in_crm(crm, lambda it, done: it.edit_order(edit.reference, edited, by, done, end))
 
-        once_more()
+        def end(*, is_done: bool) -> None:
+            if not is_done:
+                self.simulation.at(self.simulation.now_ns + minutes(10), attempt)
+                return
+            waiting.pop(0)
+            if waiting:
+                waiting[0]()
+
+        waiting.append(attempt)
+        if len(waiting) == 1:
+            attempt()
 
     def lock_user(self, laptop: str) -> None:
         """Lock the user of a laptop at all its stations now: they take no call of it any more.
@@ -241,6 +255,8 @@ class Office(Building):
             release: Which release they are.
         """
         self._must_be_laptops((site,))
+        if release < 1:
+            raise BadValue(f"release is {release}; laptops begin with 1")
         self._in_office(site, lambda it, done: it.update_programs(release, done))
 
     def subscribe(
@@ -281,6 +297,17 @@ class Office(Building):
                 lambda change: it.realignment.extract_all(change, site), done
             ),
         )
+
+
+def _must_be_prices(values: Mapping[str, str]) -> None:
+    """Refuse what cannot be put into an order."""
+    for name, value in values.items():
+        try:
+            is_price = Decimal(value) >= 0
+        except InvalidOperation:
+            is_price = False
+        if not is_price:
+            raise BadValue(f"the price of {name!r} is {value!r}; write a number, such as '12.50'")
 
 
 def _must_be_texts(publication: str, values: Mapping[str, str]) -> None:

@@ -21,6 +21,7 @@ from crmsim.kernel.simulation import Simulation
 from crmsim.lab.aside import SetAside, set_aside, stands_still, waits_for_people
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.replication.sites import gets_bulk
+from crmsim.systems.channels import Channel
 from crmsim.units import Duration, hours
 
 __all__ = ["Quiet", "behind", "settle", "what_moves"]
@@ -122,6 +123,7 @@ def _not_at_rest(simulation: Simulation, keep_still: Sequence[str]) -> Iterator[
         if name not in keep_still:
             yield from _queued_at(name, site, still, waiting)
             yield from _left_at(simulation, name, site, keep_still)
+            yield from _contacts_at(simulation, name, waiting)
 
 
 def _queued_at(
@@ -172,6 +174,23 @@ def _left_at(
         count = len(site.store.table(table))
         if count:
             yield f"{name}: {count} in the {table}"
+
+
+def _contacts_at(simulation: Simulation, name: str, waiting: set[str]) -> Iterator[str]:
+    """Yield what customers wanted on a channel and nobody has dealt with.
+
+    What is about an order that waits for a person waits with it.
+    """
+    if simulation.topology.kind(name) != "channel":
+        return
+    names: dict[str, str] = {}
+    for crm in simulation.topology.sites("crm"):
+        names |= simulation.store(crm).table("by reference")
+    actor = simulation.actor(name)
+    assert isinstance(actor, Channel)
+    left = [one for one in actor.unanswered_references if names.get(one) not in waiting]
+    if left:
+        yield f"{name}: {len(left)} still to be dealt with, first about order {left[0]}"
 
 
 def _to_be_sent_again(simulation: Simulation, name: str, site: Site) -> Iterator[str]:

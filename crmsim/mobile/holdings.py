@@ -57,6 +57,8 @@ def keep(change: Change, local: LocalDocument) -> None:
         return
     if local.base is not None:
         change.put("records", local.key, local.base)
+    elif change.get("records", local.key) is not None:
+        change.delete("records", local.key)
     if local.base is None or not local.is_settled:
         change.put("overlays", local.guid, local)
     elif change.get("overlays", local.guid) is not None:

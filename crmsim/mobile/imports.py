@@ -118,7 +118,13 @@ def _put_aside(change: Change, store: Store, place: Any, content: Any, takes: in
     local = local_of(store.get, content.object, content.guid)
     answers = getattr(content, "message", "")
     if local is not None and answers:
-        keep(change, after_unread(local, answers))
+        after = after_unread(local, answers)
+        if after is None:
+            drop(change, content.object, content.guid)
+        else:
+            keep(change, after)
+        if after is None and content.object == "order":
+            change.put("purged", content.guid, True)
     key = LocalDocument(content.guid, "", object=content.object).key
     change.put("unread", place, Unread(place, content.guid, key, takes))
 

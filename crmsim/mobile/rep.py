@@ -16,10 +16,11 @@ from crmsim.business.master import RecordEdit
 from crmsim.business.sales import OrderEdit, SalesOrder
 from crmsim.chance import Stream
 from crmsim.errors import BadValue
+from crmsim.middleware.replication import Kind, Model
 from crmsim.sync.session import Phase
 from crmsim.units import Duration, Share, days, hours, milliseconds, minutes
 
-__all__ = ["DiaryEntry", "Habits", "Interval", "Window"]
+__all__ = ["DiaryEntry", "Habits", "Interval", "Window", "Wish", "why_not_in_diary"]
 
 BREAK_WEIGHTS: dict[Phase, float] = {
     Phase.INIT: 0.08,
@@ -41,12 +42,16 @@ BREAK_WAIT: dict[Phase, Duration] = {
 """How long into its phase a break comes at the latest (assumed; shorter than the phase lasts)."""
 
 
+Wish = SalesOrder | OrderEdit | RecordEdit | Enquiry
+"""What can stand in a diary."""
+
+
 @attrs.frozen
 class DiaryEntry:
     """Something that a rep writes, or looks up."""
 
     time_ns: int
-    what: SalesOrder | OrderEdit | RecordEdit | Enquiry
+    what: Wish
     """An order as it is to be saved, whose GUID is made by the laptop; what is changed of one that
     is there, whoever wrote it; what is done to anything else: a visit, an opportunity; or what a
     customer wants to know."""
@@ -214,3 +219,22 @@ class Habits:
     def break_wait_ns(self, luck: Stream, session: int, phase: Phase) -> int:
         """Return how long into its phase the break comes."""
         return int(luck.uniform(session) * BREAK_WAIT[phase])
+
+
+def why_not_in_diary(model: Model, what: Wish) -> str | None:
+    """Return why a rep cannot have something in his diary, or None.
+
+    Args:
+        model: What the landscape replicates.
+        what: What he wants to write, or to look up.
+    """
+    kinds = {one.name: one.kind for one in model.objects}
+    object_ = what.object if isinstance(what, RecordEdit) else "order"
+    kept = (Kind.INTELLIGENT, Kind.DEPENDENT)
+    if kinds.get(object_) not in kept:
+        names = ", ".join(name for name, kind in kinds.items() if kind in kept) or "nothing"
+        return f"writes about {object_!r}, but only these are kept in step: {names}"
+    above = model.of(object_).parent
+    if isinstance(what, RecordEdit) and what.what == "create" and above and not what.parent:
+        return f"creates {what.reference} without the {above} that it is for"
+    return None

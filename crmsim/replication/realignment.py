@@ -130,8 +130,11 @@ class Realignment:
         ]
 
     def _is_gone(self, get: Callable[[str, Any], Any], key: Key) -> bool:
-        """Say whether an instance has been deleted meanwhile."""
-        return key[0] != "order" and get("cdb records", key) is None
+        """Say whether an instance has been deleted meanwhile, or was never fit to be shown."""
+        if key[0] != "order":
+            return get("cdb records", key) is None
+        row = get("cdb", key[1])
+        return row is None or row.shown is None
 
     def _realign(self, change: Change, job: Job) -> None:
         for key in job.keys:

@@ -178,8 +178,11 @@ def _without_copy(
     It is gone if its creation is what was refused. A creation that is not answered yet may still
     come through.
     """
-    if local.object != "order" and local.base is not None:
-        return None  # somebody has deleted it meanwhile
+    is_deleted = local.object != "order" and (local.base is not None or local.leaves)
+    if is_deleted and not counted.changes:
+        return None
+    if is_deleted:  # by somebody else; the other changes have to be answered first
+        return attrs.evolve(counted, base=None, leaves=True, refusal=reason)
     if local.base is not None:
         return _answered(counted, reason)
     was_creation = counted.changes[:1] != local.changes[:1]
@@ -191,12 +194,15 @@ def _moved_on(local: LocalDocument, document: OrderDocument | Record, save: int)
     return local if save < local.save else attrs.evolve(local, base=document, save=save)
 
 
-def after_unread(local: LocalDocument, message: str) -> LocalDocument:
+def after_unread(local: LocalDocument, message: str) -> LocalDocument | None:
     """Return the document after an answer that cannot be read: the change counts as answered.
 
-    What the rep sees stays until the server sends the document again in a form that can be read.
+    What the rep sees stays until the server sends the document again in a form that can be read;
+    unless it does not belong here any more.
     """
     left = tuple(change for change in local.changes if change.message != message)
+    if local.leaves and not left:
+        return None
     upload = min(max(local.upload - 1, 0), len(left))
     answered = [change for change in local.changes if change.message == message]
     base: OrderDocument | Record | None = local.base

@@ -72,13 +72,19 @@ class Answers:
         before: OrderDocument | Record | None,
         save: int,
         overruled: tuple[Overruled, ...] = (),
+        *,
+        exists: bool = False,
     ) -> None:
-        """SO2: say no, with the before-image: what the CDB holds, in which save."""
+        """SO2: say no, with the before-image: what the CDB holds, in which save.
+
+        `exists` says that what was to be created is there already, made by somebody else.
+        """
         flow = step(
             self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.REFUSED, BDocEvent.ANSWERED_NO
         )
         self._monitor.put(change, attrs.evolve(flow, context=Context.SO2))
-        change.note(REJECTED, bdoc.message, site=bdoc.site, guid=bdoc.guid, reason=reason)
+        more = {"exists": True} if exists else {}
+        change.note(REJECTED, bdoc.message, site=bdoc.site, guid=bdoc.guid, reason=reason, **more)
         if not self.is_late(bdoc):
             change.put("refused", (bdoc.guid, bdoc.site), reason)
         answer = Rejection(bdoc.message, bdoc.guid, reason, before, save, overruled, bdoc.object)

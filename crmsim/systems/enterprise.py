@@ -8,17 +8,15 @@ Sources: CONTRIBUTING.md, S50, S54.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import islice, takewhile
 from types import MappingProxyType
 
 import attrs
 
-from crmsim.applications.directions import why_frozen
 from crmsim.applications.numbering import Numbering, NumberRange
 from crmsim.business.document import OrderDocument
-from crmsim.business.enquiry import Enquiry
-from crmsim.business.master import Record
-from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
+from crmsim.business.sales import SalesOrder
 from crmsim.chance import Distribution, word_of
 from crmsim.formats.bapi import (
     BapiDelivery,
@@ -45,10 +43,10 @@ from crmsim.replication.returned import Returned, SendAgain
 from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
 from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.answers import Answers
-from crmsim.systems.channels import Contact, ContactAnswered, edited_by
+from crmsim.systems.channels import TAKEN, Contact, ContactAnswered, Contacts, identified
 from crmsim.systems.inflow import Inflow, ParkedLong
 from crmsim.systems.online import OFFICE, Online
-from crmsim.systems.orders import BEING_DISTRIBUTED, Desk, Orders, completed
+from crmsim.systems.orders import BEING_DISTRIBUTED, NO_SUCH_ORDER, Desk, Orders, completed
 from crmsim.systems.outflow import CdbOnError, Outflow
 from crmsim.systems.people import ClerkHabits, Completed
 from crmsim.systems.records import Records
@@ -61,7 +59,7 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import CLEARED, FORBIDDEN, READ, REFUSED
+from crmsim.trace.kinds import CLEARED, FORBIDDEN, REFUSED
 from crmsim.units import Duration, hours
 
 __all__ = ["CrmEnterprise", "Policies"]
@@ -80,7 +78,6 @@ CONTEXTS: dict[type, Context] = {
     BapiMasters: Context.MI0,
 }
 """What comes through a queue -> where the flow takes it up."""
-NO_SUCH_ORDER = "CRM knows no such order"
 CLERK = "clerk"
 """Who makes the changes of a clerk."""
 BULK_COUNT = 100
@@ -176,8 +173,9 @@ class CrmEnterprise(QueuePartner):
         )
         answers = Answers(self, monitor, own)
         self._desk = Desk(self, clerk)
-        records = Records(self, model, self._online, answers, policies.conflict)
+        self._records = Records(self, model, self._online, answers, policies.conflict)
         self._orders = Orders(self, self._online, answers, policies.conflict, self._desk)
+        self._contacts = Contacts(self, self._orders)
         self._inflow = Inflow(
             self,
             self._inbound,
@@ -190,7 +188,7 @@ class CrmEnterprise(QueuePartner):
             policies.park_limit,
             own,
             answers,
-            records,
+            self._records,
             self._orders,
             replication.taken_away,
         )
@@ -347,21 +345,19 @@ class CrmEnterprise(QueuePartner):
         """Create a record in CRM Online, or change fields of it; the flow does the rest."""
         with self.commit() as change:
             change.then(done)
-            held: Record | None = self.store.get("records", (object_, key))
-            if held is not None:
-                merged = tuple(sorted({**dict(held.fields), **fields}.items()))
-                reason = why_frozen(held, attrs.evolve(held, fields=merged))
-                if reason is not None:
-                    name = held.identity
-                    change.note(FORBIDDEN, name, guid=name, reason=reason)
-                    return
+            reason = self._records.why_not_here((object_, key), fields, parent)
+            if reason is not None:
+                name = f"{object_} {key}"
+                change.note(FORBIDDEN, name, guid=name, reason=reason)
+                return
             self._online.change_record(change, (object_, key), fields, parent, OFFICE)
 
     def create_order(self, order: SalesOrder, by: str, done: Callable[[], None]) -> None:
         """Store an order that is born in CRM Online; the flow does the rest."""
-        order = self._identified(order, by)
+        order = identified(self, order, by)
+        is_taken = self.store.get("by reference", order.reference) is not None
         with self.commit() as change:
-            reason = self._orders.create_here(change, order, by)
+            reason = TAKEN if is_taken else self._orders.create_here(change, order, by)
             if reason is not None:
                 change.note(FORBIDDEN, order.reference, guid=order.guid, reason=reason)
             change.then(done)
@@ -372,9 +368,12 @@ class CrmEnterprise(QueuePartner):
         edit: Callable[[OrderDocument], OrderDocument],
         by: str,
         done: Callable[[], None],
-        later: Callable[[], None],
+        end: Callable[..., None],
     ) -> None:
-        """Change an order in CRM Online; `later` is called if it is being distributed just now."""
+        """Change an order in CRM Online.
+
+        `end` is told `is_done`: False when it is being distributed just now.
+        """
         guid = self.store.get("by reference", reference)
         with self.commit() as change:
             if guid is None:
@@ -384,57 +383,14 @@ class CrmEnterprise(QueuePartner):
             if reason is not None:
                 change.note(FORBIDDEN, reference, guid=guid or "", reason=reason)
             change.then(done)
-            if reason == BEING_DISTRIBUTED:
-                change.then(later)
+            change.then(partial(end, is_done=reason != BEING_DISTRIBUTED))
 
     @handles(Contact)
     def contacted(self, message: Contact, sender: Address[ContactAnswered]) -> None:
         """Serve a customer who turns to another channel."""
-        wish, by = message.wish, message.channel
-        guid = self.store.get("by reference", wish.reference)
-        about = by, message.entry, message.attempt
-        if isinstance(wish, Enquiry):
-            self._look_up(wish, by, guid)
-            self.send(sender, ContactAnswered(*about, is_done=True), attempt=message.attempt)
-            return
         with self.commit() as change:
-            reason = None
-            if isinstance(wish, OrderEdit) and guid is not None:
-                reason = self._edit_once(change, guid, wish, by, message.entry)
-            elif isinstance(wish, SalesOrder) and guid is None:
-                reason = self._orders.create_here(change, self._identified(wish, by), by)
-            elif isinstance(wish, OrderEdit):
-                reason = NO_SUCH_ORDER
-            if reason is not None:
-                change.note(FORBIDDEN, wish.reference, guid=guid or "", reason=reason)
-            answer = ContactAnswered(*about, is_done=reason != BEING_DISTRIBUTED)
+            answer = self._contacts.serve(change, message)
             change.send(sender, answer, attempt=message.attempt)
-
-    def _edit_once(
-        self, change: Change, guid: str, edit: OrderEdit, by: str, entry: int
-    ) -> str | None:
-        """Make a change that was asked for on another channel, unless that is done already."""
-        if self.store.get("contacts", (by, entry), False):
-            return None
-        prefix = f"{by} {entry}"
-        reason = self._orders.edit_here(
-            change, guid, lambda document: edited_by(edit, document, prefix), by
-        )
-        if reason is None:
-            change.put("contacts", (by, entry), True)
-        return reason
-
-    def _look_up(self, wish: Enquiry, by: str, guid: str | None) -> None:
-        """Read how an order stands; the customer hears what CRM Online has."""
-        number = self.store.get("numbers", guid)
-        save = int(self.store.get("saves", number, 0))
-        self.note(READ, wish.reference, channel=by, guid=guid or "", save=save, pending=0)
-
-    def _identified(self, order: SalesOrder, by: str) -> SalesOrder:
-        """Return an order with identities for itself and its items, made from its reference."""
-        luck, key = self.luck("guid"), word_of(order.reference)
-        guid = f"{luck.word(key):016X}{luck.word(key, 1):016X}"
-        return with_lines(attrs.evolve(order, guid=guid), None, f"{by} {order.reference}")
 
     @handles(ParkedLong)
     def parked_long(self, message: ParkedLong, sender: object) -> None:

@@ -189,8 +189,8 @@ class Erp(QueuePartner):
     def ship(self, message: ShipDue, sender: object) -> None:
         """Let the goods of an order leave, once."""
         booked: ErpOrder = self.store.get("orders", message.key)
-        if booked.shipped_day is not None:
-            return
+        if booked.shipped_day is not None or booked.order.delivery_block:
+            return  # it has been, or a change of the order has stopped it
         day, number = self.now_ns // days(1), booked.order.number
         planned_day = self._ship_days[booked.order.reference]
         with self.commit() as change:

@@ -193,7 +193,7 @@ class Inflow:
 
     def _why_not_theirs(self, bdoc: SyncBDoc) -> str | None:
         """Return why a laptop may not change what it has to give up, or None."""
-        if self._taken_away is TakenAway.ACCEPT:
+        if self._taken_away is TakenAway.ACCEPT or bdoc.task is Task.INSERT:
             return None
         sites = self._actor.store.get("lookup", bdoc.key)
         if sites is None or bdoc.site in sites:

@@ -7,6 +7,7 @@ hears of what was not saved. Sources: CONTRIBUTING.md, S13, S39.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -107,13 +108,22 @@ class Online:
         key = record.object, record.key
         before: Record | None = self._actor.store.get("records", key)
         change.put("records", key, record)
-        above = self._model.of(record.object).parent, record.parent
-        if before is None and record.object == "contract":
-            known = change.get("contracts", record.parent, ())
-            change.put("contracts", record.parent, (*known, record.key))
-        if before is None and "delete" in direction_of(above[0]).from_laptops:
-            change.put("below", above, (*change.get("below", above, ()), key))
+        if before is None or before.parent != record.parent:
+            self._index(change, record, "" if before is None else before.parent)
         self._begin_way(change, RecordBDoc("", record, before, origin, disk))
+
+    def _index(self, change: Change, record: Record, old: str) -> None:
+        """Keep which contracts a customer has, and what goes with something that is deleted."""
+        above = self._model.of(record.object).parent
+        rows: list[tuple[str, Any, Any]] = []
+        if record.object == "contract":
+            rows = [("contracts", parent, record.key) for parent in (old, record.parent)]
+        elif "delete" in direction_of(above).from_laptops:
+            key = record.object, record.key
+            rows = [("below", (above, parent), key) for parent in (old, record.parent)]
+        for place, (table, row, key) in enumerate(rows):
+            others = tuple(one for one in change.get(table, row, ()) if one != key)
+            change.put(table, row, (*others, key) if place else others)
 
     def _begin_way(self, change: Change, bdoc: RecordBDoc) -> None:
         """Put the mBDoc of a record for all who need it into the CSA queue of its customer."""
@@ -174,7 +184,7 @@ class Online:
             customer=self.customer_of(record),
             number=number,
             fields=_changed(held, record),
-            **({} if upload is None else _told_of(upload, record)),
+            **_told_of(upload, record, origin, fields),
         )
         self.store_record(change, record, origin, 0 if upload is None else upload.disk)
         return record
@@ -254,8 +264,14 @@ def _changed(before: Record | None, after: Record) -> tuple[str, ...]:
     return tuple(name for name, value in after.fields if known.get(name) != value)
 
 
-def _told_of(upload: SyncBDoc, record: Record) -> dict[str, object]:
-    """Return what the journal says of a change besides, if a laptop made it."""
+def _told_of(
+    upload: SyncBDoc | None, record: Record, origin: str, fields: Mapping[str, str]
+) -> dict[str, object]:
+    """Return what the journal says of a change besides, where laptops have a part in it."""
+    if upload is None:
+        has_part = bool(direction_of(record.object).from_laptops)
+        values = tuple((f"header {name}", value) for name, value in fields.items())
+        return {"by": origin, "values": values} if has_part else {}
     return {
         "message": upload.message,
         "base": upload.base,

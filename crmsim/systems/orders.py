@@ -14,8 +14,10 @@ import attrs
 from crmsim.applications.guards import (
     errors_of,
     fitting_contracts,
+    is_open,
     why_not_change,
     why_not_create,
+    why_not_move,
     why_not_transfer,
 )
 from crmsim.applications.numbering import order_number
@@ -34,8 +36,9 @@ from crmsim.systems.outflow import CdbRow
 from crmsim.systems.people import ClerkHabits, Paper
 from crmsim.trace.kinds import COMMITTED, DISTRIBUTED, REPRICED
 
-__all__ = ["BEING_DISTRIBUTED", "Desk", "Orders", "completed"]
+__all__ = ["BEING_DISTRIBUTED", "NO_SUCH_ORDER", "Desk", "Orders", "completed"]
 
+NO_SUCH_ORDER = "CRM knows no such order"
 BEING_DISTRIBUTED = "it is being distributed; try again later"
 """Why nobody changes an order just now."""
 Before = tuple[OrderDocument | None, int]
@@ -107,7 +110,7 @@ class Orders:
     def create(self, change: Change, bdoc: SyncBDoc) -> None:
         """Store an order that a laptop has written, or refuse it."""
         if bdoc.task is not Task.INSERT:
-            self.reject(change, bdoc, "CRM knows no such order")
+            self.reject(change, bdoc, NO_SUCH_ORDER)
             return
         order = order_of(bdoc.guid, None, bdoc.segments)
         reason = why_not_create(order, self._customer_of(order))
@@ -135,6 +138,10 @@ class Orders:
             self.reject(change, bdoc, merged.reason, merged.overruled)
             return
         changed = order_of(bdoc.guid, order, merged.segments)
+        reason = why_not_move(order, changed, self._customer_of(changed))
+        if reason is not None:
+            self.reject(change, bdoc, reason, merged.overruled)
+            return
         known = {item.line for item in order.items}
         added = tuple(item for item in changed.items if item.line not in known)
         priced, repriced = self._at_current_prices(change, changed, added)
@@ -221,11 +228,13 @@ class Orders:
         record: OrderRecord = self._actor.store.get("orders", change.get("numbers", guid))
         if record.distribution is Distribution.TO_BE:
             return BEING_DISTRIBUTED
-        reason = why_not_change(record.document)
-        if reason is not None:
-            return reason
         old = record.document.order
         wanted = edit(record.document)
+        reason = why_not_change(record.document) or why_not_move(
+            old, wanted.order, self._customer_of(wanted.order)
+        )
+        if reason is not None:
+            return reason
         new = attrs.evolve(wanted.order, version=old.version + 1)
         segments = segments_of(old, new)
         if not segments and wanted == record.document:
@@ -261,6 +270,7 @@ class Orders:
             number = order_number(count)
         change.put("numbers", order.guid, number)
         change.put("by reference", order.reference, order.guid)
+        change.put("references", order.guid, order.reference)
         document = OrderDocument(order, number, Fate.ACCEPTED, is_locked=self._desk.releases)
         return self._judged(document)
 
@@ -272,13 +282,13 @@ class Orders:
         """Return a document with its contract, if only one fits, and with its errors."""
         order = document.order
         contracts = self._actor.store.get("contracts", order.customer, ())
-        fitting: tuple[str, ...] = ()
-        if contracts and not order.contract:
-            records = (self._actor.store.get("records", ("contract", key)) for key in contracts)
-            fitting = fitting_contracts(order, filter(None, records))
-            if len(fitting) == 1:
-                order = attrs.evolve(order, contract=fitting[0])
-        return attrs.evolve(document, order=order, errors=errors_of(order, fitting))
+        records = (self._actor.store.get("records", ("contract", key)) for key in contracts)
+        open_ = tuple(one for one in records if one is not None and is_open(one))
+        fitting = fitting_contracts(order, open_)
+        if len(fitting) == 1 and not order.contract:
+            order = attrs.evolve(order, contract=fitting[0])
+        theirs = tuple(one.key for one in open_)
+        return attrs.evolve(document, order=order, errors=errors_of(order, fitting, theirs))
 
     def _at_current_prices(
         self, change: Change, order: SalesOrder, items: tuple[OrderItem, ...]
@@ -388,4 +398,6 @@ def completed(actor: Actor, document: OrderDocument) -> OrderDocument:
         first, fits, choice = error.partition(" fit: ")
         if fits and first == "several contracts":
             order = attrs.evolve(order, contract=choice.split(", ")[0])
+        elif error.startswith("contract "):
+            order = attrs.evolve(order, contract="")
     return attrs.evolve(document, order=order, is_locked=False)

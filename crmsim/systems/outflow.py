@@ -176,6 +176,9 @@ class Outflow:
         order, number = bdoc.document.order, bdoc.document.number
         if bdoc.origin == ERP or why_not_transfer(bdoc.document) is not None:
             return False
+        if self._guarantees.newest_stays and order.version <= change.get("sent", number, 0):
+            return False  # processed again late: what is newest has gone there already
+        change.put("sent", number, order.version)
         luw = Luw(f"order {number} v{order.version}", _bapi(order, number), order.guid)
         queue = queue_name("R3AU", self._queue_key, number, order.customer)
         self._outbound.enqueue(change, queue, luw)

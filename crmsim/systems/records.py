@@ -5,7 +5,11 @@ what it depends on is there, whether the customer is blocked, what somebody else
 meanwhile. Sources: CONTRIBUTING.md, S02, S03, S30, S57; conflicts are assumed.
 """
 
-from crmsim.applications.directions import why_not_from_laptop, why_not_so
+from collections.abc import Mapping
+
+import attrs
+
+from crmsim.applications.directions import why_frozen, why_not_from_laptop, why_not_so
 from crmsim.business.master import Record
 from crmsim.formats.bdoc import SyncBDoc, Task, record_of
 from crmsim.kernel.actor import Actor
@@ -62,6 +66,20 @@ class Records:
         else:
             self._merge(change, bdoc, held)
 
+    def why_not_here(self, key: Key, fields: Mapping[str, str], parent: str) -> str | None:
+        """Return why somebody in CRM cannot create or change a record, or None."""
+        held: Record | None = self._actor.store.get("records", key)
+        if self._actor.store.get("deleted", key) is not None:
+            return "it has been deleted"
+        above = self._model.of(key[0]).parent
+        is_placed = bool(above) and (bool(parent) or held is None)
+        if is_placed and self._actor.store.get("records", (above, parent)) is None:
+            return f"CRM knows no {above} {parent}".rstrip()
+        if held is None:
+            return None
+        merged = tuple(sorted({**dict(held.fields), **fields}.items()))
+        return why_frozen(held, attrs.evolve(held, fields=merged))
+
     def _create(self, change: Change, bdoc: SyncBDoc, held: Record | None) -> None:
         record = record_of(*bdoc.key, None, bdoc.segments)
         assert record is not None, "a creation brings all of it"
@@ -81,7 +99,7 @@ class Records:
         kind = self._model.of(bdoc.object)
         above = kind.parent, record.parent
         if kind.parent and self._actor.store.get("records", above) is None:
-            return f"CRM knows no {kind.parent} {record.parent}"
+            return f"CRM knows no {kind.parent} {record.parent}".rstrip()
         return None
 
     def _why_not_so(self, before: Record | None, after: Record) -> str | None:
@@ -146,7 +164,12 @@ class Records:
         self._answers.confirm(change, bdoc, None, version)
 
     def _reject(self, change: Change, bdoc: SyncBDoc, reason: str) -> None:
-        self._answers.reject(change, bdoc, reason, *self._before_image(bdoc.key))
+        """Refuse a change; who wanted to create what others have is not shown theirs."""
+        store = self._actor.store
+        is_there = bdoc.task is Task.INSERT and store.get("records", bdoc.key) is not None
+        is_theirs = is_there and bdoc.site not in store.get("lookup", bdoc.key, ())
+        before = (None, 0) if is_theirs else self._before_image(bdoc.key)
+        self._answers.reject(change, bdoc, reason, *before, exists=is_there)
 
     def _before_image(self, key: Key) -> tuple[Record | None, int]:
         """Return a record as the CDB holds it; what has not come there is as CRM Online has it."""

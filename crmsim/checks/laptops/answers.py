@@ -167,7 +167,8 @@ class _BeforeImages(Judge):
         still = set(map(str, again)) if isinstance(again, tuple | list) else set()
         for name, value in before.items():
             self.judged += 1
-            if name not in still and shows.get(name) != value:
+            is_covered = name in still or any(name.startswith(f"{part} ") for part in still)
+            if not is_covered and shows.get(name) != value:
                 self.blame(
                     f"{event.actor} shows {shows.get(name)} for {name} after a refusal, the server "
                     f"has {value}",
@@ -192,7 +193,7 @@ class _NoTrace(Judge):
 
     def on_rejected(self, event: Event) -> None:
         guid = self._created.get(event.subject)
-        if guid is not None:
+        if guid is not None and not event.detail.get("exists"):
             self._refused[guid] = event.subject
 
     def on_committed(self, event: Event) -> None:
@@ -290,20 +291,28 @@ class _PolicyHolds(Judge):
         self._saves[str(event.detail["message"])] = event.actor, base
 
     def on_committed(self, event: Event) -> None:
-        message, guid = str(event.detail["message"]), str(event.detail["guid"])
-        if "save" not in event.detail:
-            return
-        save = int(str(event.detail["save"]))
+        if "save" in event.detail:
+            self._take(event, int(str(event.detail["save"])), _pairs(event))
+
+    def on_changed(self, event: Event) -> None:
+        self._take(event, int(str(event.detail["version"])), _pairs(event, "values"))
+
+    def _take(self, event: Event, save: int, pairs: dict[str, str]) -> None:
+        message, guid = str(event.detail.get("message", "")), str(event.detail["guid"])
         if "by" in event.detail:  # whoever writes in CRM itself sees what is there
-            self._saves[message] = str(event.detail["by"]), save - 1
-        if message not in self._saves:
+            author = str(event.detail["by"]), save - 1
+        elif message in self._saves:
+            author = self._saves[message]
+        else:
             return
-        laptop, base = self._saves[message]
+        laptop, base = author
+        if "by" in event.detail and not pairs:
+            return  # only released
         latest = self._latest.setdefault(guid, {})
         self.judged += 1
         if any(made > base for other, made in latest.items() if other != laptop):
             self._over_document.append((f"{message} was taken over as a whole", event))
-        for name, value in _pairs(event).items():
+        for name, value in pairs.items():
             other, made, before = self._fields.get((guid, name), (laptop, 0, value))
             if other != laptop and made > base and before != value:
                 self._over_field.append((f"{message} overwrote {name} of {other}", event))

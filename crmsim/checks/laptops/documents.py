@@ -10,6 +10,7 @@ from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, forget
 from crmsim.checks.laptops.selection import held_by
+from crmsim.middleware.queue import laptop_of
 from crmsim.trace.journal import Event
 
 __all__ = [
@@ -29,31 +30,36 @@ NOT_FOR_ERP = ("activity", "note", "attachment", "opportunity", "contract")
 
 
 class _Private(Judge):
-    """I-36: an appointment that is marked as private is in no upload, in no queue, and nowhere in
-    CRM Online, as long as it is.
+    """I-36: as long as an appointment is marked as private, its laptop saves nothing of it that is
+    to be sent, and nothing of it comes to CRM from there.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._private: dict[str, None] = {}
+        self._private: dict[tuple[str, str], None] = {}
 
     def on_kept(self, event: Event) -> None:
-        guid = str(event.detail["guid"])
+        key = event.actor, str(event.detail["guid"])
         if event.detail["private"]:
             self.judged += 1
-            self._private[guid] = None
+            self._private[key] = None
         else:
-            self._private.pop(guid, None)
+            self._private.pop(key, None)
 
     def on_saved(self, event: Event) -> None:
-        if str(event.detail["guid"]) in self._private:
+        if (event.actor, str(event.detail["guid"])) in self._private:
             self.blame(f"{event.subject} is private, but {event.actor} is to send it", event)
 
     def on_enqueued(self, event: Event) -> None:
-        if str(event.detail.get("guid", "")) in self._private:
-            self.blame(f"{event.detail['guid']} is private, but stands in a queue", event)
+        queue = str(event.detail["queue"])
+        if not queue.startswith("CRM_SITE_") or queue.endswith(" out"):
+            return
+        laptop, guid = laptop_of(queue), str(event.detail.get("guid", ""))
+        if (laptop, guid) in self._private:
+            self.blame(f"{guid} is private, but has come from {laptop}", event)
 
-    on_changed = on_saved
+    def on_wiped(self, event: Event) -> None:
+        forget(self._private, event.actor)
 
 
 class _NeverInErp(Judge):
@@ -110,17 +116,19 @@ class _ErrorsStayUp(Judge):
 
 class _Contracts(Judge):
     """I-65: an order for which several contracts fit contains an error until somebody chooses one;
-    if only one fits, the order draws on it. Customers whose contracts were changed meanwhile are
-    left out.
+    if only one fits, the order draws on it, unless somebody has chosen another one. Customers whose
+    contracts were changed meanwhile are left out; when one went to another customer, all are.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._changed: dict[str, None] = {}
+        self._is_carried = False
 
     def on_changed(self, event: Event) -> None:
         if event.subject.startswith("contract "):
             self._changed[str(event.detail["customer"])] = None
+            self._is_carried = self._is_carried or bool(event.detail["carried"])
 
     def end(self, ending: Ending) -> None:
         for crm in self.scene.topology.sites("crm") if ending.is_quiet else ():
@@ -128,7 +136,7 @@ class _Contracts(Judge):
             for row in store.table("orders").values():
                 customer = row.document.order.customer
                 keys = store.get("contracts", customer, ())
-                if keys and customer not in self._changed:
+                if keys and customer not in self._changed and not self._is_carried:
                     records = [store.get("records", ("contract", key)) for key in keys]
                     self._compare(row.document, [one for one in records if one is not None])
 
@@ -148,7 +156,7 @@ class _Contracts(Judge):
         has_error = any("contracts fit" in one for one in document.errors)
         if len(fits) > 1 and not order.contract and not has_error:
             self.blame(f"several contracts fit order {order.reference}, and nobody was asked")
-        if len(fits) == 1 and order.contract != fits[0]:
+        if len(fits) == 1 and not order.contract:
             self.blame(f"order {order.reference} does not draw on contract {fits[0]}")
 
 
@@ -188,12 +196,23 @@ class _OwnFields(Judge):
         super().__init__(scene)
         self._wrote: dict[tuple[str, str], dict[str, str]] = {}
         """(laptop, document) -> field -> value."""
+        self._creations: dict[str, None] = {}
 
     def on_kept(self, event: Event) -> None:
         fields = event.detail["fields"]
         if isinstance(fields, tuple | list) and fields:
             key = event.actor, str(event.detail["guid"])
             self._wrote.setdefault(key, {}).update(dict(fields))
+
+    def on_saved(self, event: Event) -> None:
+        if event.detail["task"] == "insert":
+            self._creations[str(event.detail["message"])] = None
+
+    def on_imported(self, event: Event) -> None:
+        is_refused = str(event.detail.get("answers", "")) in self._creations
+        is_refused = is_refused and event.detail["what"] == "rejection"
+        if is_refused or event.detail["what"] == "removal":
+            self._wrote.pop((event.actor, str(event.detail["guid"])), None)
 
     def on_wiped(self, event: Event) -> None:
         forget(self._wrote, event.actor)
@@ -240,7 +259,7 @@ class _References(Judge):
             store = ending.stores[laptop]
             for guid, local in store.table("orders").items():
                 self.judged += 1
-                if store.get("references", local.reference) is None:
+                if store.get("references", local.reference) != guid:
                     self.blame(f"{laptop} does not find order {local.reference} ({guid})")
 
 

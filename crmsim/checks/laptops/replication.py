@@ -262,6 +262,10 @@ class _OrderOfExtracts(Judge):
         if what == "delete" and was_there and self._last.get(above) == "delete":
             self.blame(f"{laptop} loses {name} after {above[1]}, on which it depends", event)
 
+    def on_saved(self, event: Event) -> None:
+        if event.actor in self._on_new_disk:
+            self._on_new_disk[event.actor][str(event.detail["guid"])] = None
+
     def on_replaced(self, event: Event) -> None:
         self._on_new_disk[event.subject] = {}
         for table in (self._last, self._entering, self._leaving):

@@ -1,0 +1,120 @@
+"""Do the figures of the scenarios about people and channels move the way that they should?
+
+Pairs of runs with the same seed; the mean of the differences is asserted by an interval.
+"""
+
+import statistics
+
+import pytest
+
+from crmsim.lab.runs import load_scenario
+from crmsim.lab.scenario import Result
+from crmsim.trace.kinds import Level
+
+SEEDS = range(1, 11)
+
+
+def run(name: str, seed: int = 1, **settings: object) -> Result:
+    return load_scenario(f"scenarios/{name}.py").run(seed=seed, **settings).must_hold()
+
+
+def differences(name: str, metric, few: dict, many: dict) -> tuple[float, float]:
+    """Return a t interval of 95 % for how much more `many` brings than `few`, pair by pair."""
+    found = [metric(run(name, seed, **many)) - metric(run(name, seed, **few)) for seed in SEEDS]
+    half = 2.262 * statistics.stdev(found) / len(found) ** 0.5
+    return statistics.mean(found) - half, statistics.mean(found) + half
+
+
+def share(part: str, whole: tuple[str, ...]):
+    def metric(result: Result) -> float:
+        return result.metrics[part] / sum(result.metrics[name] for name in whole)
+
+    return metric
+
+
+ANSWERS = ("answer_in_the_same_call", "answer_in_the_next_call", "answer_later")
+
+
+def test_a_busy_crm_answers_in_the_call_after():
+    """Question 10: how many calls until a rep knows the fate of what he wrote."""
+    metric = share("answer_in_the_next_call", ANSWERS)
+    low, _ = differences("rejected_visit", metric, {"validation_s": 1}, {"validation_s": 20})
+    assert low > 0.2
+
+
+def test_more_calls_a_day_tell_a_rep_sooner():
+    low, _ = differences(
+        "rejected_visit", lambda r: -r.metrics["until_the_answer_s_p50"], {"calls": 1}, {"calls": 6}
+    )
+    assert low > 3_600
+
+
+def test_only_who_reads_the_inbox_gets_refused_visits_stored():
+    read = run("rejected_visit").metrics
+    unread = run("rejected_visit", reads_inbox=False).metrics
+    assert unread["restored"] == 0 < read["restored"] == read["restored_and_stored"]
+    assert read["restored"] == read["refused_because"]["incomplete"]
+    assert read["notes_gone"] == read["refused_because"]["of the visit"] > 0
+
+
+def test_the_longer_somebody_is_away_the_more_waits_and_the_more_is_in_conflict():
+    """Questions 16 and 17: backlog and conflicts by the length of an absence."""
+    short, long = {"away": 2}, {"away": 12}
+    low, _ = differences("long_holiday", lambda r: r.metrics["waited_for_him"], short, long)
+    assert low > 50
+    low, _ = differences("long_holiday", lambda r: r.metrics["first_call_s"], short, long)
+    assert low > 5
+    low, _ = differences("long_holiday", lambda r: r.metrics["share_in_conflict"], short, long)
+    assert low > 0.2
+
+
+def test_who_is_on_holiday_is_in_no_conflict():
+    metrics = run("long_holiday", works=False).metrics
+    assert metrics["changes_while_away"] == metrics["of_these_in_conflict"] == 0
+    assert metrics["waited_for_him"] > 50
+
+
+def test_late_laptops_give_back_more_and_all_of_it_comes_after_all():
+    """Question 61: clients on an old version."""
+    low, _ = differences(
+        "old_client", lambda r: r.metrics["given_back"], {"late": "10%"}, {"late": "60%"}
+    )
+    assert low > 50
+    low, _ = differences(
+        "old_client", lambda r: r.metrics["given_back"], {"days_late": 1}, {"days_late": 5}
+    )
+    assert low > 20
+    metrics = run("old_client").metrics
+    assert metrics["unread"] == metrics["given_back"] > 0 == metrics["never_there"]
+
+
+def test_without_somebody_it_never_comes():
+    result = run("old_client", somebody=False)
+    assert result.metrics["sent_again"] == 0
+    assert result.quiet.documents_aside
+
+
+@pytest.mark.parametrize("who", ["rep", "other"])
+def test_more_calls_make_fewer_answers_out_of_date_but_never_none(who):
+    """Question 9: the age of information, by how often a rep calls."""
+    metric = share(f"out_of_date_{who}", (f"asked_{who}",))
+    name = "one_customer_three_channels"
+    _, high = differences(name, metric, {"calls": 1}, {"calls": 12})
+    assert high < -0.1
+    assert metric(run(name, calls=12)) > 0
+
+
+def test_a_working_week_has_all_that_it_should_have():
+    metrics = run("field_day").metrics
+    for name in ("conflicts", "rejections", "parked", "realigned", "restored", "kept_at_home"):
+        assert metrics[name] > 5, name
+    assert metrics["out_of_date_rep"] > 0 < metrics["out_of_date_other"]
+    assert metrics["put_right_by_the_clerk"] > 0 < metrics["repriced"]
+
+
+def test_at_the_level_of_metrics_what_is_not_kept_is_not_counted():
+    story = load_scenario("scenarios/field_day.py")
+    cheap = story.run(seed=1, level=Level.METRICS).metrics
+    full = story.run(seed=1).metrics
+    assert cheap["made_under_old"] is None
+    assert {**cheap, "made_under_old": 0} == {**full, "made_under_old": 0}
