@@ -101,7 +101,7 @@ async def monday_morning(land: Landscape, settings: Settings) -> None:
 def tell_the_weekend(land: Landscape, settings: Settings) -> None:
     """Let the office work on Saturday and Sunday."""
     if settings.prices:
-        prices = {f"price {number}": "new" for number in range(settings.prices)}
+        prices = {f"price {number}": "12.50" for number in range(settings.prices)}
         land.at(days(1) + hours(10), land.publish_in_erp, "prices", prices)
     for rep in range(1, settings.reps + 1):
         for number in range(1, settings.customers + 1):

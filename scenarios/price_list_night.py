@@ -59,7 +59,7 @@ def price_metrics(result: Result) -> Mapping[str, object]:
 async def price_list_night(land: Landscape, settings: Settings) -> None:
     add_field_force(land, settings.reps, model=FIELD_SALES)
     land.check()
-    prices = {f"price {number}": "new" for number in range(settings.prices)}
+    prices = {f"price {number}": "12.50" for number in range(settings.prices)}
     land.at(hours(22), land.publish_in_erp, "prices", prices)
     for rep in range(1, min(settings.away, settings.reps) + 1):
         land.at(0, land.pause, f"laptop-{rep}", lasts=days(2))

@@ -87,7 +87,7 @@ def test_a_change_while_the_order_is_being_distributed_is_parked_and_goes_on():
         DiaryEntry(hours(11), second),
         DiaryEntry(hours(12), third),
     )
-    land.at(hours(17), Partition("crm", "erp", under_way="drop"), for_=hours(4))
+    land.at(hours(17), Partition("crm", "erp", under_way="drop"), for_=hours(3))
     run(land, days(3))
     assert [kind for kind, _ in kinds(land, "parked")] == ["parked"] * len(kinds(land, "parked"))
     assert kinds(land, "parked"), "the line to the ERP was down while the changes came"

@@ -75,11 +75,14 @@ class Returned:
             self._look(site)
 
     def take(self, change: Change, site: str, unread: Iterable[Unread]) -> None:
-        """Keep what a laptop gives back; what is here already is not kept twice."""
+        """Keep what a laptop gives back, in the order of its queue, and each of it once.
+
+        What was given back before may come again, also when it has been dealt with.
+        """
         for one in unread:
-            row = site, one.place
-            if change.get(self.TABLE, row) is None:
-                change.put(self.TABLE, row, one)
+            if one.place > change.get("returned up to", site, 0):
+                change.put("returned up to", site, one.place)
+                change.put(self.TABLE, (site, one.place), one)
                 change.note(RETURNED, f"news {one.place} for {site}", guid=one.guid)
         change.then(lambda: self._look(site))
 

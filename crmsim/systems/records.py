@@ -72,7 +72,8 @@ class Records:
         if self._actor.store.get("deleted", key) is not None:
             return "it has been deleted"
         above = self._model.of(key[0]).parent
-        is_placed = bool(above) and (bool(parent) or held is None)
+        is_deep = bool(above) and above != "customer" and bool(self._model.of(above).parent)
+        is_placed = is_deep and (bool(parent) or held is None)  # else nobody knows whose it is
         if is_placed and self._actor.store.get("records", (above, parent)) is None:
             return f"CRM knows no {above} {parent}".rstrip()
         if held is None:
