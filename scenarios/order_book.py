@@ -39,6 +39,7 @@ from crmsim.network.link import Link, LinkKind
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.partner import Poison
 from crmsim.qrfc.wire import Guarantees
+from crmsim.systems.enterprise import Policies
 from crmsim.systems.people import Worklist
 from crmsim.units import Duration, Share, days, hours, seconds, to_seconds
 from crmsim.workload.made_up import diaries, made_up_book
@@ -57,6 +58,11 @@ class Actors(enum.Enum):
 
     DETACHED = "detached"
     ATTACHED = "attached"
+
+
+PATIENCE = days(60)
+"""How long a change waits for its order to reach the ERP: as long as it takes, since the total of
+the book is to come through to the last item."""
 
 
 @frozen(kw_only=True)
@@ -153,6 +159,7 @@ def build(land: Landscape, settings: Settings, book: OrderBook) -> None:
         breakages=breakages(land, settings, book),
         operator_s=reaction_s,
         worklist=settings.worklist,
+        policies=Policies(park_limit=PATIENCE),
     )
     land.add_erp(
         office,

@@ -134,7 +134,9 @@ def test_an_order_without_items_is_not_transferred():
 
 @pytest.mark.parametrize("fate", Fate)
 def test_only_a_shipped_order_is_final(fate):
-    reason = why_not_change(attrs.evolve(DOCUMENT, fate=fate))
+    document = attrs.evolve(DOCUMENT, fate=fate)
+    assert why_not_change(document, ("text",)) is None, "what is written about it is never final"
+    reason = why_not_change(document, ("items",))
     assert (reason is not None) == (fate is Fate.SHIPPED)
 
 

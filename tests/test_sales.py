@@ -7,6 +7,7 @@ import pytest
 from attrs import frozen
 
 from crmsim.applications.numbering import Numbering, NumberRange
+from crmsim.business.document import Fate
 from crmsim.business.sales import OrderEdit, OrderItem, SalesKind, SalesOrder
 from crmsim.chance import Constant
 from crmsim.checks import distribution
@@ -281,14 +282,21 @@ def test_an_order_can_be_born_in_crm_and_comes_to_the_laptops():
 def test_the_office_waits_until_an_order_is_distributed_and_leaves_a_shipped_one_alone():
     def story(land: Landscape) -> None:
         land.at("0d 19:10", land.pause, "erp", lasts=hours(2))
-        for moment, text in (("0d 20:00", "soon"), ("3d 09:00", "too late")):
-            land.at(moment, land.change_order, OrderEdit("A", header=(("text", text),)))
+        text = (("text", "too late to change the goods"),)
+        land.at("0d 20:00", land.change_order, OrderEdit("A", header=(("text", "soon"),)))
+        land.at("3d 09:00", land.change_order, OrderEdit("A", header=text))
+        more = OrderEdit("A", items=((1, (("quantity", 9),)),))
+        land.at("3d 10:00", land.change_order, more)
 
     result = run((9, order("A")), story=story, ship_day=2)
     assert result.held, result.findings
     reasons = [str(e.detail["reason"]) for e in result.journal.select("forbidden")]
     assert "fully delivered" in reasons[-1]
-    assert online(result, "A").order.text == "soon"
+    assert online(result, "A").order.text == "too late to change the goods"
+    assert online(result, "A").order.items[0].quantity == 5
+    assert online(result, "A").fate is Fate.SHIPPED
+    [row] = result.simulation.store("erp").table("orders").values()
+    assert (row.order.text, row.shipped_day) == ("too late to change the goods", 2)
 
 
 @pytest.mark.fires(distribution.TRANSFERABLE_ONLY)

@@ -4,7 +4,8 @@ Sources: CONTRIBUTING.md, S04 (what may be transferred), S06 (quotations), S07 a
 changed), S16 (errors), S20 (contracts).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.master import Record
@@ -100,8 +101,19 @@ def why_not_transfer(document: OrderDocument) -> str | None:
     return None
 
 
-def why_not_change(document: OrderDocument) -> str | None:
-    """Return why the quantities of an order may no longer change, or None."""
-    if document.fate is Fate.SHIPPED:
-        return f"order {document.number} is fully delivered; its quantities are final"
-    return None
+CHANGEABLE: Mapping[Fate, frozenset[str]] = MappingProxyType({Fate.SHIPPED: frozenset({"text"})})
+"""Fate of an order -> the fields that may still change; with any other fate all may. After the
+delivery only what is written about the order as a whole can."""
+
+
+def why_not_change(document: OrderDocument, fields: Collection[str]) -> str | None:
+    """Return why an order may not change, or None.
+
+    Args:
+        document: The order as it is.
+        fields: Names of the fields of the order that are to change; of its items, ``items``.
+    """
+    allowed = CHANGEABLE.get(document.fate)
+    if allowed is None or set(fields) <= allowed:
+        return None
+    return f"order {document.number} is fully delivered; its quantities are final"

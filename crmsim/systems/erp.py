@@ -101,15 +101,22 @@ class Erp(QueuePartner):
             self._book(change, order.number, order, luw)
         elif not self._guarantees.dedup:
             self._book(change, f"{order.number}#{luw.serial}", order, luw)
-        elif held.shipped_day is not None:
+        elif held.shipped_day is not None and held.order.items != order.items:
             reason = f"order {order.number} is fully delivered"
             self._answer(change, BapiResult(order.number, order.version, False, reason), luw)
         else:
-            self._book(change, order.number, order, luw)
+            self._book(change, order.number, order, luw, held.shipped_day)
         return True
 
-    def _book(self, change: Change, key: str, order: BapiOrder, luw: Luw) -> None:
-        booked = ErpOrder(order)
+    def _book(
+        self,
+        change: Change,
+        key: str,
+        order: BapiOrder,
+        luw: Luw,
+        shipped_day: int | None = None,
+    ) -> None:
+        booked = ErpOrder(order, shipped_day)
         change.put("orders", key, booked)
         change.note(
             BOOKED,

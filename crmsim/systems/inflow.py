@@ -20,7 +20,7 @@ from crmsim.formats.bapi import (
     BapiRecordStored,
     BapiResult,
 )
-from crmsim.formats.bdoc import SyncBDoc, Task
+from crmsim.formats.bdoc import SyncBDoc, Task, fields_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
@@ -182,7 +182,7 @@ class Inflow:
         reason = (
             (BEING_DISTRIBUTED if is_locked else None)
             or self._why_not_theirs(bdoc)
-            or why_not_change(record.document)
+            or why_not_change(record.document, fields_of(bdoc.segments))
             or self._why_too_late(luw, bdoc)
         )
         if reason is None:

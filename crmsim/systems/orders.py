@@ -26,7 +26,7 @@ from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.master import MasterRecord, Record
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.formats.answer import Overruled
-from crmsim.formats.bdoc import Segment, SyncBDoc, Task, order_of, segments_of, state_of
+from crmsim.formats.bdoc import Segment, SyncBDoc, Task, fields_of, order_of, segments_of, state_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
@@ -230,7 +230,8 @@ class Orders:
             return BEING_DISTRIBUTED
         old = record.document.order
         wanted = edit(record.document)
-        reason = why_not_change(record.document) or why_not_move(
+        fields = fields_of(segments_of(old, wanted.order))
+        reason = why_not_change(record.document, fields) or why_not_move(
             old, wanted.order, self._customer_of(wanted.order)
         )
         if reason is not None:
@@ -240,9 +241,9 @@ class Orders:
         if not segments and wanted == record.document:
             return None
         after = self._after(attrs.evolve(record, document=wanted), new)
-        fields = state_of(new, segments)
+        has_now = state_of(new, segments)
         message = self._message(change, by)
-        self._save(change, after, (OFFICE, 0), message, by=by, fields=fields)
+        self._save(change, after, (OFFICE, 0), message, by=by, fields=has_now)
         self._stamp(change, old, new, segments, OFFICE)
         return None
 
@@ -275,7 +276,9 @@ class Orders:
         return self._judged(document)
 
     def _after(self, record: OrderRecord, order: SalesOrder) -> OrderRecord:
-        document = attrs.evolve(record.document, order=order, fate=Fate.ACCEPTED)
+        was = record.document.fate
+        fate = was if was is Fate.SHIPPED else Fate.ACCEPTED
+        document = attrs.evolve(record.document, order=order, fate=fate)
         return attrs.evolve(record, document=self._judged(document))
 
     def _judged(self, document: OrderDocument) -> OrderDocument:
