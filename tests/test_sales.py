@@ -17,8 +17,10 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, scenario
 from crmsim.middleware.replication import FIELD_SALES
 from crmsim.mobile.rep import DiaryEntry, Habits
+from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
 from crmsim.systems.enterprise import Policies
+from crmsim.systems.orders import ConfirmAfter
 from crmsim.systems.outflow import CdbOnError
 from crmsim.systems.people import ClerkHabits
 from crmsim.units import days, hours
@@ -317,6 +319,25 @@ def test_a_transfer_of_what_may_not_be_transferred_is_found(detail, why):
         events.append(event)
     verdict = rejudge(distribution.TRANSFERABLE_ONLY, events, scene=result_scene(result))
     assert fired(verdict, why)
+
+
+# --- what a yes means ---
+
+
+@pytest.mark.parametrize("confirm_after", ConfirmAfter)
+def test_a_yes_says_that_crm_has_it_or_that_the_erp_has(confirm_after):
+    """The ERP is away for the night: a yes that waits for it comes in the evening after."""
+
+    def story(land: Landscape) -> None:
+        land.at("0d 12:00", Outage("erp", under_way="drop"), for_=hours(20))
+
+    policies = Policies(confirm_after=confirm_after)
+    result = run((9, order("A")), story=story, policies=policies)
+    assert result.held, result.findings
+    told = next(result.journal.select("confirmed")).time_ns
+    booked_ns = next(result.journal.select("booked")).time_ns
+    assert (told > booked_ns) is (confirm_after is ConfirmAfter.ERP)
+    assert on_laptop(result, "laptop-1", "A").pending == 0
 
 
 # --- numbers ---

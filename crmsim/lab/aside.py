@@ -18,6 +18,7 @@ from crmsim.kernel.durable import Store
 from crmsim.kernel.simulation import Simulation
 from crmsim.middleware.queue import Luw, QueueStatus
 from crmsim.qrfc.partner import QueuePartner
+from crmsim.systems.orders import UNCONFIRMED
 from crmsim.systems.recovery import body_of
 
 __all__ = ["SetAside", "lost_saves", "set_aside", "stands_still", "waits_for_people"]
@@ -77,6 +78,10 @@ def _aside_for_people(simulation: Simulation) -> Iterator[SetAside]:
     for name, reason in refused.items():
         yield SetAside(name, reason, is_partial=True)
     for site in simulation.topology.sites("crm"):
+        for waiting in simulation.store(site).table(UNCONFIRMED).values():
+            for bdoc, _ in waiting:
+                if bdoc.guid in reasons:
+                    yield SetAside(bdoc.message, reasons[bdoc.guid], is_document=False)
         for luws in simulation.store(site).table("parked").values():
             for luw in luws:
                 if luw.guid in reasons:

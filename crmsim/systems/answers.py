@@ -52,15 +52,30 @@ class Answers:
         overruled: tuple[Overruled, ...] = (),
     ) -> None:
         """Say yes: `document` is what CRM Online holds now, in which save."""
+        self.accept(change, bdoc)
+        self.tell_yes(change, bdoc, document, save, overruled)
+
+    def accept(self, change: Change, bdoc: SyncBDoc) -> None:
+        """Take a change over, whoever is told of it when."""
         self._monitor.put(
             change, step(self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.VALIDATED)
         )
+        change.put("latest", (bdoc.guid, bdoc.site), (bdoc.disk, bdoc.number))
+        change.delete("refused", (bdoc.guid, bdoc.site))
+
+    def tell_yes(
+        self,
+        change: Change,
+        bdoc: SyncBDoc,
+        document: OrderDocument | Record | None,
+        save: int,
+        overruled: tuple[Overruled, ...] = (),
+    ) -> None:
+        """Tell the author of a change that was taken over."""
         change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
         if overruled:
             fields = tuple(dict.fromkeys(one.name for one in overruled))
             change.note(OVERRULED, bdoc.message, site=bdoc.site, guid=bdoc.guid, fields=fields)
-        change.put("latest", (bdoc.guid, bdoc.site), (bdoc.disk, bdoc.number))
-        change.delete("refused", (bdoc.guid, bdoc.site))
         answer = Confirmation(bdoc.message, bdoc.guid, document, save, overruled, bdoc.object)
         self._tell(change, bdoc, answer)
 

@@ -46,7 +46,14 @@ from crmsim.systems.answers import Answers
 from crmsim.systems.channels import TAKEN, Contact, ContactAnswered, Contacts, identified
 from crmsim.systems.inflow import Inflow, ParkedLong
 from crmsim.systems.online import OFFICE, Online
-from crmsim.systems.orders import BEING_DISTRIBUTED, NO_SUCH_ORDER, Desk, Orders, completed
+from crmsim.systems.orders import (
+    BEING_DISTRIBUTED,
+    NO_SUCH_ORDER,
+    ConfirmAfter,
+    Desk,
+    Orders,
+    completed,
+)
 from crmsim.systems.outflow import CdbOnError, Outflow
 from crmsim.systems.people import ClerkHabits, Completed
 from crmsim.systems.records import Records
@@ -94,6 +101,8 @@ class Policies:
     """How long such a change waits aside at most; then it is refused (assumed: 30 times 5 min)."""
     conflict: ConflictPolicy = ConflictPolicy.FIELD_MERGE
     """What becomes of a change of what somebody else has changed meanwhile."""
+    confirm_after: ConfirmAfter = ConfirmAfter.ONLINE
+    """When a laptop is told that CRM has taken over its change of an order."""
     cdb_on_error: CdbOnError = CdbOnError.STORE
     """What becomes of orders with errors on their way to the laptops."""
     numbering: Numbering = Numbering.AT_TRANSFER
@@ -174,7 +183,9 @@ class CrmEnterprise(QueuePartner):
         answers = Answers(self, monitor, own)
         self._desk = Desk(self, clerk)
         self._records = Records(self, model, self._online, answers, policies.conflict)
-        self._orders = Orders(self, self._online, answers, policies.conflict, self._desk)
+        self._orders = Orders(
+            self, self._online, answers, policies.conflict, self._desk, policies.confirm_after
+        )
         self._contacts = Contacts(self, self._orders)
         self._inflow = Inflow(
             self,

@@ -316,6 +316,7 @@ class Inflow:
         self._outflow.erp_answered(change, answered, is_ok=news.is_booked)
         if record.distribution is Distribution.TO_BE:
             self._online.store_order(change, self._settle(change, record, news), ERP)
+            self._orders.confirm_late(change, news.number)
 
     def _news_record(self, luw: Luw, news: News) -> BDocRecord:
         """Return the mBDoc that the ERP adapter makes of news, or the one it made before."""

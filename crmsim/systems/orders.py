@@ -6,6 +6,7 @@ meanwhile. An order that contains errors is stored and confirmed all the same, b
 further until somebody has put it right. Sources: CONTRIBUTING.md, S04, S16, S18, S20, S30.
 """
 
+import enum
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -36,13 +37,34 @@ from crmsim.systems.outflow import CdbRow
 from crmsim.systems.people import ClerkHabits, Paper
 from crmsim.trace.kinds import COMMITTED, DISTRIBUTED, REPRICED
 
-__all__ = ["BEING_DISTRIBUTED", "NO_SUCH_ORDER", "Desk", "Orders", "completed"]
+__all__ = [
+    "BEING_DISTRIBUTED",
+    "NO_SUCH_ORDER",
+    "UNCONFIRMED",
+    "ConfirmAfter",
+    "Desk",
+    "Orders",
+    "completed",
+]
 
 NO_SUCH_ORDER = "CRM knows no such order"
 BEING_DISTRIBUTED = "it is being distributed; try again later"
 """Why nobody changes an order just now."""
 Before = tuple[OrderDocument | None, int]
 """A before-image, and which save of the order that is."""
+
+
+UNCONFIRMED = "unconfirmed"
+"""Number of an order -> (change, what of it does not count) of those that wait for the ERP."""
+
+
+class ConfirmAfter(enum.Enum):
+    """When a laptop is told that CRM has taken over its change of an order."""
+
+    ONLINE = "CRM has stored it"
+    """A yes only says that CRM has it."""
+    ERP = "the ERP has answered"
+    """A yes says that the ERP knows of it; until then the laptop waits."""
 
 
 class Desk:
@@ -89,6 +111,7 @@ class Orders:
         answers: Tells laptops what became of their changes.
         conflict: What becomes of a change of what somebody else has changed meanwhile.
         desk: Where a clerk finds what has to be completed or released.
+        confirm_after: When laptops are told that their changes are taken over.
     """
 
     def __init__(
@@ -98,12 +121,14 @@ class Orders:
         answers: Answers,
         conflict: ConflictPolicy,
         desk: Desk,
+        confirm_after: ConfirmAfter,
     ) -> None:
         self._actor = actor
         self._online = online
         self._answers = answers
         self._conflict = conflict
         self._desk = desk
+        self._confirm_after = confirm_after
 
     # --- what laptops send ---
 
@@ -163,9 +188,24 @@ class Orders:
         self, change: Change, bdoc: SyncBDoc, overruled: tuple[Overruled, ...] = ()
     ) -> None:
         number = change.get("numbers", bdoc.guid)
-        document = change.get("orders", number).document
+        record: OrderRecord = change.get("orders", number)
+        is_on_its_way = record.distribution is Distribution.TO_BE
+        if is_on_its_way and self._confirm_after is ConfirmAfter.ERP:
+            self._answers.accept(change, bdoc)
+            waiting = change.get(UNCONFIRMED, number, ())
+            change.put(UNCONFIRMED, number, (*waiting, (bdoc, overruled)))
+            return
         save = int(change.get("saves", number))
-        self._answers.confirm(change, bdoc, document, save, overruled)
+        self._answers.confirm(change, bdoc, record.document, save, overruled)
+
+    def confirm_late(self, change: Change, number: str) -> None:
+        """Tell the authors of changes that have waited for the answer of the ERP."""
+        waiting = change.get(UNCONFIRMED, number, ())
+        if waiting:
+            change.delete(UNCONFIRMED, number)
+        document, save = change.get("orders", number).document, int(change.get("saves", number))
+        for bdoc, overruled in waiting:
+            self._answers.tell_yes(change, bdoc, document, save, overruled)
 
     def reject(
         self,
