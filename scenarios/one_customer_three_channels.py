@@ -1,4 +1,4 @@
-"""Customers order from the rep, in the Internet shop and in the office, and ask everywhere.
+"""Customers order from the rep and in the shop, and ask on every channel. Is the answer right?
 
 A customer does not care who answers: he wants to hear how his order stands. Who answers on the
 telephone sees what CRM has; the rep sees what is on his laptop. Neither sees what the other one has

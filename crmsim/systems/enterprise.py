@@ -164,7 +164,7 @@ class CrmEnterprise(QueuePartner):
             breakages,
             lambda queue, body: self._online.place_again(queue, body),
         )
-        model = replication.model
+        model, conflict = replication.model, policies.conflict
         self.realignment = Realignment(self, model, replication.framework, staff.demon)
         self._returned = Returned(self, staff.operator, self.realignment.jobs.enqueue)
         self.receivers = Receivers(self, model, laptops, self.realignment.jobs.enqueue)
@@ -182,10 +182,9 @@ class CrmEnterprise(QueuePartner):
         )
         answers = Answers(self, monitor, own)
         self._desk = Desk(self, clerk)
-        self._records = Records(self, model, self._online, answers, policies.conflict)
-        self._orders = Orders(
-            self, self._online, answers, policies.conflict, self._desk, policies.confirm_after
-        )
+        self._records = Records(self, model, self._online, answers, conflict)
+        desk, after = self._desk, policies.confirm_after
+        self._orders = Orders(self, self._online, answers, conflict, desk, after)
         self._contacts = Contacts(self, self._orders)
         self._inflow = Inflow(
             self,
