@@ -9,7 +9,7 @@ without looking anything up. For actors that know each other's message types it 
 `Address[CreateOrder | CancelOrder]`, and mypy rejects a wrong message before the run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from types import NoneType
@@ -195,7 +195,7 @@ def _sizer(kind: type) -> Callable[[Any], int]:
     if issubclass(kind, bytes):
         return lambda data: own + len(data)
     if issubclass(kind, tuple | list):
-        return lambda parts: own + sum(map(size_of, parts))
+        return lambda parts: own + _size_of_all(parts)
     if attrs.has(kind):
         return _sizer_of_fields(own, field_names(kind))
     return lambda _: own + 8
@@ -203,7 +203,21 @@ def _sizer(kind: type) -> Callable[[Any], int]:
 
 def _sizer_of_fields(own: int, names: Sequence[str]) -> Callable[[Any], int]:
     parts = attrgetter(*names) if len(names) > 1 else lambda thing: (getattr(thing, *names),)
-    return (lambda thing: own + sum(map(size_of, parts(thing)))) if names else lambda _: own
+    return (lambda thing: own + _size_of_all(parts(thing))) if names else lambda _: own
+
+
+def _size_of_all(parts: Iterable[Any]) -> int:
+    """Return the bytes that values take together; the two commonest kinds without another call."""
+    total = 0
+    for part in parts:
+        kind = type(part)
+        if kind is str:
+            total += len(part) if part.isascii() else len(part.encode())
+        elif kind is int:
+            total += 8
+        else:
+            total += size_of(part)
+    return total
 
 
 def refuse(thing: object, sender: str, target: str) -> BadMessage:

@@ -76,6 +76,8 @@ class Topology:
     def __init__(self, channels: Channels | None = None) -> None:
         self.channels = channels
         self.graph: nx.DiGraph[str] = nx.DiGraph()
+        self._of_kind: dict[str, list[str]] = {}
+        """Kind -> names of its sites, in the order they were added."""
 
     def add_site(self, name: str, kind: str = "site") -> None:
         """Add a site.
@@ -92,6 +94,7 @@ class Topology:
             if len(have) >= limit:
                 raise ForbiddenLink(f"{name!r} would be {kind} number {len(have) + 1}: {reason}")
         self.graph.add_node(name, kind=kind)
+        self._of_kind.setdefault(kind, []).append(name)
 
     def connect(self, source: str, target: str, link: Link, back: Link | None = None) -> None:
         """Join two sites in both directions; `back` is the way back when it differs.
@@ -151,7 +154,7 @@ class Topology:
 
     def sites(self, kind: str | None = None) -> list[str]:
         """Return the names of the sites of a kind, in the order they were added."""
-        return [name for name in self.graph if kind in (None, self.kind(name))]
+        return list(self.graph) if kind is None else list(self._of_kind.get(kind, ()))
 
     def link(self, source: str, target: str) -> Link:
         """Return the link from `source` to `target`.

@@ -84,7 +84,7 @@ class Returned:
                 change.put("returned up to", site, one.place)
                 change.put(self.TABLE, (site, one.place), one)
                 change.note(RETURNED, f"news {one.place} for {site}", guid=one.guid)
-        change.then(lambda: self._look(site))
+                change.then(lambda: self._look(site))
 
     def learn(self, change: Change, site: str, release: int) -> None:
         """Learn which release of its programs a laptop has by now."""
