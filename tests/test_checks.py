@@ -456,12 +456,12 @@ def test_an_order_that_is_missing_doubled_or_invented_in_the_erp():
     assert rejudge(check, history(), stores=gone, is_quiet=False).outcome is Outcome.NOT_JUDGED
 
 
-@pytest.mark.fires(backend.FATES_ARE_KNOWN)
 def an_order():
     rows = small_run().simulation.store("laptop-1").table("orders").values()
     return next(iter(rows)).document.order
 
 
+@pytest.mark.fires(backend.FATES_ARE_KNOWN)
 def test_a_laptop_that_does_not_know_the_fate_of_an_order():
     check = backend.FATES_ARE_KNOWN
 

@@ -197,3 +197,11 @@ def test_the_state_tables_in_the_docs_are_those_of_the_code():
 
     page = PAGE.read_text(encoding="utf-8")
     assert drawn(page) == page, "run: python -m tests.statetables"
+
+
+def test_every_check_expectation_and_sabotage_has_a_test_that_makes_it_fire():
+    """In a process of its own: collecting all tests inside a test would import them twice."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.coverage"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout.splitlines()[-1]
