@@ -20,6 +20,7 @@ import enum
 
 from attrs import frozen
 
+from crmsim.applications.numbering import Numbering
 from crmsim.business.enquiry import Enquiry
 from crmsim.business.sales import OrderEdit, OrderItem, SalesOrder
 from crmsim.chance import Stream, word_of
@@ -34,6 +35,7 @@ from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.link import Link
 from crmsim.network.profiles import gprs, lan, modem, wan
+from crmsim.systems.enterprise import Policies
 from crmsim.systems.people import ClerkHabits
 from crmsim.units import Duration, Share, days, hours, minutes
 from crmsim.workload.field import PRODUCTS, FieldForce, catalogue_price, product
@@ -77,6 +79,7 @@ class Settings:
     size: Size = setting(Size.SMALL, "how large the field force is")
     faults: bool = setting(True, "things go wrong")
     clerk: bool = setting(True, "a clerk completes orders that lack a price")
+    numbering: Numbering = setting(Numbering.AT_TRANSFER, "when an order gets its number")
     break_off: Share = setting(Share(0.02), "share of the calls that break off")
 
 
@@ -101,6 +104,7 @@ def build(land: Landscape, settings: Settings, scale: Scale, force: FieldForce) 
         work_processes=scale.work_processes,
         breakages=(fails,) if settings.faults else (),
         clerk=ClerkHabits(releases=False) if settings.clerk else None,
+        policies=Policies(numbering=settings.numbering),
     )
     land.add_erp(wan(), work_processes=scale.work_processes)
     stations = [f"station-{number}" for number in range(1, scale.stations + 1)]

@@ -132,6 +132,14 @@ def test_a_working_week_has_all_that_it_should_have():
     assert metrics["put_right_by_the_clerk"] > 0 < metrics["repriced"]
 
 
+def test_numbers_of_laptops_spare_customers_another_one():
+    """Question 60: numbers at the transfer against numbers out of ranges of the laptops."""
+    late = run("field_day").metrics
+    own = run("field_day", numbering="on the laptop, out of a range of its own").metrics
+    assert late["numbers_changed"] > 150
+    assert own["numbers_changed"] < 20, "those that were written before the first call"
+
+
 def test_at_the_level_of_metrics_what_is_not_kept_is_not_counted():
     story = load_scenario("scenarios/field_day.py")
     cheap = story.run(seed=1, level=Level.METRICS).metrics

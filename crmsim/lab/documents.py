@@ -24,7 +24,9 @@ def field_metrics(result: Result) -> Mapping[str, object]:
     """Return what became of the work of a field force.
 
     `conflicts`: changes that were overruled in part or refused because somebody else had changed
-    the same meanwhile. `clerk_wait_s`: from the save with errors to the one that put it right.
+    the same meanwhile. `numbers_changed`: orders whose number is not the one that the rep had told
+    the customer when he wrote them. `clerk_wait_s`: from the save with errors to the one that put
+    it right.
     """
     journal = result.journal
     reasons = Counter(_sort_of(event) for event in journal.select("rejected"))
@@ -44,6 +46,7 @@ def field_metrics(result: Result) -> Mapping[str, object]:
         "kept_at_home": kinds["kept"],
         "repriced": kinds["repriced"],
         "made_under_old": kinds["outdated"] if journal.keeps(OUTDATED) else None,
+        "numbers_changed": _numbers_changed(result),
         "orders_in_crm": len(result.simulation.store("crm").table("orders")),
         "orders_in_erp": len(result.simulation.store("erp").table("orders")),
         "put_right_by_the_clerk": len(waits_s),
@@ -51,6 +54,16 @@ def field_metrics(result: Result) -> Mapping[str, object]:
         "clerk_wait_s_p95": quantile(waits_s, 0.95),
         **read_metrics(result),
     }
+
+
+def _numbers_changed(result: Result) -> int:
+    """Return how many orders have got another number than the one that their rep had told."""
+    simulation = result.simulation
+    return sum(
+        local.base is not None and local.base.number != local.temporary
+        for laptop in simulation.topology.sites("mobile")
+        for local in simulation.store(laptop).table("orders").values()
+    )
 
 
 def _object_of(event: Event) -> str:
