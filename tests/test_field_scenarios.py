@@ -135,7 +135,7 @@ def test_a_working_week_has_all_that_it_should_have():
 def test_numbers_of_laptops_spare_customers_another_one():
     """Question 60: numbers at the transfer against numbers out of ranges of the laptops."""
     late = run("field_day").metrics
-    own = run("field_day", numbering="on the laptop, out of a range of its own").metrics
+    own = run("field_day", numbering="on laptops").metrics
     assert late["numbers_changed"] > 150
     assert own["numbers_changed"] < 20, "those that were written before the first call"
 

@@ -32,8 +32,10 @@ FIRST_LAPTOP_NUMBER = 7_000_000
 class Numbering(enum.Enum):
     """When an order gets its number."""
 
-    AT_TRANSFER = "when it is transferred to CRM"
-    CLIENT_RANGES = "on the laptop, out of a range of its own"
+    AT_TRANSFER = "at transfer"
+    """When it comes to CRM."""
+    CLIENT_RANGES = "on laptops"
+    """At once, out of a range of the laptop's own."""
 
 
 @attrs.frozen
