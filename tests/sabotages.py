@@ -14,6 +14,8 @@ from crmsim.chance import ODD_A, fold
 from crmsim.kernel.life import Life
 from crmsim.kernel.mailbox import Mailbox
 from crmsim.middleware.queue import RetryPolicy
+from crmsim.mobile.client import MobileClient
+from crmsim.mobile.rep import Habits
 from crmsim.network import fabric
 from crmsim.network.fabric import LOW_24, Line
 from crmsim.qrfc import inbound, outbound
@@ -119,6 +121,30 @@ def has_seen_one_save_more(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("crmsim.systems.orders.resolve", resolve)
 
 
+def one_call_in_five_left_out(patch: pytest.MonkeyPatch) -> None:
+    """A laptop does not always call when it is due; nobody is told."""
+    plain = Habits.next_session
+
+    def next_session(self: Habits, luck: Any, now_ns: int) -> tuple[int, int]:
+        time_ns, number = plain(self, luck, now_ns)
+        return (time_ns, number) if number % 5 else next_session(self, luck, time_ns)
+
+    patch.setattr(Habits, "next_session", next_session)
+
+
+def import_in_every_third_session(patch: pytest.MonkeyPatch) -> None:
+    """Two sessions of three end without the import; the third one makes up for it."""
+    plain = MobileClient._import_next
+
+    def import_next(self: MobileClient) -> None:
+        if self._session.number % 3:  # type: ignore[union-attr]
+            self._leave(went_well=True)
+        else:
+            plain(self)
+
+    patch.setattr(MobileClient, "_import_next", import_next)
+
+
 SABOTAGES: dict[str, Sabotage] = {
     "sabotage: latency drawn twice": Sabotage(
         latency_drawn_twice, "line, uniform latency", ("mean", "variance")
@@ -155,5 +181,16 @@ SABOTAGES: dict[str, Sabotage] = {
     ),
     "sabotage: a queue doubles": Sabotage(
         queue_doubles, "every queue of a landscape", ("outbound", "inbound")
+    ),
+    "sabotage: one call in five is left out": Sabotage(
+        one_call_in_five_left_out,
+        "age of a laptop, at 8 and 10 o'clock every day",
+        ("age_h",),
+    ),
+    "sabotage: two imports of three left out": Sabotage(
+        import_in_every_third_session,
+        "age of a laptop, at 8 and 10 o'clock every day",
+        ("missed",),
+        others_agree=True,
     ),
 }

@@ -108,6 +108,27 @@ def test_a_refused_visit_is_gone_and_its_note_with_it():
     assert [entry.content.key for entry in store.table("rejections").values()] == ["V1", "V2"]
 
 
+@pytest.mark.parametrize("what", ["change", "delete"])
+def test_after_a_refused_creation_nothing_is_done_to_the_one_that_has_its_name(what):
+    """Office and rep call two visits the same; what the rep does to his must not hit the other."""
+    more = {"subject": "of the rep"} if what == "change" else {}
+    result = run(
+        at(9, "create", "activity", "V1", "C1", **dict(VISIT)),
+        at(10, what, "activity", "V1", **more),
+        story=lambda land: land.at(
+            "0d 12:00", land.change, "activity", "V1", parent="C1", type="call", subject="office"
+        ),
+    )
+    assert result.held, result.findings
+    assert [str(e.detail["reason"]) for e in result.journal.select("rejected")] == [
+        "there is an activity V1 already, another",
+        "its author means another one, whose creation was refused",
+    ]
+    for laptop in ("laptop-1", "laptop-2"):
+        assert held(result, laptop, "activity", "V1") == {"type": "call", "subject": "office"}
+    assert not result.simulation.store("laptop-1").table("outbox")
+
+
 def test_a_private_appointment_stays_at_home():
     result = run(
         at(9, "create", "activity", "P1", "C1", is_private=True, **dict(VISIT)),

@@ -15,8 +15,9 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, scenario
 from crmsim.middleware.replication import FIELD_SALES
 from crmsim.mobile.rep import DiaryEntry, Habits
+from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
-from crmsim.units import Share, hours, minutes
+from crmsim.units import Share, days, hours, minutes
 
 from .stories import event, fired, rejudge
 
@@ -35,7 +36,9 @@ DIARY = (
 )
 
 
-def run(*steps, operator: bool = True, diary=DIARY, seed=1, break_off=0.0) -> Result:
+def run(
+    *steps, operator: bool = True, diary=DIARY, seed=1, break_off=0.0, stations=("station",)
+) -> Result:
     """Laptop 1 writes; laptop 2 reads along; orders need release 2 from the first evening on."""
 
     @scenario(Nothing, checks=ALL_CHECKS)
@@ -43,14 +46,15 @@ def run(*steps, operator: bool = True, diary=DIARY, seed=1, break_off=0.0) -> Re
         land.replicate(FIELD_SALES)
         land.add_crm(operator_s=Constant(1_800.0) if operator else None)
         land.add_erp(wan())
-        land.add_station("station", wan())
+        for name in stations:
+            land.add_station(name, wan())
         entries = tuple(DiaryEntry(hours(hour), what) for hour, what in diary)
         for rep in ("1", "2"):
             land.add_laptop(
                 f"laptop-{rep}",
                 gprs(dial_up=True),
                 rep=rep,
-                station="station",
+                station=stations,
                 habits=Habits(working_days=7, break_off=Share(break_off)),
                 diary=entries if rep == "1" else (),
             )
@@ -59,6 +63,8 @@ def run(*steps, operator: bool = True, diary=DIARY, seed=1, break_off=0.0) -> Re
         land.add_record("territory", "T", rep="1")
         land.add_record("customer", "C1", parent="T", name="Miller")
         land.check()
+        if "dead" in stations:
+            land.at("0d 00:01", Outage("dead", under_way="drop"), for_=days(3) + hours(23))
         land.at("0d 12:00", land.change_format, "order", release=2)
         for moment, verb, *arguments, named in steps:
             land.at(moment, getattr(land, verb), *arguments, **named)
@@ -106,6 +112,16 @@ def test_an_answer_that_cannot_be_read_still_counts_as_one():
     assert local.document.order.items[0].quantity == 7, "the rep sees what he wrote"
     behind = [e.detail["behind"] for e in result.journal.select("outdated")]
     assert ("programs",) in behind
+
+
+def test_a_call_to_another_station_says_as_well_what_the_laptop_can_read():
+    """The first station is dead, so every session of laptop 2 is with the second one."""
+    new = ("0d 11:00", "update_client", "laptop-1", {"release": 2})
+    result = run(new, UPDATED, stations=("dead", "station"))
+    assert result.held, result.findings
+    assert list(result.journal.select("redialled"))
+    [again] = result.journal.select("administered")
+    assert again.time_ns < days(3), "not only when the first station is there again"
 
 
 def test_without_an_operator_nobody_sends_it_again():

@@ -1,6 +1,7 @@
 """What everybody gets wrong about queues and BDocs at first: each with and without the mechanism.
 
-Every test here fails when the mechanism that it names is taken out.
+Every test here fails when the mechanism that it names is taken out. In
+`tests/test_traps_taken_out.py` it is taken out, and there are the traps that need two laptops.
 """
 
 from decimal import Decimal
@@ -43,6 +44,7 @@ class Settings:
     park_limit: Duration = setting(days(30), "how long such a change waits at most")
     erp_away: int = setting(0, "hours for which the ERP cannot be reached", low=0)
     poison: str = setting("", "an order that the ERP cannot digest")
+    crm_poison: str = setting("", "an order that CRM cannot digest")
     broken: bool = setting(False, "whether the CDB cannot be written on the second day")
     ships: int = setting(20, "day on which all is shipped", low=1)
 
@@ -56,10 +58,12 @@ def world(*diary: DiaryEntry):
         policy = RetryPolicy(first=seconds(20), most=minutes(5))
         breakages = (Breakage(Context.SO1, days(1), days(2)),) if chosen.broken else ()
         policies = Policies(on_lock=chosen.on_lock, park_limit=chosen.park_limit)
-        land.add_crm(policy=policy, policies=policies, breakages=breakages)
-        poisons = (Poison(chosen.poison),) if chosen.poison else ()
+        poisons = [
+            tuple(map(Poison, filter(None, [x]))) for x in (chosen.crm_poison, chosen.poison)
+        ]
+        land.add_crm(policy=policy, policies=policies, breakages=breakages, poisons=poisons[0])
         names = {entry.what.reference: chosen.ships for entry in diary}
-        land.add_erp(wan(), policy=policy, ship_days=names, poisons=poisons)
+        land.add_erp(wan(), policy=policy, ship_days=names, poisons=poisons[1])
         land.add_station("station", wan())
         field = gprs(dial_up=True)
         habits = Habits(working_days=7)

@@ -110,6 +110,8 @@ def test_formulas_give_the_published_figures():
         "server that is up 10% of the time, 0.05 customers a second": {"stay": 38.0},
         "next call, gaps exponential, 24 h": {"wait_h": 24.0},
         "next call, gaps uniform, 0 to 48 h": {"wait_h": 16.0},
+        "age of a laptop, at 8 and 10 o'clock every day": {"age_h": 10.1736, "missed": 3.6334},
+        "age of a laptop, morning and evening of working days": {"age_h": 15.2774},
     }
     for name, figures in expected.items():
         told = {figure.name: figure.expected for figure in case_named(name).figures}

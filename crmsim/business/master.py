@@ -69,6 +69,8 @@ class RecordEdit:
             raise BadValue(f"nobody can {self.what!r} a {self.object}; write {', '.join(WAYS)}")
         if not self.key or " " in self.object:
             raise BadValue(f"a {self.object!r} needs a key, and its kind is one word")
+        if self.object == "order" and self.what != "delete":
+            raise BadValue("an order is written as a SalesOrder and changed with an OrderEdit")
         if self.what == "delete" and (self.fields or self.is_private):
             raise BadValue(f"what is deleted gets no fields: {self.object} {self.key!r}")
         if self.what != "create" and self.parent:

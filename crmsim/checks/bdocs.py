@@ -246,6 +246,8 @@ class _OneQueue(Judge):
         key = event.actor, str(event.detail["guid"])
         self._customers[key] = str(event.detail["customer"])
 
+    on_deleted = on_changed
+
     def on_enqueued(self, event: Event) -> None:
         queue, guid = str(event.detail["queue"]), str(event.detail.get("guid", ""))
         family = next((name for name in self.FAMILIES if queue.startswith(name)), None)

@@ -163,6 +163,20 @@ class Receivers:
         if about.parent:
             self._depend(change, about, key, was.parent, "")
 
+    def take_back(self, change: Change, key: Key, was: Facts, origin: str) -> None:
+        """Take something that never came to the CDB away from who had made it.
+
+        Args:
+            change: The commit that does it.
+            key: The instance.
+            was: What it depended on.
+            origin: Who asked for it; a laptop has done it already.
+        """
+        about = self.model.of(key[0])
+        for site in self._laptops.values():
+            if site != origin and change.get("latest", (" ".join(key), site)) is not None:
+                tell(change, site, Removal(*key), above_of(about, was))
+
     def _depend(
         self, change: Change, about: ReplicationObject, key: Key, old: str, new: str
     ) -> None:

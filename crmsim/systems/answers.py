@@ -9,7 +9,7 @@ import attrs
 from crmsim.business.document import OrderDocument
 from crmsim.business.master import Record
 from crmsim.formats.answer import Confirmation, Overruled, Rejection
-from crmsim.formats.bdoc import SyncBDoc
+from crmsim.formats.bdoc import SyncBDoc, Task
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import Context, step
@@ -43,6 +43,10 @@ class Answers:
         latest: tuple[int, int] = self._actor.store.get("latest", (bdoc.guid, bdoc.site), NEVER)
         return (bdoc.disk, bdoc.number) <= latest
 
+    def has_refused_creation(self, bdoc: SyncBDoc) -> bool:
+        """Say whether what the laptop made of that name was refused, and nothing made since."""
+        return self._actor.store.get("not created", (bdoc.guid, bdoc.site)) is not None
+
     def confirm(
         self,
         change: Change,
@@ -60,8 +64,11 @@ class Answers:
         self._monitor.put(
             change, step(self._monitor.taken_up(bdoc.message), *BEGUN, BDocEvent.VALIDATED)
         )
-        change.put("latest", (bdoc.guid, bdoc.site), (bdoc.disk, bdoc.number))
-        change.delete("refused", (bdoc.guid, bdoc.site))
+        row, number = (bdoc.guid, bdoc.site), (bdoc.disk, bdoc.number)
+        change.put("latest", row, number)
+        self._count_creation(change, bdoc, is_refused=False)
+        if change.get("refused", row, NEVER) < number:  # else what was refused is newer
+            change.delete("refused", row)
 
     def tell_yes(
         self,
@@ -100,11 +107,22 @@ class Answers:
         self._monitor.put(change, attrs.evolve(flow, context=Context.SO2))
         more = {"exists": True} if exists else {}
         change.note(REJECTED, bdoc.message, site=bdoc.site, guid=bdoc.guid, reason=reason, **more)
+        self._count_creation(change, bdoc, is_refused=True)
         if not self.is_late(bdoc):
-            change.put("refused", (bdoc.guid, bdoc.site), reason)
+            row = bdoc.guid, bdoc.site
+            newest = max(change.get("refused", row, NEVER), (bdoc.disk, bdoc.number))
+            change.put("refused", row, newest)
         answer = Rejection(bdoc.message, bdoc.guid, reason, before, save, overruled, bdoc.object)
         self._tell(change, bdoc, answer)
         self._own.call(Context.SOB, change, answer)
+
+    def _count_creation(self, change: Change, bdoc: SyncBDoc, *, is_refused: bool) -> None:
+        """Remember which creations of a laptop were refused, until one is not."""
+        row = bdoc.guid, bdoc.site
+        if bdoc.task is Task.INSERT and is_refused:
+            change.put("not created", row, True)
+        elif bdoc.task is Task.INSERT and change.get("not created", row) is not None:
+            change.delete("not created", row)
 
     def _tell(self, change: Change, bdoc: SyncBDoc, answer: Confirmation | Rejection) -> None:
         """Put an answer into the laptop's queue, unless the disk is gone that had asked."""

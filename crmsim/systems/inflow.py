@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import attrs
 
+from crmsim.applications.directions import why_not_from_laptop
 from crmsim.applications.guards import why_not_change
 from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
 from crmsim.business.document import Fate
@@ -164,6 +165,10 @@ class Inflow:
         if bdoc.object != "order":
             reason = self._why_not_theirs(bdoc) or self._why_too_late(luw, bdoc)
             self._records.validate(change, bdoc, reason)
+            return True
+        forbidden = why_not_from_laptop(bdoc.object, bdoc.task.value)
+        if forbidden is not None:
+            self._orders.reject(change, bdoc, forbidden)
             return True
         number = self._actor.store.get("numbers", bdoc.guid)
         if number is None or (bdoc.task is Task.INSERT and not self._guarantees.dedup):

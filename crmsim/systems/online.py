@@ -95,10 +95,13 @@ class Online:
         """
         if isinstance(body, RecordBDoc):
             key = body.record.object, body.record.key
-            now = self._record_queue(self._actor.store.get("records", key, body.record))
+            record: Record | None = self._actor.store.get("records", key)
+            if record is None:
+                return queue, ()  # deleted, perhaps with all that says whose it was
+            now = self._record_queue(record)
         elif isinstance(body, MessageBDoc):
-            record: OrderRecord = self._actor.store.get("orders", body.document.number)
-            now = self._csa_queue(record.document)
+            order: OrderRecord = self._actor.store.get("orders", body.document.number)
+            now = self._csa_queue(order.document)
         else:
             return queue, ()
         return now, () if now == queue else (queue,)
@@ -217,6 +220,7 @@ class Online:
             held.identity,
             version=last.version,
             guid=held.identity,
+            customer=self.customer_of(held),
             message="" if upload is None else upload.message,
         )
         disk = 0 if upload is None else upload.disk

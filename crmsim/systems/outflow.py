@@ -298,18 +298,19 @@ class Outflow:
 
     def _erase(self, change: Change, bdoc: RecordBDoc, held: Record | None, origin: str) -> None:
         """Take a record out of the CDB, and away from all who have it."""
-        if held is None:
-            return  # it is gone already, or never came
-        key = held.object, held.key
-        change.delete("cdb records", key)
         change.note(
             REPLICATED,
-            held.identity,
+            bdoc.record.identity,
             guid=bdoc.guid,
             version=bdoc.version,
             bdoc=bdoc.bdoc,
             save=bdoc.version,
         )
+        key = bdoc.record.object, bdoc.record.key
+        if held is None:  # it is gone already, or never came
+            self._receivers.take_back(change, key, facts_of_record(bdoc.record), origin)
+            return
+        change.delete("cdb records", key)
         self._receivers.withdraw(change, key, facts_of_record(held), origin)
 
     def _replicate_again(self, change: Change, queue: str, luw: Luw) -> bool:

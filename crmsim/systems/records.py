@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from crmsim.applications.directions import why_frozen, why_not_from_laptop, why_not_so
+from crmsim.applications.directions import named, why_frozen, why_not_from_laptop, why_not_so
 from crmsim.business.master import Record
 from crmsim.formats.bdoc import SyncBDoc, Task, record_of
 from crmsim.kernel.actor import Actor
@@ -112,10 +112,12 @@ class Records:
 
     def _answer_again(self, change: Change, bdoc: SyncBDoc, held: Record, record: Record) -> None:
         """Answer a creation of what is there already; it counts only if it is the same."""
-        if (held.fields, held.parent) == (record.fields, record.parent):
+        is_same = (held.fields, held.parent) == (record.fields, record.parent)
+        if is_same and self._is_known_to(bdoc):
             self._answers.confirm(change, bdoc, held, held.version)
         else:
-            self._reject(change, bdoc, f"there is such a {bdoc.object} already, another one")
+            why = f"there is {named(bdoc.object)} {held.key} already, another"
+            self._reject(change, bdoc, why)
 
     def _miss(self, change: Change, bdoc: SyncBDoc) -> None:
         """Answer a change of what is not there: it need not be deleted twice."""
@@ -129,6 +131,10 @@ class Records:
 
     def _merge(self, change: Change, bdoc: SyncBDoc, held: Record) -> None:
         """Take over what of a change counts; refuse it if nothing does."""
+        if self._is_for_namesake(bdoc):
+            why = "its author means another one, whose creation was refused"
+            self._reject(change, bdoc, why)
+            return
         stamps = dict(self._actor.store.get("stamps", bdoc.guid, ()))
         merged = resolve(
             self._conflict,
@@ -165,12 +171,24 @@ class Records:
         self._answers.confirm(change, bdoc, None, version)
 
     def _reject(self, change: Change, bdoc: SyncBDoc, reason: str) -> None:
-        """Refuse a change; who wanted to create what others have is not shown theirs."""
-        store = self._actor.store
-        is_there = bdoc.task is Task.INSERT and store.get("records", bdoc.key) is not None
-        is_theirs = is_there and bdoc.site not in store.get("lookup", bdoc.key, ())
+        """Refuse a change; who meant another thing than what others have is not shown theirs."""
+        is_another = bdoc.task is Task.INSERT or self._is_for_namesake(bdoc)
+        is_there = is_another and self._actor.store.get("records", bdoc.key) is not None
+        is_theirs = is_there and not self._is_known_to(bdoc)
         before = (None, 0) if is_theirs else self._before_image(bdoc.key)
         self._answers.reject(change, bdoc, reason, *before, exists=is_there)
+
+    def _is_for_namesake(self, bdoc: SyncBDoc) -> bool:
+        """Say whether a change is for what its author had made of that name, and was refused."""
+        return not bdoc.base and self._answers.has_refused_creation(bdoc)
+
+    def _is_known_to(self, bdoc: SyncBDoc) -> bool:
+        """Say whether a thing belongs on the laptop; if the CDB has it not yet, who has made it."""
+        store = self._actor.store
+        sites: tuple[str, ...] | None = store.get("lookup", bdoc.key)
+        if sites is None:
+            return store.get("latest", (bdoc.guid, bdoc.site)) is not None
+        return bdoc.site in sites
 
     def _before_image(self, key: Key) -> tuple[Record | None, int]:
         """Return a record as the CDB holds it; what has not come there is as CRM Online has it."""

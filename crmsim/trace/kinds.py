@@ -158,8 +158,8 @@ CHANGED = _kind(
 DELETED = _kind(
     "deleted",
     Level.BUSINESS,
-    "A record was deleted in CRM Online: the version that this counts as, and the message of the "
-    "laptop that asked for it.",
+    "A record was deleted in CRM Online: the version that this counts as, its customer, and the "
+    "message of the laptop that asked for it.",
 )
 MAINTAINED = _kind(
     "maintained",
@@ -206,7 +206,12 @@ REPRICED = _kind(
     "repriced", Level.METRICS, "CRM put its current prices into an order: lines of its items."
 )
 CONFIRMED = _kind("confirmed", Level.BUSINESS, "CRM answered yes to a message of a laptop.")
-REJECTED = _kind("rejected", Level.METRICS, "CRM answered no to a message of a laptop: reason.")
+REJECTED = _kind(
+    "rejected",
+    Level.METRICS,
+    "CRM answered no to a message of a laptop: reason; exists, if it was to create something of "
+    "which CRM has another one of the same name.",
+)
 OVERRULED = _kind(
     "overruled",
     Level.METRICS,

@@ -7,7 +7,7 @@ The cases are independent, so they are spread over processes. A level is how muc
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from crmsim.truths import arq, conflicts, lines, little, offline, pool, queues
+from crmsim.truths import arq, conflicts, lines, little, offline, pool, queues, staleness
 from crmsim.truths.case import Agreement, Case
 
 __all__ = ["ALL_CASES", "validate"]
@@ -20,6 +20,7 @@ ALL_CASES: tuple[Case, ...] = (
     *offline.CASES,
     *little.CASES,
     *conflicts.CASES,
+    *staleness.CASES,
 )
 """Every case, in the order in which results show them."""
 

@@ -92,9 +92,9 @@ class _Counters(Judge):
     def on_imported(self, event: Event) -> None:
         key = event.actor, str(event.detail.get("guid", ""))
         message = str(event.detail.get("answers", ""))
-        if not message or key not in self._open:
+        if key not in self._open or event.detail["what"] == "removal":
             return
-        self._open[key].pop(message, None)
+        self._open[key].pop(message, None)  # news answer nothing, and leave everything on top
         if event.detail["what"] == "rejection" and message in self._creations:
             self._open.pop(key)  # a refused creation takes all changes of it away
             return
@@ -178,7 +178,8 @@ class _BeforeImages(Judge):
 
 class _NoTrace(Judge):
     """I-33, I-34: a creation that was refused leaves nothing behind: not on its laptop, not in CRM
-    Online or the CDB, not in the ERP and not on other laptops, unless it was accepted later.
+    Online or the CDB, not in the ERP and not on other laptops, unless it was accepted later, or
+    CRM has another one of that name.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -189,7 +190,9 @@ class _NoTrace(Judge):
 
     def on_saved(self, event: Event) -> None:
         if event.detail.get("task") == "insert":
-            self._created[str(event.detail["message"])] = str(event.detail["guid"])
+            guid = str(event.detail["guid"])
+            self._created[str(event.detail["message"])] = guid
+            self._refused.pop(guid, None)  # its author makes it anew
 
     def on_rejected(self, event: Event) -> None:
         guid = self._created.get(event.subject)
@@ -273,6 +276,7 @@ class _PolicyHolds(Judge):
     """I-81: conflicts are settled as the policy of CRM says. Unless the last writer wins, no change
     takes the place of what another laptop had put into the same field since the save that its
     author had seen; if the whole document counts, none is taken over after any change by another.
+    Nothing is deleted that another has changed since.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -295,7 +299,12 @@ class _PolicyHolds(Judge):
             self._take(event, int(str(event.detail["save"])), _pairs(event))
 
     def on_changed(self, event: Event) -> None:
-        self._take(event, int(str(event.detail["version"])), _pairs(event, "values"))
+        names = event.detail["fields"]
+        changed = {f"header {name}" for name in names} if isinstance(names, tuple | list) else set()
+        pairs = {n: value for n, value in _pairs(event, "values").items() if n in changed}
+        save = int(str(event.detail["version"]))
+        if pairs and save > 1:  # who writes what is there already has changed nothing
+            self._take(event, save, pairs)
 
     def _take(self, event: Event, save: int, pairs: dict[str, str]) -> None:
         message, guid = str(event.detail.get("message", "")), str(event.detail["guid"])
@@ -319,6 +328,15 @@ class _PolicyHolds(Judge):
             if before != value or other == laptop:
                 self._fields[guid, name] = laptop, save, value
         latest[laptop] = save
+
+    def on_deleted(self, event: Event) -> None:
+        guid, message = str(event.detail["guid"]), str(event.detail["message"])
+        author, base = self._saves.get(message, ("CRM", int(str(event.detail["version"]))))
+        latest = self._latest.pop(guid, {})
+        if any(made > base for other, made in latest.items() if other != author):
+            told = f"{message} deleted what somebody else had changed"
+            self._over_document.append((told, event))
+            self._over_field.append((told, event))
 
     def end(self, ending: Ending) -> None:
         for crm in self.scene.topology.sites("crm"):
