@@ -187,7 +187,7 @@ class Online:
             customer=self.customer_of(record),
             number=number,
             fields=_changed(held, record),
-            **_told_of(upload, record, origin, fields),
+            **_told_of(upload, held, record, origin),
         )
         self.store_record(change, record, origin, 0 if upload is None else upload.disk)
         return record
@@ -269,12 +269,20 @@ def _changed(before: Record | None, after: Record) -> tuple[str, ...]:
 
 
 def _told_of(
-    upload: SyncBDoc | None, record: Record, origin: str, fields: Mapping[str, str]
+    upload: SyncBDoc | None, before: Record | None, record: Record, origin: str
 ) -> dict[str, object]:
-    """Return what the journal says of a change besides, where laptops have a part in it."""
+    """Return what the journal says of a change besides, where laptops have a part in it.
+
+    Who writes what is there already has changed nothing, and an empty field is as good as none.
+    """
     if upload is None:
         has_part = bool(direction_of(record.object).from_laptops)
-        values = tuple((f"header {name}", value) for name, value in fields.items())
+        known = {} if before is None else dict(before.fields)
+        values = tuple(
+            (f"header {name}", value)
+            for name, value in record.fields
+            if known.get(name, "") != value
+        )
         return {"by": origin, "values": values} if has_part else {}
     return {
         "message": upload.message,
