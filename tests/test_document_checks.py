@@ -178,6 +178,8 @@ def test_a_read_that_is_older_than_the_last_session_is_found():
     story = [ready, began, done, rep]
     assert fired(rejudge(reads.STALENESS_IS_BOUNDED, story), "though save 3 lay ready")
     assert rejudge(reads.STALENESS_IS_BOUNDED, [ready, began, rep]).held, "no whole session yet"
+    replaced = event("replaced", subject="a", number=2)
+    assert rejudge(reads.STALENESS_IS_BOUNDED, [ready, replaced, began, done, rep]).held
     later = ready._replace(number=5)
     assert rejudge(reads.STALENESS_IS_BOUNDED, [began, done, later, rep]).held
 

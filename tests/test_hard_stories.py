@@ -274,7 +274,7 @@ def test_who_wants_to_create_what_others_have_is_not_shown_theirs():
         diaries={2: ((9, RecordEdit("create", "customer", "C3", (("name", "x"),), "T")),)},
         laptops=2,
     )
-    assert told.inbox(2) == [("customer C3", "there is such a customer already, another one")]
+    assert told.inbox(2) == [("customer C3", "there is a customer C3 already, another")]
     assert told.sites_of("customer", "C3") == ["cdb", "crm", "erp", "laptop-1"]
     assert told.record("crm", "customer", "C3")["name"] == "name of C3"
 
@@ -284,7 +284,7 @@ def test_a_creation_that_was_refused_because_it_is_there_leaves_what_is_there():
         do(8.5, "change", "activity", "V3", parent="C1", type="visit", subject="office"),
         diaries={1: ((9, visit("V3")),)},
     )
-    assert told.inbox(1) == [("activity V3", "there is such a activity already, another one")]
+    assert told.inbox(1) == [("activity V3", "there is an activity V3 already, another")]
     assert told.record("laptop-1", "activity", "V3")["subject"] == "office"
 
 

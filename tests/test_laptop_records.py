@@ -105,7 +105,8 @@ def test_a_refused_visit_is_gone_and_its_note_with_it():
     assert result.held, result.findings
     store = result.simulation.store("laptop-1")
     assert not store.table("overlays")
-    assert [entry.content.key for entry in store.table("rejections").values()] == ["V1", "V2"]
+    told = store.table("rejections").values()
+    assert [entry.content.key for entry in told] == ["V1", "N1", "V2"], "of the note too"
 
 
 @pytest.mark.parametrize("what", ["change", "delete"])
@@ -204,7 +205,10 @@ def test_a_refused_visit_is_restored_completed_and_sent_again_without_its_note()
     assert held(result, "laptop-1", "activity", "V1") is None
     assert held(result, "laptop-1", "note", "N1") is None
     entries = result.simulation.store("laptop-1").table("rejections").values()
-    assert [(one.guid, one.is_processed) for one in entries] == [("activity V1", True)]
+    assert [(one.guid, one.is_processed) for one in entries] == [
+        ("activity V1", True),
+        ("note N1", True),
+    ]
     assert kinds(result, "restored") == ["restored activity V1 again"]
 
 

@@ -2,9 +2,9 @@
 
 He reads the inbox of rejections some time after the import. A thing that was refused when it was
 new is gone from the laptop: he restores it from the inbox, completes what was missing, and sends it
-again under a new identity; what hung on it has to be entered anew. If he can see why it must be
-refused again (the customer is blocked), he lets it be. What was refused of a change he takes as the
-server has it. Either way the entry counts as dealt with. Sources: CONTRIBUTING.md, S56, S57; how
+again under a new identity; what hung on it has to be entered anew, which he leaves undone. If he can
+see why it must be refused again (the customer is blocked), he lets it be. What was refused of a
+change he takes as the server has it. Either way the entry counts as dealt with. Sources: CONTRIBUTING.md, S56, S57; how
 long it takes, and what is written for what was missing, is assumed.
 """
 
@@ -82,7 +82,8 @@ class Correcting:
         missing = dict.fromkeys(lacks_of(lost), AGREED)
         fields = tuple(sorted({**dict(lost.fields), **missing}.items()))
         complete = attrs.evolve(lost, fields=fields)
-        if lost.key.endswith(AGAIN) or why_not_so(None, complete, self._customer_of(lost)):
+        hopeless = lost.key.endswith(AGAIN) or not self._writing.has_above(lost)
+        if hopeless or why_not_so(None, complete, self._customer_of(lost)):
             return
         edit = RecordEdit("create", lost.object, lost.key + AGAIN, fields, lost.parent)
         change.note(RESTORED, edit.reference, guid=edit.reference, message=message)

@@ -8,6 +8,8 @@ Sources: CONTRIBUTING.md, S54, S55, S57.
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from crmsim.business.master import Record
 from crmsim.formats.answer import Confirmation, Rejection
 from crmsim.formats.bdoc import BulkPackage, Removal, Replica, Update, claims_of, state_of
@@ -171,6 +173,10 @@ def _drop_below(
     for local in below:
         record = local.record if local.base is None else None
         if record is not None and (parents.get(local.object), record.parent) == gone.key:
+            for lost in local.changes:
+                name = gone.reference
+                entry = InboxEntry(lost.message, local.guid, local.reference, f"{name} was refused")
+                change.put("rejections", lost.message, attrs.evolve(entry, content=lost.written))
             drop(change, local.object, local.guid)
 
 

@@ -185,10 +185,14 @@ class Writing:
         """Say whether what a new thing is to depend on is here, as far as one can know."""
         if task is not Task.INSERT or not edit.parent:
             return True
-        parent = self._parents.get(edit.object)
+        return self.has_above(Record(edit.object, edit.key, parent=edit.parent))
+
+    def has_above(self, record: Record) -> bool:
+        """Say whether what a record hangs on is on this laptop; what hangs on nothing has it."""
+        parent = self._parents.get(record.object)
         if not parent:
             return True
-        above = local_of(self._store.get, parent, f"{parent} {edit.parent}")
+        above = local_of(self._store.get, parent, f"{parent} {record.parent}")
         return above is not None and above.record is not None
 
     def _keep_own(self, change: Change, edit: RecordEdit) -> dict[str, str]:

@@ -66,8 +66,8 @@ class _OwnWrites(Judge):
 
 class _Bounded(Judge):
     """Bounded staleness: whoever asks a rep sees at least what lay ready for the laptop when its
-    last whole session began to receive. What has left the laptop, or could not be read there, is
-    left out.
+    last whole session began to receive. What has left the laptop, could not be read there, or was
+    for a disk that is lost, is left out.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -102,6 +102,9 @@ class _Bounded(Judge):
 
     def on_wiped(self, event: Event) -> None:
         forget(self._ready, event.actor)
+
+    def on_replaced(self, event: Event) -> None:
+        forget(self._ready, event.subject)  # what lay ready for the old disk is thrown away
 
     def on_read(self, event: Event) -> None:
         if event.detail["channel"] != "rep":
