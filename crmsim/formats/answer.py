@@ -24,6 +24,8 @@ class Overruled:
     """What the author wrote; None when he took the item out."""
     kept: str | None
     """What counts; None when the item was taken out."""
+    by_list: bool = False
+    """Nobody has changed it; it gave way to CRM's price list."""
 
     @property
     def name(self) -> str:

@@ -2,10 +2,11 @@
 
 He reads the inbox of rejections some time after the import. A thing that was refused when it was
 new is gone from the laptop: he restores it from the inbox, completes what was missing, and sends it
-again under a new identity; what hung on it has to be entered anew, which he leaves undone. If he can
+again under a new identity. What hung on it has to be entered anew; that he leaves undone. If he can
 see why it must be refused again (the customer is blocked), he lets it be. What was refused of a
-change he takes as the server has it. Either way the entry counts as dealt with. Sources: CONTRIBUTING.md, S56, S57; how
-long it takes, and what is written for what was missing, is assumed.
+change he takes as the server has it. Either way the entry counts as dealt with.
+Sources: CONTRIBUTING.md, S56, S57; how long it takes, and what is written for what was missing, is
+assumed.
 """
 
 import attrs

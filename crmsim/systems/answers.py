@@ -80,8 +80,8 @@ class Answers:
     ) -> None:
         """Tell the author of a change that was taken over."""
         change.note(CONFIRMED, bdoc.message, site=bdoc.site, guid=bdoc.guid)
-        if overruled:
-            fields = tuple(dict.fromkeys(one.name for one in overruled))
+        fields = tuple(dict.fromkeys(one.name for one in overruled if not one.by_list))
+        if fields:
             change.note(OVERRULED, bdoc.message, site=bdoc.site, guid=bdoc.guid, fields=fields)
         answer = Confirmation(bdoc.message, bdoc.guid, document, save, overruled, bdoc.object)
         self._tell(change, bdoc, answer)

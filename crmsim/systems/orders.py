@@ -345,7 +345,7 @@ class Orders:
             now = item.unit_price if row is None else Decimal(row.value)
             if item in items and now != item.unit_price:
                 wanted = str(item.unit_price)
-                overruled.append(Overruled("item", item.line, "unit_price", wanted, str(now)))
+                overruled.append(Overruled("item", item.line, "unit_price", wanted, str(now), True))
                 item = attrs.evolve(item, unit_price=now)
             priced.append(item)
         if overruled:
