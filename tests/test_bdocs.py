@@ -331,6 +331,12 @@ def test_a_version_that_goes_to_the_erp_twice():
 def test_work_on_a_document_in_two_queues():
     events = [enqueued("R3AU_1", "order 1 v1", 1), enqueued("R3AU_2", "order 1 v2", 2)]
     assert fired(rejudge(bdocs.ONE_QUEUE_PER_DOCUMENT, events), "went into queue R3AU_2")
+    sent_and_come = [
+        enqueued("R3AU_1", "order 1 v1", 1),
+        enqueued("R3AU_2", "order 1 v1", 2, actor="erp"),
+    ]
+    verdict = rejudge(bdocs.ONE_QUEUE_PER_DOCUMENT, sent_and_come)
+    assert fired(verdict, "was sent in queue R3AU_1, but came in R3AU_2")
 
 
 @pytest.mark.fires(bdocs.SAVED_AND_ENQUEUED)

@@ -10,6 +10,7 @@ from crmsim.business.sales import OrderEdit, OrderItem, SalesKind
 from crmsim.chance import Constant
 from crmsim.errors import BadValue
 from crmsim.middleware.flow import Breakage, Context
+from crmsim.middleware.queue import QueueKey
 from crmsim.network.faults import Outage
 from crmsim.qrfc.partner import Poison
 from crmsim.sync.conflict import ConflictPolicy
@@ -401,3 +402,29 @@ def test_somebody_else_may_use_the_key_of_a_private_appointment():
     assert told.record("crm", "activity", "V1")["parent"] == "C2"
     saves = told.result.journal.select("saved")
     assert [e.actor for e in saves] == ["laptop-2"]
+
+
+def test_with_a_queue_for_each_customer_an_order_may_change_and_then_move():
+    """The ERP still knew the former customer when the move came to it in the queue of the new."""
+    per_customer = {"queue_key": QueueKey.PER_PARENT}
+    told = tell(
+        diaries={1: ((9, order("A")), (33, edit("A", text="x")), (57, edit("A", customer="C2")))},
+        crm=per_customer,
+        erp=per_customer,
+    )
+    queued = [e for e in told.result.journal.select("enqueued") if e.actor == "erp"]
+    queues = [e.detail["queue"] for e in queued if str(e.detail["queue"]).startswith("R3AU_SALES")]
+    assert queues == ["R3AU_SALESDO_C1", "R3AU_SALESDO_C1", "R3AU_SALESDO_C2"]
+    assert (told.erp["A"].customer, told.erp["A"].text) == ("C2", "x")
+
+
+def test_a_note_is_deleted_after_its_visit_went_to_another_customer():
+    """Its end lay in the queue of the new customer, as it should, and was taken for a mix-up."""
+    written = RecordEdit("create", "note", "N", (("name", "n"), ("text", "t")), "V1")
+    told = tell(
+        do(33, "change", "activity", "V1", parent="C2"),
+        diaries={1: ((9, written), (57, RecordEdit("delete", "note", "N")))},
+        records=TWO_VISITS,
+    )
+    assert told.sites_of("note", "N") == []
+    assert told.record("laptop-1", "activity", "V1")["parent"] == "C2"

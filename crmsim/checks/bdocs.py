@@ -226,7 +226,8 @@ class _NoLoops(Judge):
 
 class _OneQueue(Judge):
     """I-12: all units of work (LUWs) about one document in one direction use one queue, so that
-    they keep their order. Where a queue is one of a customer, it changes with the customer.
+    they keep their order. Where a queue is one of a customer, it changes with the customer, as its
+    sender knows him; in its target a unit stands in the queue that it was sent in.
     """
 
     FAMILIES = ("R3AU_", "R3AD_", "CSA_")
@@ -234,17 +235,15 @@ class _OneQueue(Judge):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._customers: dict[tuple[str, str], str] = {}
+        self._sent: dict[tuple[str, str], tuple[str, str]] = {}
+        """(family, unit) -> (sender, queue)."""
         self._queues: dict[tuple[str, str, str, str], str] = {}
 
     def on_committed(self, event: Event) -> None:
         key = event.actor, str(event.detail["guid"])
         self._customers[key] = str(event.detail["customer"])
 
-    on_booked = on_committed
-
-    def on_changed(self, event: Event) -> None:
-        key = event.actor, str(event.detail["guid"])
-        self._customers[key] = str(event.detail["customer"])
+    on_booked = on_changed = on_deleted = on_committed
 
     def on_enqueued(self, event: Event) -> None:
         queue, guid = str(event.detail["queue"]), str(event.detail.get("guid", ""))
@@ -252,6 +251,13 @@ class _OneQueue(Judge):
         if family is None or not guid or "home" in event.detail:
             return
         self.judged += 1
+        sent = self._sent.setdefault((family, event.subject), (event.actor, queue))
+        if event.actor != sent[0]:  # the target may not have heard yet that the customer changed
+            if queue != sent[1]:
+                self.blame(
+                    f"{event.subject} was sent in queue {sent[1]}, but came in {queue}", event
+                )
+            return
         customer = self._customers.get((event.actor, guid), "")
         used = self._queues.setdefault((event.actor, family, guid, customer), queue)
         if used != queue:

@@ -217,6 +217,7 @@ class Online:
             held.identity,
             version=last.version,
             guid=held.identity,
+            customer=self.customer_of(held),
             message="" if upload is None else upload.message,
         )
         disk = 0 if upload is None else upload.disk
