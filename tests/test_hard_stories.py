@@ -418,6 +418,34 @@ def test_with_a_queue_for_each_customer_an_order_may_change_and_then_move():
     assert (told.erp["A"].customer, told.erp["A"].text) == ("C2", "x")
 
 
+@pytest.mark.parametrize("fields", [{"phase": "first"}, {"worth": ""}])
+def test_who_writes_in_the_office_what_is_there_already_has_changed_nothing(fields):
+    """A change that a rep made meanwhile was taken over, which is right, and CRM was accused."""
+    (name,) = fields
+    told = tell(
+        do(14, "change", "opportunity", "O", **fields),
+        diaries={1: ((11, rewrite("opportunity", "O", **{name: "x"})),)},
+        records={("opportunity", "O"): {"parent": "C1", "phase": "first"}},
+    )
+    assert told.record("crm", "opportunity", "O")[name] == "x"
+    assert not told.inbox(1)
+
+
+def test_a_rep_who_empties_what_is_empty_has_changed_nothing():
+    told = tell(
+        do(13, "lock_user", "laptop-1"),
+        do(25, "unlock_user", "laptop-1"),
+        diaries={
+            1: ((12, rewrite("opportunity", "O", worth="x")),),
+            2: ((9, rewrite("opportunity", "O", worth="")),),
+        },
+        records={("opportunity", "O"): {"parent": "C1", "phase": "first"}},
+        laptops=2,
+    )
+    assert told.record("laptop-2", "opportunity", "O")["worth"] == "x"
+    assert not told.inbox(1)
+
+
 def test_a_note_is_deleted_after_its_visit_went_to_another_customer():
     """Its end lay in the queue of the new customer, as it should, and was taken for a mix-up."""
     written = RecordEdit("create", "note", "N", (("name", "n"), ("text", "t")), "V1")

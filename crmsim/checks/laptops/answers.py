@@ -295,7 +295,10 @@ class _PolicyHolds(Judge):
             self._take(event, int(str(event.detail["save"])), _pairs(event))
 
     def on_changed(self, event: Event) -> None:
-        self._take(event, int(str(event.detail["version"])), _pairs(event, "values"))
+        names = event.detail["fields"]  # who writes what is there already has changed nothing
+        changed = {f"header {name}" for name in names} if isinstance(names, tuple | list) else set()
+        pairs = {k: value for k, value in _pairs(event, "values").items() if k in changed}
+        self._take(event, int(str(event.detail["version"])), pairs)
 
     def _take(self, event: Event, save: int, pairs: dict[str, str]) -> None:
         message, guid = str(event.detail.get("message", "")), str(event.detail["guid"])
@@ -306,8 +309,8 @@ class _PolicyHolds(Judge):
         else:
             return
         laptop, base = author
-        if "by" in event.detail and not pairs:
-            return  # only released
+        if not pairs and ("by" in event.detail or event.kind == "changed"):
+            return  # only released, or nothing that was not so already
         latest = self._latest.setdefault(guid, {})
         self.judged += 1
         if any(made > base for other, made in latest.items() if other != laptop):
