@@ -336,6 +336,27 @@ def test_the_office_cannot_hang_a_note_on_a_visit_that_crm_does_not_know():
     assert told.sites_of("note", "N") == told.sites_of("activity", "V1") == []
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        do(15, "change", "activity", "V1", parent="C2"),
+        do(20.5, "extract", "laptop-2"),
+    ],
+    ids=["moved", "extracted"],
+)
+def test_what_a_rep_has_deleted_does_not_come_back_with_an_older_save(step):
+    """It was still on its way to him when his deletion was confirmed, and stayed for good."""
+    told = tell(
+        step,
+        diaries={2: ((12, drop("V1")),)},
+        records=TWO_VISITS,
+        laptops=2,
+        crm={"distribution_s": Constant(18_000.0)},
+    )
+    assert told.sites_of("activity", "V1") == []
+    assert not told.inbox(2)
+
+
 # What the checks used to accuse wrongly
 
 
