@@ -477,3 +477,13 @@ def test_a_note_is_deleted_after_its_visit_went_to_another_customer():
     )
     assert told.sites_of("note", "N") == []
     assert told.record("laptop-1", "activity", "V1")["parent"] == "C2"
+
+
+def test_a_visit_that_was_deleted_before_it_came_to_the_cdb_never_comes_there():
+    """Its first BDoc, processed again late, found nothing to pass on, and was right to end so."""
+    told = tell(
+        diaries={1: ((9, visit("V1")), (20, drop("V1")))},
+        crm={"breakages": (Breakage(Context.MO1, hours(17), hours(34)),), **OPERATOR},
+    )
+    assert told.sites_of("activity", "V1") == []
+    assert not list(told.result.journal.select("replicated"))
