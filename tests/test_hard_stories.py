@@ -219,19 +219,18 @@ def test_a_note_that_moved_away_does_not_die_with_its_former_visit():
     assert told.record("laptop-2", "note", "N") == {"parent": "V1", "text": "n"}
 
 
-def test_a_note_that_changes_while_its_visit_moves_is_the_same_everywhere():
-    """Slow distribution brought an older state of it to the CDB after the newer one."""
+def test_a_note_that_is_deleted_after_its_visit_moved_does_not_rise_in_the_cdb():
+    """Its end overtook its beginning, which still waited in the queue of the former customer."""
     told = tell(
-        do(10, "change", "contact", "K1", parent="C1", name="x"),
-        do(10.02, "change", "contact", "K2", parent="C1", name="x"),
-        do(10.05, "change", "note", "N", parent="V1", text="n"),
-        do(10.1, "change", "activity", "V1", parent="C2"),
-        do(10.2, "change", "note", "N", text="m"),
+        *(do(16, "change", "contact", f"K{n}", parent="C1", name="x") for n in (1, 2, 3)),
+        do(16.05, "change", "note", "N", parent="V1", text="n"),
+        do(16.1, "change", "activity", "V1", parent="C2"),
+        diaries={1: ((12, drop("V1")),)},
         records=TWO_VISITS,
         crm={"distribution_s": Constant(3_600.0), "work_processes": 4},
     )
-    assert told.record("crm", "activity", "V1")["parent"] == "C2"
-    assert told.record("laptop-1", "note", "N") == {"parent": "V1", "text": "m"}
+    assert told.sites_of("note", "N") == told.sites_of("activity", "V1") == []
+    assert told.sites_of("contact", "K3") == ["cdb", "crm", "laptop-1"]
 
 
 def test_a_contract_that_moved_is_drawn_on_by_its_new_customer_alone():
@@ -336,6 +335,27 @@ def test_the_office_cannot_hang_a_note_on_a_visit_that_crm_does_not_know():
     assert told.sites_of("note", "N") == told.sites_of("activity", "V1") == []
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        do(15, "change", "activity", "V1", parent="C2"),
+        do(20.5, "extract", "laptop-2"),
+    ],
+    ids=["moved", "extracted"],
+)
+def test_what_a_rep_has_deleted_does_not_come_back_with_an_older_save(step):
+    """It was still on its way to him when his deletion was confirmed, and stayed for good."""
+    told = tell(
+        step,
+        diaries={2: ((12, drop("V1")),)},
+        records=TWO_VISITS,
+        laptops=2,
+        crm={"distribution_s": Constant(18_000.0)},
+    )
+    assert told.sites_of("activity", "V1") == []
+    assert not told.inbox(2)
+
+
 # What the checks used to accuse wrongly
 
 
@@ -429,3 +449,40 @@ def test_who_writes_in_the_office_what_is_there_already_has_changed_nothing(fiel
     )
     assert told.record("crm", "opportunity", "O")[name] == "x"
     assert not told.inbox(1)
+
+
+def test_a_rep_who_empties_what_is_empty_has_changed_nothing():
+    told = tell(
+        do(13, "lock_user", "laptop-1"),
+        do(25, "unlock_user", "laptop-1"),
+        diaries={
+            1: ((12, rewrite("opportunity", "O", worth="x")),),
+            2: ((9, rewrite("opportunity", "O", worth="")),),
+        },
+        records={("opportunity", "O"): {"parent": "C1", "phase": "first"}},
+        laptops=2,
+    )
+    assert told.record("laptop-2", "opportunity", "O")["worth"] == "x"
+    assert not told.inbox(1)
+
+
+def test_a_note_is_deleted_after_its_visit_went_to_another_customer():
+    """Its end lay in the queue of the new customer, as it should, and was taken for a mix-up."""
+    written = RecordEdit("create", "note", "N", (("name", "n"), ("text", "t")), "V1")
+    told = tell(
+        do(33, "change", "activity", "V1", parent="C2"),
+        diaries={1: ((9, written), (57, RecordEdit("delete", "note", "N")))},
+        records=TWO_VISITS,
+    )
+    assert told.sites_of("note", "N") == []
+    assert told.record("laptop-1", "activity", "V1")["parent"] == "C2"
+
+
+def test_a_visit_that_was_deleted_before_it_came_to_the_cdb_never_comes_there():
+    """Its first BDoc, processed again late, found nothing to pass on, and was right to end so."""
+    told = tell(
+        diaries={1: ((9, visit("V1")), (20, drop("V1")))},
+        crm={"breakages": (Breakage(Context.MO1, hours(17), hours(34)),), **OPERATOR},
+    )
+    assert told.sites_of("activity", "V1") == []
+    assert told.result.simulation.store("crm").get("cdb records", ("activity", "V1")) is None

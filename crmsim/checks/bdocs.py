@@ -70,7 +70,7 @@ class _Receivers(Judge):
     """I-18: a BDoc is confirmed by all exactly when every receiver answered yes; while it is sent
     to receivers at least one is open and none has failed; in the state of a receiver's error at
     least one has failed. What was saved in CRM Online without errors is not confirmed before the
-    CDB has it.
+    CDB has it, unless it has been deleted meanwhile.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -84,6 +84,8 @@ class _Receivers(Judge):
 
     def on_replicated(self, event: Event) -> None:
         self._in_cdb.add(str(event.detail["guid"]))
+
+    on_deleted = on_replicated
 
     def on_flowed(self, event: Event) -> None:
         states = _texts(event.detail["states"])
@@ -243,11 +245,7 @@ class _OneQueue(Judge):
         key = event.actor, str(event.detail["guid"])
         self._customers[key] = str(event.detail["customer"])
 
-    on_booked = on_committed
-
-    def on_changed(self, event: Event) -> None:
-        key = event.actor, str(event.detail["guid"])
-        self._customers[key] = str(event.detail["customer"])
+    on_booked = on_changed = on_deleted = on_committed
 
     on_deleted = on_changed
 

@@ -143,38 +143,38 @@ class Receivers:
             self._sites = frozenset(self._laptops.values())
         return site in self._sites
 
-    def withdraw(self, change: Change, key: Key, was: Facts, origin: str) -> None:
+    def withdraw(self, change: Change, key: Key, was: Facts) -> None:
         """Take something that the CDB holds no more away from all sites that may have it.
+
+        Whoever asked for it is told too: after its confirmation an older save may have come to it.
 
         Args:
             change: The commit that does it.
             key: The instance.
             was: What decided who gets it.
-            origin: Who asked for it; a laptop has done it already, and gets the confirmation.
         """
         about = self.model.of(key[0])
         waiting = change.get("extracting", key, ())
         still = change.get("still held", key, ())
         for site in change.get("lookup", key, ()):
-            if site != origin and (site not in waiting or site in still):
+            if site not in waiting or site in still:
                 tell(change, site, Removal(*key), above_of(about, was))
         for table in ("lookup", "extracting", "still held", "dependents"):
             change.delete(table, key)
         if about.parent:
             self._depend(change, about, key, was.parent, "")
 
-    def take_back(self, change: Change, key: Key, was: Facts, origin: str) -> None:
+    def take_back(self, change: Change, key: Key, was: Facts) -> None:
         """Take something that never came to the CDB away from who had made it.
 
         Args:
             change: The commit that does it.
             key: The instance.
             was: What it depended on.
-            origin: Who asked for it; a laptop has done it already.
         """
         about = self.model.of(key[0])
         for site in self._laptops.values():
-            if site != origin and change.get("latest", (" ".join(key), site)) is not None:
+            if change.get("latest", (" ".join(key), site)) is not None:
                 tell(change, site, Removal(*key), above_of(about, was))
 
     def _depend(

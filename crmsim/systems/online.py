@@ -263,9 +263,9 @@ class Online:
 
 
 def _changed(before: Record | None, after: Record) -> tuple[str, ...]:
-    """Return the names of the fields that have another value than before."""
+    """Return the names of the fields that have another value than before; empty is as none."""
     known = {} if before is None else dict(before.fields)
-    return tuple(name for name, value in after.fields if known.get(name) != value)
+    return tuple(name for name, value in after.fields if known.get(name, "") != value)
 
 
 def _told_of(

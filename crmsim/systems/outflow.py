@@ -274,10 +274,10 @@ class Outflow:
         held: Record | None = self._actor.store.get("cdb records", key)
         if held is not None and held.version > record.version and self._guarantees.newest_stays:
             return  # what is newer has come before it
-        origin = bdoc.origin if bdoc.disk == change.get("disks", bdoc.origin, 0) else ""
         if bdoc.is_deletion:
-            self._erase(change, bdoc, held, origin)
+            self._erase(change, bdoc, held)
             return
+        origin = bdoc.origin if bdoc.disk == change.get("disks", bdoc.origin, 0) else ""
         change.put("cdb records", key, record)
         change.note(
             REPLICATED,
@@ -296,7 +296,7 @@ class Outflow:
             origin,
         )
 
-    def _erase(self, change: Change, bdoc: RecordBDoc, held: Record | None, origin: str) -> None:
+    def _erase(self, change: Change, bdoc: RecordBDoc, held: Record | None) -> None:
         """Take a record out of the CDB, and away from all who have it."""
         change.note(
             REPLICATED,
@@ -308,10 +308,10 @@ class Outflow:
         )
         key = bdoc.record.object, bdoc.record.key
         if held is None:  # it is gone already, or never came
-            self._receivers.take_back(change, key, facts_of_record(bdoc.record), origin)
+            self._receivers.take_back(change, key, facts_of_record(bdoc.record))
             return
         change.delete("cdb records", key)
-        self._receivers.withdraw(change, key, facts_of_record(held), origin)
+        self._receivers.withdraw(change, key, facts_of_record(held))
 
     def _replicate_again(self, change: Change, queue: str, luw: Luw) -> bool:
         """SO1, once more: a person has an sBDoc of the error list processed again."""

@@ -158,8 +158,8 @@ CHANGED = _kind(
 DELETED = _kind(
     "deleted",
     Level.BUSINESS,
-    "A record was deleted in CRM Online: the version that this counts as, its customer, and the "
-    "message of the laptop that asked for it.",
+    "A record was deleted in CRM Online: the version that this counts as, the customer that it "
+    "belonged to, and the message of the laptop that asked for it.",
 )
 MAINTAINED = _kind(
     "maintained",

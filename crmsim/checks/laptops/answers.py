@@ -315,8 +315,8 @@ class _PolicyHolds(Judge):
         else:
             return
         laptop, base = author
-        if "by" in event.detail and not pairs:
-            return  # only released
+        if not pairs and ("by" in event.detail or event.kind == "changed"):
+            return  # only released, or nothing that was not so already
         latest = self._latest.setdefault(guid, {})
         self.judged += 1
         if any(made > base for other, made in latest.items() if other != laptop):
