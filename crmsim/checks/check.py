@@ -222,6 +222,8 @@ class Jury:
         journal = simulation.journal
         feeds: dict[str, list[Callable[[Event], None]]] = {}
         for _, judge in self.judges:
+            if any(not journal.keeps(KINDS[kind]) for kind in judge.feeds()):
+                continue  # it would see too little to say anything
             for kind, feed in judge.feeds().items():
                 feeds.setdefault(kind, []).append(_guarded(judge, feed))
                 journal.watch(kind, feeds[kind][-1])

@@ -158,7 +158,17 @@ def step(record: BDocRecord, *events: BDocEvent) -> BDocRecord:
     for event in events:
         state = after(state, event)
         trail.append(state)
-    return attrs.evolve(record, state=state, trail=tuple(trail))
+    # Written out, because it happens several times in the life of each BDoc.
+    return BDocRecord(
+        record.bdoc,
+        record.guid,
+        record.version,
+        record.context,
+        state,
+        record.open,
+        record.failed,
+        tuple(trail),
+    )
 
 
 def handed_over(record: BDocRecord, receivers: tuple[str, ...]) -> BDocRecord:
