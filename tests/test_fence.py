@@ -298,9 +298,9 @@ def test_what_the_fence_misses_is_what_the_table_says():
 
 
 def test_a_module_may_be_imported_inside_a_run(tmp_path, monkeypatch):
-    (tmp_path / "late.py").write_text("import random\nstart = random.random()\n")
+    (tmp_path / "imported_in_a_run.py").write_text("import random\nstart = random.random()\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert 0 <= run_with(lambda: importlib.import_module("late")).said[0].start < 1
+    assert 0 <= run_with(lambda: importlib.import_module("imported_in_a_run")).said[0].start < 1
 
 
 def test_a_function_kept_beyond_the_run_does_as_before():
