@@ -21,6 +21,7 @@ __all__ = [
     "direction_of",
     "lacks_of",
     "named",
+    "why_blocked",
     "why_frozen",
     "why_not_from_laptop",
     "why_not_so",
@@ -116,10 +117,13 @@ def why_not_so(before: Record | None, after: Record, customer: Record | None) ->
     lacks = lacks_of(after)
     if lacks and not direction.is_kept_incomplete:
         return f"{named(after.object)} needs a {lacks[0]}"
+    return why_blocked(customer) if before is None else why_frozen(before, after)
+
+
+def why_blocked(customer: Record | None) -> str | None:
+    """Return why nothing new can be taken for a customer, or None."""
     is_blocked = customer is not None and dict(customer.fields).get("blocked") == "yes"
-    if before is None and is_blocked:
-        return "its customer is blocked"
-    return None if before is None else why_frozen(before, after)
+    return "its customer is blocked" if is_blocked else None
 
 
 def why_frozen(before: Record, after: Record) -> str | None:

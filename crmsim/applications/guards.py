@@ -7,6 +7,7 @@ changed), S16 (errors), S20 (contracts).
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
+from crmsim.applications.directions import why_blocked
 from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind, SalesOrder
@@ -31,9 +32,7 @@ def why_not_create(order: SalesOrder, customer: Record | None) -> str | None:
     """
     if not order.items:
         return "an order without items is never transferred"
-    if customer is not None and dict(customer.fields).get("blocked") == "yes":
-        return "its customer is blocked"
-    return None
+    return why_blocked(customer)
 
 
 def why_not_move(before: SalesOrder, after: SalesOrder, customer: Record | None) -> str | None:

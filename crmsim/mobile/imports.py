@@ -48,16 +48,14 @@ def apply(
     if isinstance(content, BulkPackage):
         _apply_bulk(change, laptop, content)
         return
-    was = (
-        None if isinstance(content, Removal) else local_of(store.get, content.object, content.guid)
-    )
+    was = local_of(store.get, content.object, content.guid)
     takes = _too_new(change, store, place, content)
     if takes:
-        _put_aside(change, store, place, content, takes)
+        _put_aside(change, place, content, was, takes)
     elif isinstance(content, Removal) and not content.key:
         _remove_publication(change, store, content.object)
     else:
-        _apply_to_document(change, store, parents, content)
+        _apply_to_document(change, store, parents, content, was)
     guid = content.guid
     left = None if isinstance(content, Removal) else local_of(change.get, content.object, guid)
     change.note(
@@ -115,18 +113,13 @@ def _brought_by(content: Confirmation | Rejection | Update | Replica) -> object:
     return content.before if isinstance(content, Rejection) else content.document
 
 
-def _put_aside(change: Change, store: Store, place: Any, content: Any, takes: int) -> None:
+def _put_aside(
+    change: Change, place: Any, content: Any, was: LocalDocument | None, takes: int
+) -> None:
     """Keep a message for the server; if it is an answer, the change counts as answered."""
-    local = local_of(store.get, content.object, content.guid)
     answers = getattr(content, "message", "")
-    if local is not None and answers:
-        after = after_unread(local, answers)
-        if after is None:
-            drop(change, content.object, content.guid)
-        else:
-            keep(change, after)
-        if after is None and content.object == "order":
-            change.put("purged", content.guid, True)
+    if was is not None and answers:
+        _hold(change, content.object, content.guid, after_unread(was, answers), is_purged=True)
     key = LocalDocument(content.guid, "", object=content.object).key
     change.put("unread", place, Unread(place, content.guid, key, takes))
 
@@ -143,26 +136,33 @@ def _apply_to_document(
     store: Store,
     parents: Mapping[str, str],
     content: Confirmation | Rejection | Update | Replica | Removal,
+    was: LocalDocument | None,
 ) -> None:
-    guid, object_ = content.guid, content.object
-    before = local_of(store.get, object_, guid)
     if isinstance(content, Removal):
-        after = after_removal(before)
-        is_purged = after is None
+        after, is_purged = after_removal(was), True
     else:
-        _file(change, before, content)
-        after = after_import(before, content)
-        is_purged = after is None and before is not None and before.leaves
-    if after is not None:
+        _file(change, was, content)
+        after, is_purged = after_import(was, content), was is not None and was.leaves
+    _hold(change, content.object, content.guid, after, is_purged=is_purged)
+    if after is None and isinstance(content, Rejection) and was is not None:
+        _drop_below(change, store, parents, was)
+
+
+def _hold(
+    change: Change, object_: str, guid: str, after: LocalDocument | None, *, is_purged: bool
+) -> None:
+    """Keep what a laptop has of a document from now on, or drop it when that is nothing.
+
+    An order that was taken away (`is_purged`) is remembered, so that nobody writes it again.
+    """
+    if after is None:
+        drop(change, object_, guid)
+    else:
         keep(change, after)
-        if object_ == "order":
-            change.delete("purged", guid)
-        return
-    drop(change, object_, guid)
-    if is_purged and object_ == "order":
+    if object_ == "order" and after is not None:
+        change.delete("purged", guid)
+    elif object_ == "order" and is_purged:
         change.put("purged", guid, True)
-    if isinstance(content, Rejection) and before is not None:
-        _drop_below(change, store, parents, before)
 
 
 def _drop_below(

@@ -8,15 +8,14 @@ Sources: CONTRIBUTING.md, S02, S03, S20, S54, S55.
 """
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 
 import attrs
 
 from crmsim.applications.directions import direction_of, lacks_of, named, why_not_from_laptop
 from crmsim.applications.numbering import temporary_number
-from crmsim.applications.pricing import net_value
+from crmsim.applications.pricing import list_price, net_value
 from crmsim.business.enquiry import Enquiry
-from crmsim.business.master import MasterRecord, Record, RecordEdit
+from crmsim.business.master import Record, RecordEdit
 from crmsim.business.sales import OrderEdit, SalesKind, SalesOrder, with_lines
 from crmsim.formats.bdoc import Segment, SyncBDoc, Task, Thing, claims_of, segments_of
 from crmsim.kernel.actor import Actor
@@ -116,9 +115,8 @@ class Writing:
         """Return an order with the prices of the list on this laptop, as far as it has any."""
         items = []
         for item in order.items:
-            row: MasterRecord | None = self._store.get("masters", ("prices", item.product))
-            price = item.unit_price if row is None else Decimal(row.value)
-            items.append(attrs.evolve(item, unit_price=price))
+            price = list_price(self._store.get, item.product)
+            items.append(item if price is None else attrs.evolve(item, unit_price=price))
         return attrs.evolve(order, items=tuple(items))
 
     def _is_gone(self, guid: str, written: SalesOrder | OrderEdit) -> bool:
@@ -177,9 +175,10 @@ class Writing:
             gone = (Segment("header", "", Task.DELETE),)
             self._save(change, local, task, None, gone)
             return
-        segments = segments_of(seen, _edited(edit, seen, fields))
+        record = _edited(edit, seen, fields)
+        segments = segments_of(seen, record)
         if segments:
-            self._save(change, local, task, _edited(edit, seen, fields), segments)
+            self._save(change, local, task, record, segments)
 
     def _has_parent(self, edit: RecordEdit, task: Task) -> bool:
         """Say whether what a new thing is to depend on is here, as far as one can know."""

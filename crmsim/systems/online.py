@@ -177,6 +177,7 @@ class Online:
             known = dict(self._actor.store.get("changed here", key, ()))
             known |= dict.fromkeys(fields, record.version)
             change.put("changed here", key, tuple(known.items()))
+        changed = _changed(held, record)
         change.note(
             CHANGED,
             record.identity,
@@ -186,8 +187,8 @@ class Online:
             parent=record.parent,
             customer=self.customer_of(record),
             number=number,
-            fields=_changed(held, record),
-            **_told_of(upload, held, record, origin),
+            fields=changed,
+            **_told_of(upload, record, changed, origin),
         )
         self.store_record(change, record, origin, 0 if upload is None else upload.disk)
         return record
@@ -269,20 +270,12 @@ def _changed(before: Record | None, after: Record) -> tuple[str, ...]:
 
 
 def _told_of(
-    upload: SyncBDoc | None, before: Record | None, record: Record, origin: str
+    upload: SyncBDoc | None, record: Record, changed: tuple[str, ...], origin: str
 ) -> dict[str, object]:
-    """Return what the journal says of a change besides, where laptops have a part in it.
-
-    Who writes what is there already has changed nothing, and an empty field is as good as none.
-    """
+    """Return what the journal says of a change besides, where laptops have a part in it."""
     if upload is None:
         has_part = bool(direction_of(record.object).from_laptops)
-        known = {} if before is None else dict(before.fields)
-        values = tuple(
-            (f"header {name}", value)
-            for name, value in record.fields
-            if known.get(name, "") != value
-        )
+        values = tuple((f"header {name}", v) for name, v in record.fields if name in changed)
         return {"by": origin, "values": values} if has_part else {}
     return {
         "message": upload.message,

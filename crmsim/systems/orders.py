@@ -22,9 +22,10 @@ from crmsim.applications.guards import (
     why_not_transfer,
 )
 from crmsim.applications.numbering import order_number
+from crmsim.applications.pricing import list_price
 from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
 from crmsim.business.document import Fate, OrderDocument
-from crmsim.business.master import MasterRecord, Record
+from crmsim.business.master import Record
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.formats.answer import Overruled
 from crmsim.formats.bdoc import Segment, SyncBDoc, Task, fields_of, order_of, segments_of, state_of
@@ -201,8 +202,9 @@ class Orders:
     def confirm_late(self, change: Change, number: str) -> None:
         """Tell the authors of changes that have waited for the answer of the ERP."""
         waiting = change.get(UNCONFIRMED, number, ())
-        if waiting:
-            change.delete(UNCONFIRMED, number)
+        if not waiting:
+            return
+        change.delete(UNCONFIRMED, number)
         document, save = change.get("orders", number).document, int(change.get("saves", number))
         for bdoc, overruled in waiting:
             self._answers.tell_yes(change, bdoc, document, save, overruled)
@@ -270,14 +272,13 @@ class Orders:
             return BEING_DISTRIBUTED
         old = record.document.order
         wanted = edit(record.document)
-        fields = fields_of(segments_of(old, wanted.order))
-        reason = why_not_change(record.document, fields) or why_not_move(
+        segments = segments_of(old, wanted.order)
+        reason = why_not_change(record.document, fields_of(segments)) or why_not_move(
             old, wanted.order, self._customer_of(wanted.order)
         )
         if reason is not None:
             return reason
         new = attrs.evolve(wanted.order, version=old.version + 1)
-        segments = segments_of(old, new)
         if not segments and wanted == record.document:
             return None
         after = self._after(attrs.evolve(record, document=wanted), new)
@@ -341,9 +342,8 @@ class Orders:
             return order, ()
         priced, overruled = [], []
         for item in order.items:
-            row: MasterRecord | None = self._actor.store.get("masters", ("prices", item.product))
-            now = item.unit_price if row is None else Decimal(row.value)
-            if item in items and now != item.unit_price:
+            now = list_price(self._actor.store.get, item.product)
+            if item in items and now not in (None, item.unit_price):
                 wanted = str(item.unit_price)
                 overruled.append(Overruled("item", item.line, "unit_price", wanted, str(now), True))
                 item = attrs.evolve(item, unit_price=now)
@@ -433,8 +433,8 @@ def completed(actor: Actor, document: OrderDocument) -> OrderDocument:
     """Return a document as the clerk leaves it: priced, with a contract, released."""
     items = []
     for item in document.order.items:
-        row: MasterRecord | None = actor.store.get("masters", ("prices", item.product))
-        price = LIST_PRICE if row is None else Decimal(row.value)
+        price = list_price(actor.store.get, item.product)
+        price = LIST_PRICE if price is None else price
         items.append(item if item.unit_price else attrs.evolve(item, unit_price=price))
     order = attrs.evolve(document.order, items=tuple(items))
     for error in document.errors:
