@@ -153,6 +153,42 @@ def test_no_activity_goes_to_the_erp_and_an_invalid_one_nowhere():
     assert queued_to_erp(result) == []
 
 
+def test_the_office_deletes_a_visit_with_its_notes_and_laptops_lose_them_too():
+    result = run(
+        at(9, "create", "activity", "V1", "C1", **VISIT),
+        at(10, "create", "note", "N1", "V1", text="x"),
+        at(33, "create", "activity", "V2", "C1", **VISIT),
+        story=[
+            (hours(32), "delete", "activity", "V1", {}),
+            (hours(32), "delete", "activity", "V9", {}),
+        ],
+    )
+    assert everywhere(result, "activity", "V1") is None
+    assert everywhere(result, "note", "N1") is None
+    assert everywhere(result, "activity", "V2") == VISIT
+    assert [event.subject for event in result.journal.select("deleted")] == [
+        "note N1",
+        "activity V1",
+    ]
+    assert reasons(result, "forbidden") == ["there is none"]
+
+
+def test_a_change_of_what_the_office_has_deleted_is_refused():
+    result = run(
+        at(9, "create", "activity", "V1", "C1", **VISIT),
+        at(36, "change", "activity", "V1", subject="mine"),
+        story=[(hours(35), "delete", "activity", "V1", {})],
+    )
+    assert everywhere(result, "activity", "V1") is None
+    assert reasons(result, "rejected") == ["it has been deleted"]
+
+
+@pytest.mark.parametrize("object_", ["customer", "opportunity", "contract", "territory"])
+def test_the_office_deletes_nothing_else(object_):
+    with pytest.raises(BadValue, match=f"nobody deletes an? {object_}; a customer is blocked"):
+        run(story=[(hours(32), "delete", object_, "C1", {})])
+
+
 # --- opportunities ---
 
 

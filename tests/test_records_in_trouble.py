@@ -160,6 +160,8 @@ office = st.one_of(
     st.sampled_from(LAPTOPS).map(lambda laptop: ("extract", laptop, {})),
     st.sampled_from(("crm", *LAPTOPS)).map(lambda site: ("crash", site, {"down": minutes(20)})),
     st.just(("change_order", PRICED, {})),
+    NAMES.map(lambda name: ("delete", "activity", name, {})),
+    st.sampled_from(("N1", "N2")).map(lambda name: ("delete", "note", name, {})),
 )
 KIND = {"type": "visit"}
 CONTEXTS = st.sampled_from((Context.SI0, Context.MO1, Context.SO1))

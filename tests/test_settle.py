@@ -6,11 +6,11 @@ import pytest
 from attrs import frozen
 
 from crmsim import ALL_CHECKS, Result, scenario, setting
-from crmsim.business.sales import OrderItem, SalesOrder
+from crmsim.business.sales import OrderEdit, OrderItem, SalesOrder
 from crmsim.checks.check import Outcome
 from crmsim.errors import BadValue
 from crmsim.lab.metrics import order_metrics
-from crmsim.lab.settle import what_moves
+from crmsim.lab.settle import LeftToDo, what_moves
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage, Partition
 from crmsim.network.profiles import gprs, wan
@@ -154,6 +154,41 @@ def test_a_message_under_way_moves():
         await land.sleep(seconds(30))
 
     on_its_way.run(seed=1).must_hold()
+
+
+def late_edit(land, *, erp_stands_h: float):
+    """The ERP stands still while order 1-1 is on its way; the office wants to change it then."""
+    land.at("0d 17:30", land.pause, "erp", lasts=hours(erp_stands_h))
+    edit = OrderEdit("1-1", header=(("text", "urgent"),))
+    land.at("1d 12:00", land.change_order, edit)
+
+
+def test_what_the_office_has_put_off_moves():
+    @scenario(Settings, checks=ALL_CHECKS)
+    async def put_off(land, settings):
+        late_edit(land, erp_stands_h=24 * 5)
+        await five_reps.story(land, Settings(budget_days=1))
+        assert land.left_to_do() == [LeftToDo("crm", 1, "1-1")]
+        first = land.quiet
+        await land.settle()
+        assert "crm: 1 still to do in the office, about order 1-1" in first.still_moving
+        assert land.left_to_do() == []
+
+    result = put_off.run(seed=2)
+    assert result.held, result.findings
+
+
+def test_what_the_office_has_put_off_for_ever_waits_with_its_order():
+    @scenario(Settings, checks=ALL_CHECKS)
+    async def locked(land, settings):
+        for number in range(10):
+            land.at("0d 12:00", land.administer, "erp", "lock", f"R3AU_SALESDO000500000{number}")
+        late_edit(land, erp_stands_h=1)
+        await five_reps.story(land, Settings())
+
+    result = locked.run(seed=2)
+    assert result.held, result.findings
+    assert "1-1" in [one.name for one in result.quiet.documents_aside]
 
 
 def test_a_document_that_waits_for_a_person_is_set_aside_and_counted():

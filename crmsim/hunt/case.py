@@ -55,7 +55,7 @@ OFFICE = (
     *("change", "subscribe", "unsubscribe", "set_demon", "extract", "replace_laptop"),
     *("change_in_erp", "publish_in_erp", "create_order", "change_order"),
     *("change_format", "update_client"),
-    *("lock_user", "unlock_user", "deactivate_site", "activate_site"),
+    *("delete", "lock_user", "unlock_user", "deactivate_site", "activate_site"),
 )
 """The verbs of what people in the office do."""
 BUDGET: Duration = days(60)

@@ -310,7 +310,7 @@ class Landscape(Office):
         for active in self.simulation.fabric.faults:
             if isinstance(active.fault, NthMessage) and not active.is_over:
                 self.simulation.lift(active)
-        self.quiet = await settle(self.simulation, budget, keep_still)
+        self.quiet = await settle(self.simulation, budget, keep_still, self.left_to_do)
         return self.quiet
 
 

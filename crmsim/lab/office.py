@@ -10,12 +10,14 @@ from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from crmsim.applications.directions import direction_of, named
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import OrderEdit, SalesOrder
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import Change, SiteCrashed
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.building import Building
+from crmsim.lab.settle import LeftToDo
 from crmsim.lab.trouble import NO_TROUBLE, Trouble
 from crmsim.middleware.replication import Kind, Subscription, pattern_of
 from crmsim.systems.channels import edited_by
@@ -155,6 +157,27 @@ class Office(Building):
             raise BadValue(f"{about} {key!r} is new; name the {kind.parent} it depends on")
         self._in_crm(crm, lambda it, done: it.change_record(about, key, fields, parent, done))
 
+    def delete(self, about: str, key: str, *, crm: str = "crm") -> None:
+        """Let somebody in the office delete a visit, a note, an attachment now.
+
+        What depends on it goes with it. What is not there is left alone, and the history says so.
+
+        Args:
+            about: The name of the replication object.
+            key: Its key.
+            crm: The name of CRM Enterprise.
+
+        Raises:
+            BadValue: nobody deletes such a thing.
+        """
+        self._kind_of_record(about, key, "", {})
+        if "delete" not in direction_of(about).from_laptops:
+            raise BadValue(
+                f"nobody deletes {named(about)}; a customer is blocked with "
+                "change('customer', key, blocked='yes')"
+            )
+        self._in_crm(crm, lambda it, done: it.delete_record(about, key, done))
+
     def create_order(self, order: SalesOrder, *, by: str = "office", crm: str = "crm") -> None:
         """Let somebody in the office write an order or a quotation in CRM Online now.
 
@@ -198,6 +221,16 @@ class Office(Building):
         waiting.append(attempt)
         if len(waiting) == 1:
             attempt()
+
+    def left_to_do(self) -> list[LeftToDo]:
+        """Return what the office wants and has not done yet."""
+        wanted = [LeftToDo(site, len(left)) for site, left in self._office.items() if left]
+        put_off = [
+            LeftToDo(crm, len(left), reference)
+            for (crm, reference), left in self._put_off.items()
+            if left
+        ]
+        return [*wanted, *put_off]
 
     def lock_user(self, laptop: str) -> None:
         """Lock the user of a laptop at all its stations now: they take no call of it any more.

@@ -1,16 +1,16 @@
 """When is all quiet, and what does not count?
 
-All is quiet when (1) nobody has anything left to write, (2) every site is up and no fault is at
-work, (3) every queue and outbox is empty and nothing is under way, and (4) every laptop has
-finished two sessions since the last change. Only then can final states be compared: before that,
-systems legitimately differ.
+All is quiet when (1) nobody has anything left to write or to do in the office, (2) every site is up
+and no fault is at work, (3) every queue and outbox is empty and nothing is under way, and (4) every
+laptop has finished two sessions since the last change. Only then can final states be compared:
+before that, systems legitimately differ.
 
 A minority of the laptops may be kept still meanwhile, as a rep on holiday keeps his: the others
 must come to rest without them. What waits for such a laptop, or for a person, is set aside by name
 (see `crmsim.lab.aside`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
@@ -24,12 +24,22 @@ from crmsim.replication.sites import gets_bulk
 from crmsim.systems.channels import Channel
 from crmsim.units import Duration, hours
 
-__all__ = ["Quiet", "behind", "settle", "what_moves"]
+__all__ = ["LeftToDo", "Quiet", "behind", "settle", "what_moves"]
 
 LOOK_EVERY: Duration = hours(6)
 """How often one looks whether all is quiet."""
 SESSIONS_SINCE = 2
 """Sessions that every laptop finishes after the last change."""
+
+
+@attrs.frozen
+class LeftToDo:
+    """What people in the office still want of a system."""
+
+    site: str
+    count: int
+    order: str = ""
+    """The reference of the order that it is about and that nobody can change just now; or empty."""
 
 
 @attrs.frozen
@@ -50,13 +60,19 @@ class Quiet:
         return [one for one in self.aside if one.is_document]
 
 
-async def settle(simulation: Simulation, budget: Duration, keep_still: Sequence[str] = ()) -> Quiet:
+async def settle(
+    simulation: Simulation,
+    budget: Duration,
+    keep_still: Sequence[str],
+    left_to_do: Callable[[], Sequence[LeftToDo]],
+) -> Quiet:
     """Run until all is quiet, or until the budget of virtual time is used up.
 
     Args:
         simulation: The run.
         budget: How much virtual time there is.
         keep_still: Laptops that neither work nor call from now on; fewer than half of them.
+        left_to_do: What the office has not done yet.
 
     Raises:
         BadValue: something else than a minority of the laptops is to be kept still.
@@ -68,7 +84,10 @@ async def settle(simulation: Simulation, budget: Duration, keep_still: Sequence[
     at_rest_since: dict[str, int] | None = None
     work_done = -1
     while True:
-        moving = list(_not_at_rest(simulation, keep_still))
+        moving = [
+            *_not_at_rest(simulation, keep_still),
+            *_put_off(simulation, left_to_do(), keep_still),
+        ]
         passing = list(_passing(simulation, keep_still))
         sessions = _sessions(simulation, keep_still)
         work = _work(simulation)
@@ -183,14 +202,34 @@ def _contacts_at(simulation: Simulation, name: str, waiting: set[str]) -> Iterat
     """
     if simulation.topology.kind(name) != "channel":
         return
-    names: dict[str, str] = {}
-    for crm in simulation.topology.sites("crm"):
-        names |= simulation.store(crm).table("by reference")
+    names = _guids(simulation)
     actor = simulation.actor(name)
     assert isinstance(actor, Channel)
     left = [one for one in actor.unanswered_references if names.get(one) not in waiting]
     if left:
         yield f"{name}: {len(left)} still to be dealt with, first about order {left[0]}"
+
+
+def _guids(simulation: Simulation) -> dict[str, str]:
+    """Return reference of an order -> its GUID, as CRM Online knows it."""
+    names: dict[str, str] = {}
+    for crm in simulation.topology.sites("crm"):
+        names |= simulation.store(crm).table("by reference")
+    return names
+
+
+def _put_off(
+    simulation: Simulation, left: Sequence[LeftToDo], keep_still: Sequence[str]
+) -> Iterator[str]:
+    """Yield what the office has not done; what is about an order that waits, waits with it."""
+    if not left:
+        return
+    names = _guids(simulation)
+    waiting = {guid for guid, _, _ in waits_for_people(simulation, stands_still(simulation))}
+    for one in left:
+        if one.site not in keep_still and names.get(one.order) not in waiting:
+            about = f", about order {one.order}" if one.order else ""
+            yield f"{one.site}: {one.count} still to do in the office{about}"
 
 
 def _to_be_sent_again(simulation: Simulation, name: str, site: Site) -> Iterator[str]:

@@ -362,6 +362,16 @@ class CrmEnterprise(QueuePartner):
                 return
             self._online.change_record(change, (object_, key), fields, parent, OFFICE)
 
+    def delete_record(self, object_: str, key: str, done: Callable[[], None]) -> None:
+        """Delete a record in CRM Online with all that depends on it; the flow does the rest."""
+        with self.commit() as change:
+            change.then(done)
+            if self.store.get("records", (object_, key)) is None:
+                name = f"{object_} {key}"
+                change.note(FORBIDDEN, name, guid=name, reason="there is none")
+                return
+            self._online.delete_record(change, (object_, key), OFFICE)
+
     def create_order(self, order: SalesOrder, by: str, done: Callable[[], None]) -> None:
         """Store an order that is born in CRM Online; the flow does the rest."""
         order = identified(self, order, by)
