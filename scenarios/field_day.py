@@ -17,8 +17,11 @@ Runs in: 4 s.
 """
 
 import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from crmsim.applications.numbering import Numbering
 from crmsim.business.enquiry import Enquiry
@@ -34,7 +37,7 @@ from crmsim.middleware.replication import FIELD_SALES, Kind
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.link import Link
-from crmsim.network.profiles import gprs, lan, modem, wan
+from crmsim.network.profiles import gprs, gsm, lan, modem, wan
 from crmsim.systems.enterprise import Policies
 from crmsim.systems.people import ClerkHabits
 from crmsim.units import Duration, Share, days, hours, minutes
@@ -49,6 +52,7 @@ class Size(enum.Enum):
 
     SMALL = "small"
     DEFAULT = "default"
+    STRESS = "stress"
 
 
 @frozen
@@ -59,16 +63,32 @@ class Scale:
     customers: int
     """Of each territory."""
     office: int
-    """Changes in the office a day, for each rep."""
+    """Changes in the office a day, for every two reps."""
     prices: int
     """Prices that change on a day."""
     stations: int
     work_processes: int
+    calls: int = 2
+    """Calls of a laptop on a day."""
+    work: Mapping[str, Any] = MappingProxyType({})
+    """How much a day of a rep brings, where that is not what is usual."""
 
 
+HARD = {
+    "visits": 20,
+    "opportunities": 7,
+    "orders": 10,
+    "corrections": 3,
+    "items_mean": 100.0,
+    "team_sizes": ((8, 1.0),),
+}
+"""The hardest field force that one would plan for (assumed)."""
 SCALES = {
     Size.SMALL: Scale(20, 20, office=4, prices=20, stations=1, work_processes=2),
     Size.DEFAULT: Scale(500, 150, office=6, prices=200, stations=4, work_processes=4),
+    Size.STRESS: Scale(
+        16, 500, office=75, prices=1_000, stations=1, work_processes=20, calls=12, work=HARD
+    ),
 }
 
 
@@ -76,7 +96,8 @@ SCALES = {
 class Settings:
     """What can be changed about the story."""
 
-    size: Size = setting(Size.SMALL, "how large the field force is")
+    size: Size = setting(Size.SMALL, "how large the field force is, and how hard its days are")
+    reps: int = setting(0, "how many reps there are; 0 for as many as the size has")
     faults: bool = setting(True, "things go wrong")
     clerk: bool = setting(True, "a clerk completes orders that lack a price")
     numbering: Numbering = setting(Numbering.AT_TRANSFER, "when an order gets its number")
@@ -86,7 +107,10 @@ class Settings:
 @scenario(Settings, checks=ALL_CHECKS, metrics=field_metrics)
 async def field_day(land: Landscape, settings: Settings) -> None:
     scale = SCALES[settings.size]
-    force = FieldForce(reps=scale.reps, customers=scale.customers, luck=land.simulation.luck)
+    if settings.reps:
+        scale = evolve(scale, reps=settings.reps)
+    luck = land.simulation.luck
+    force = FieldForce(reps=scale.reps, customers=scale.customers, luck=luck, **scale.work)
     build(land, settings, scale, force)
     land.check()
     plan_office(land, scale, force)
@@ -110,7 +134,8 @@ def build(land: Landscape, settings: Settings, scale: Scale, force: FieldForce) 
     stations = [f"station-{number}" for number in range(1, scale.stations + 1)]
     for name in stations:
         land.add_station(name, wan(), connections=80)
-    habits = Habits(break_off=settings.break_off, corrects_after=minutes(20))
+    usual = Habits() if scale.calls == 2 else Habits.spread_evenly(scale.calls)
+    habits = evolve(usual, break_off=settings.break_off, corrects_after=minutes(20))
     laptops = []
     for territory, team in enumerate(force.teams, 1):
         home = territory % len(stations)
@@ -118,7 +143,7 @@ def build(land: Landscape, settings: Settings, scale: Scale, force: FieldForce) 
             laptops.append(f"laptop-{rep}")
             land.add_laptop(
                 laptops[-1],
-                line(land, rep),
+                line(land, settings.size, rep),
                 rep=f"{rep}",
                 station=(*stations[home:], *stations[:home]),
                 habits=habits,
@@ -143,8 +168,13 @@ def build(land: Landscape, settings: Settings, scale: Scale, force: FieldForce) 
     land.add_channel("telephone", wan(), diary=telephone(land, force))
 
 
-def line(land: Landscape, rep: int) -> Link:
-    """Return the line of a rep: 30 % modem, 40 % mobile telephone, 30 % the office network."""
+def line(land: Landscape, size: Size, rep: int) -> Link:
+    """Return the line of a rep: 30 % modem, 40 % mobile telephone, 30 % the office network.
+
+    Under stress all of them dial over the slowest mobile telephones.
+    """
+    if size is Size.STRESS:
+        return gsm()
     u = land.simulation.luck.stream("kind of line").uniform(rep)
     if u < 0.3:
         return modem(dial_up=True)

@@ -11,7 +11,7 @@ from crmsim.chance import Lognormal
 from crmsim.network.link import Link, LinkKind
 from crmsim.units import parse_rate
 
-__all__ = ["PROFILES", "gprs", "isdn", "lan", "lte", "modem", "umts", "wan"]
+__all__ = ["PROFILES", "gprs", "gsm", "isdn", "lan", "lte", "modem", "umts", "wan"]
 
 
 def _link(median_s: float, sigma: float, rate: str, changes: dict[str, Any]) -> Link:
@@ -42,6 +42,11 @@ def modem(**changes: Any) -> Link:
     return _link(0.075, 0.4, "40kbit/s", {"kind": LinkKind.STREAM, "dial_up": True, **changes})
 
 
+def gsm(**changes: Any) -> Link:
+    """Data call over GSM, 9.6 kbit/s (3GPP TS 22.002); round trip 600 ms (assumed). A stream."""
+    return _link(0.300, 0.4, "9600bit/s", {"kind": LinkKind.STREAM, "dial_up": True, **changes})
+
+
 def gprs(**changes: Any) -> Link:
     """Packet radio of GSM, 4 slots of 13.4 kbit/s (3GPP TS 43.064, CS-2); round trip 600 ms.
 
@@ -65,6 +70,7 @@ PROFILES = {
     "wan": wan,
     "isdn": isdn,
     "modem": modem,
+    "gsm": gsm,
     "gprs": gprs,
     "umts": umts,
     "lte": lte,

@@ -22,6 +22,7 @@ MARKS = {
     Outcome.VIOLATED: ("VIOLATED", "bold red"),
     Outcome.NOT_JUDGED: ("not judged", "yellow"),
 }
+NOT_JUDGED = Outcome.NOT_JUDGED.value
 CAUSES_SHOWN = 8
 STORY_OF_ORDERS = ("orders_written", "orders_by_fate", "sync_lag_s_p50", "crashes")
 """Metrics by which the report knows the story of `crmsim.lab.metrics.order_metrics`."""
@@ -193,8 +194,14 @@ def show_crashes(console: Console, crashes: Mapping[str, Mapping[str, int]]) -> 
 
 
 def show_verdicts(console: Console, verdicts: list[tuple[str, Verdict]]) -> None:
-    """Print each check or expectation with its verdict and how much it judged."""
+    """Print each check or expectation with its verdict and how much it judged.
+
+    Those that had nothing to judge share a line in the end.
+    """
+    idle = [name for name, verdict in verdicts if verdict.outcome is Outcome.NOT_JUDGED]
     for name, verdict in verdicts:
+        if verdict.outcome is Outcome.NOT_JUDGED:
+            continue
         mark, style = MARKS[verdict.outcome]
         judged = f"{verdict.judged:>9,} judged"
         more = _times(verdict.violations)
@@ -202,6 +209,10 @@ def show_verdicts(console: Console, verdicts: list[tuple[str, Verdict]]) -> None
             Text(f"  {mark:<11}", style=style) + Text(f"{judged}  {name}{more}"),
             soft_wrap=True,
         )
+    if idle:
+        mark, style = MARKS[Outcome.NOT_JUDGED]
+        told = f"{len(idle):>9,} had nothing to judge: {'; '.join(idle)}"
+        console.print(Text(f"  {mark:<11}", style=style) + Text(told), soft_wrap=True)
 
 
 def _times(violations: int) -> str:
@@ -254,9 +265,15 @@ def show_seeds(console: Console, runs: list[dict[str, Any]], sums: Mapping[str, 
         else:
             _pair(console, name.replace("_", " "), _value(value))
     judged = sum_judged(runs)
+    idle = [c for c, (outcomes, _) in judged.items() if list(outcomes) == [NOT_JUDGED]]
     for check, (outcomes, count) in judged.items():
+        if check in idle:
+            continue
         told = ", ".join(f"{outcome} in {n}" for outcome, n in outcomes.items())
         console.print(Text(f"  {count:>13,} judged  {check}: {told}"), soft_wrap=True)
+    if idle:
+        told = f"  {len(idle):>13,} had nothing to judge in any run: {'; '.join(idle)}"
+        console.print(Text(told), soft_wrap=True)
 
 
 def _plain(value: object) -> str:

@@ -52,6 +52,7 @@ class FieldForce:
     customers: int
     """Customers of each territory."""
     luck: Luck
+    team_sizes: tuple[tuple[int, float], ...] = TEAM_SIZES
     working_days: int = 5
     """How many days the diaries are about; day 0 is a Monday."""
     visits: int = 6
@@ -80,11 +81,18 @@ class FieldForce:
         teams: list[tuple[int, ...]] = []
         first = 1
         while first <= self.reps:
-            size = _size_of_team(drawn.uniform(len(teams)))
+            size = self._size_of_team(drawn.uniform(len(teams)))
             last = min(first + size, self.reps + 1)
             teams.append(tuple(range(first, last)))
             first = last
         return tuple(teams)
+
+    def _size_of_team(self, u: float) -> int:
+        for size, share in self.team_sizes:
+            u -= share
+            if u < 0:
+                return size
+        return self.team_sizes[-1][0]
 
     def customers_of(self, territory: int) -> tuple[str, ...]:
         """Return the keys of the customers of a territory at the beginning."""
@@ -96,14 +104,6 @@ class FieldForce:
         day_of_rep = _Days(self, drawn, rep, self.customers_of(territory), team)
         entries = [entry for day in range(self.working_days) for entry in day_of_rep.entries(day)]
         return tuple(sorted(entries, key=lambda entry: (entry.time_ns, entry.what.reference)))
-
-
-def _size_of_team(u: float) -> int:
-    for size, share in TEAM_SIZES:
-        u -= share
-        if u < 0:
-            return size
-    return TEAM_SIZES[-1][0]
 
 
 Fields = tuple[tuple[str, str], ...]
@@ -221,10 +221,10 @@ class _Days:
         return f"{author}-{day - 1}-{self._below(2, day, what, 31)}"
 
     def _size(self, day: int, what: str) -> int:
-        """Return how many items an order has: geometric."""
+        """Return how many items an order has: geometric, up to six times the mean."""
         count = 1
         more = 1 - 1 / self.force.items_mean
-        while count < 30 and self._happens(more, day, what, 100 + count):
+        while count < 6 * self.force.items_mean and self._happens(more, day, what, 100 + count):
             count += 1
         return count
 
