@@ -105,18 +105,15 @@ def _run_many(
     json_file: str | None,
     strict: bool,
 ) -> int:
-    from crmsim.lab.runs import load_scenario
-    from crmsim.lab.settings import read_settings
     from crmsim.report.text import show_seeds
-    from crmsim.study.seeds import Job, parse_seeds, run_seeds, sum_tables
+    from crmsim.study.seeds import parse_seeds, run_seeds, sum_tables
 
     numbers = parse_seeds(seeds)
-    read_settings(load_scenario(scenario_name).settings, values, "settings")
     out = console(stderr=json_file == "-")
     runs: list[dict[str, Any]] = []
-    job = Job(scenario_name, values, level)
+    processes = jobs or os.cpu_count() or 1
     with progress(len(numbers), "runs") as step:
-        for told in run_seeds(job, numbers, jobs or os.cpu_count() or 1):
+        for told in run_seeds(scenario_name, values, level, numbers, processes):
             runs.append(told)
             step()
             if not told["held"] or (strict and _is_loose(told)):

@@ -20,20 +20,27 @@ CONFLICT = "somebody else has changed"
 """How the reason of a refusal begins that is for a conflict."""
 
 
-def field_metrics(result: Result) -> Mapping[str, object]:
+def field_metrics(result: Result, warm_up_ns: int = 0) -> Mapping[str, object]:
     """Return what became of the work of a field force.
 
     `conflicts`: changes that were overruled in part or refused because somebody else had changed
     the same meanwhile. `numbers_changed`: orders whose number is not the one that the rep had told
     the customer when he wrote them. `clerk_wait_s`: from the save with errors to the one that put
     it right.
+
+    Args:
+        result: The run.
+        warm_up_ns: What happened before is left out; what is counted in the end (`orders_in_crm`,
+            `orders_in_erp`, `numbers_changed`) is not.
     """
     journal = result.journal
-    reasons = Counter(_sort_of(event) for event in journal.select("rejected"))
-    kinds = Counter(journal.kind_names())
-    waits_s = list(_clerk_waits_s(journal))
+    refused = _since(warm_up_ns, journal.select("rejected"))
+    reasons = Counter(_sort_of(event) for event in refused)
+    kinds = _kinds(journal, warm_up_ns)
+    waits_s = [wait_s for since_ns, wait_s in _clerk_waits_s(journal) if since_ns >= warm_up_ns]
+    saved = _since(warm_up_ns, journal.select("saved"))
     return {
-        "saved": dict(sorted(Counter(map(_object_of, journal.select("saved"))).items())),
+        "saved": dict(sorted(Counter(map(_object_of, saved)).items())),
         "sessions_finished": kinds["finished"],
         "sessions_broken": kinds["broken"],
         "conflicts": kinds["overruled"] + reasons["conflict"],
@@ -52,8 +59,19 @@ def field_metrics(result: Result) -> Mapping[str, object]:
         "put_right_by_the_clerk": len(waits_s),
         "clerk_wait_s_p50": quantile(waits_s, 0.5),
         "clerk_wait_s_p95": quantile(waits_s, 0.95),
-        **read_metrics(result),
+        **read_metrics(result, warm_up_ns),
     }
+
+
+def _since(moment_ns: int, events: Iterator[Event]) -> Iterator[Event]:
+    return (event for event in events if event.time_ns >= moment_ns)
+
+
+def _kinds(journal: Journal, since_ns: int) -> Counter[str]:
+    """Count events by kind."""
+    if since_ns:
+        return Counter(event.kind for event in _since(since_ns, iter(journal)))
+    return Counter(journal.kind_names())
 
 
 def _numbers_changed(result: Result) -> int:
@@ -81,12 +99,14 @@ def _sort_of(event: Event) -> str:
     return "other"
 
 
-def _clerk_waits_s(journal: Journal) -> Iterator[float]:
+def _clerk_waits_s(journal: Journal) -> Iterator[tuple[int, float]]:
+    """Yield since when an order waited for the clerk, and how long."""
     since: dict[str, int] = {}
     for event in journal.select("committed"):
         guid = str(event.detail["guid"])
         if event.detail.get("by") == "clerk" and guid in since:
-            yield to_seconds(event.time_ns - since.pop(guid))
+            since_ns = since.pop(guid)
+            yield since_ns, to_seconds(event.time_ns - since_ns)
         elif event.detail.get("errors") or event.detail.get("locked"):
             since.setdefault(guid, event.time_ns)
 
@@ -95,12 +115,13 @@ Written = dict[str, tuple[int, int | None]]
 """What has been written about a document: change -> (when, the save of CRM Online it became)."""
 
 
-def read_metrics(result: Result) -> Mapping[str, object]:
+def read_metrics(result: Result, warm_up_ns: int = 0) -> Mapping[str, object]:
     """Return how often customers got an answer that was out of date, and by how much.
 
     An answer is out of date if anybody had written something about the document by then that who
     answered could not see: another rep on a laptop, the office, the shop. `.._behind_s`: since when
-    the oldest of that was written. A refused change never counts.
+    the oldest of that was written. A refused change never counts. Questions that were asked before
+    `warm_up_ns` are left out.
     """
     asked: Counter[str] = Counter()
     stale: Counter[str] = Counter()
@@ -111,6 +132,8 @@ def read_metrics(result: Result) -> Mapping[str, object]:
         guid = str(event.detail.get("guid", ""))
         if event.kind != "read":
             _note(known.setdefault(guid, {}), event)
+            continue
+        if event.time_ns < warm_up_ns:
             continue
         channel = "rep" if event.detail["channel"] == "rep" else "other"
         asked[channel] += 1

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+import attrs
+
 from crmsim.applications.pricing import exact_sum
 from crmsim.checks.check import is_order
 from crmsim.kernel.durable import CrashPoint
@@ -38,51 +40,74 @@ _OF_MESSAGES = (
 )
 
 
-def order_metrics(result: Result) -> Mapping[str, object]:
+def order_metrics(result: Result, warm_up_ns: int = 0) -> Mapping[str, object]:
     """Return what is measured of a run in which reps write orders.
 
     A metric whose events the journal did not keep is None, not zero.
+
+    Args:
+        result: The run.
+        warm_up_ns: Orders that were written before are left out, and so is whatever else happened
+            before.
     """
     journal = result.journal
+    written = _written(journal, warm_up_ns)
+    is_kept = journal.keeps(SENT)
     return {
-        **_orders(result),
-        **(_messages(journal) if journal.keeps(SENT) else dict.fromkeys(_OF_MESSAGES)),
-        **_sessions(journal),
-        **_lags(journal),
+        **_orders(result, written),
+        **(_messages(journal, warm_up_ns) if is_kept else dict.fromkeys(_OF_MESSAGES)),
+        **_sessions(journal, warm_up_ns),
+        **_lags(journal, written),
         "shipped_late": sum(
             int(str(event.detail["day"])) > int(str(event.detail["planned"]))
             for event in journal.select("shipped")
+            if str(event.detail["guid"]) in written
         ),
-        "crashes": _crashes(journal),
+        "crashes": _crashes(journal, warm_up_ns),
     }
+
+
+@attrs.define
+class _WrittenOrder:
+    """An order as it was written on a laptop."""
+
+    first_ns: int
+    items: int = 0
+    value: Decimal = Decimal(0)
+
+
+def _written(journal: Journal, warm_up_ns: int) -> dict[str, _WrittenOrder]:
+    """Return GUID -> order, as it was saved last, of those that came to be after the warm-up."""
+    found: dict[str, _WrittenOrder] = {}
+    for event in _saved_orders(journal):
+        order = found.setdefault(str(event.detail["guid"]), _WrittenOrder(event.time_ns))
+        order.items = int(str(event.detail["items"]))
+        order.value = Decimal(str(event.detail["value"]))
+    return {guid: order for guid, order in found.items() if order.first_ns >= warm_up_ns}
 
 
 def _saved_orders(journal: Journal) -> Iterator[Event]:
     return filter(is_order, journal.select("saved"))
 
 
-def _orders(result: Result) -> dict[str, object]:
-    written: dict[str, tuple[int, Decimal]] = {}
-    for event in _saved_orders(result.journal):
-        written[event.subject] = (
-            int(str(event.detail["items"])),
-            Decimal(str(event.detail["value"])),
-        )
-    booked: list[Any] = list(result.simulation.store("erp").table("orders").values())
+def _orders(result: Result, written: Mapping[str, _WrittenOrder]) -> dict[str, object]:
+    rows: list[Any] = list(result.simulation.store("erp").table("orders").values())
+    booked = [row for row in rows if row.order.guid in written]
     by_rep: dict[str, Decimal] = {}
     for row in booked:
         by_rep[row.order.rep] = by_rep.get(row.order.rep, Decimal(0)) + row.net_value
     fates = Counter(
         record.document.fate.value
         for record in result.simulation.store("crm").table("orders").values()
+        if record.document.order.guid in written
     )
     return {
         "orders_written": len(written),
         "orders_booked": len(booked),
-        "items_written": sum(items for items, _ in written.values()),
+        "items_written": sum(order.items for order in written.values()),
         "items_booked": sum(len(row.order.items) for row in booked),
         "orders_by_fate": dict(sorted(fates.items())),
-        "value_written": _money(exact_sum(value for _, value in written.values())),
+        "value_written": _money(exact_sum(order.value for order in written.values())),
         "value_booked": _money(exact_sum(row.net_value for row in booked)),
         "value_booked_by_rep": {rep: _money(by_rep[rep]) for rep in sorted(by_rep)},
     }
@@ -94,9 +119,16 @@ def _money(amount: Decimal) -> str:
     return f"{amount:.{places}f}"
 
 
-def _messages(journal: Journal) -> dict[str, object]:
-    counts = Counter(journal.kind_names())
-    reasons = Counter(str(event.detail.get("reason")) for event in journal.select("lost"))
+def _messages(journal: Journal, warm_up_ns: int) -> dict[str, object]:
+    if warm_up_ns:
+        counts = Counter(event.kind for event in journal if event.time_ns >= warm_up_ns)
+    else:
+        counts = Counter(journal.kind_names())
+    reasons = Counter(
+        str(event.detail.get("reason"))
+        for event in journal.select("lost")
+        if event.time_ns >= warm_up_ns
+    )
     return {
         "messages_sent": counts["sent"],
         "messages_lost": counts["lost"],
@@ -106,11 +138,13 @@ def _messages(journal: Journal) -> dict[str, object]:
     }
 
 
-def _sessions(journal: Journal) -> dict[str, object]:
+def _sessions(journal: Journal, warm_up_ns: int) -> dict[str, object]:
     begun = finished = 0
     broken: Counter[str] = Counter()
     at: dict[str, str] = {}
     for event in journal.select("entered", "broken", "finished", "crashed"):
+        if event.time_ns < warm_up_ns:
+            continue
         if event.kind == "entered":
             phase = str(event.detail["phase"])
             begun += phase == Phase.INIT.value
@@ -131,12 +165,10 @@ def _sessions(journal: Journal) -> dict[str, object]:
     }
 
 
-def _lags(journal: Journal) -> dict[str, object]:
+def _lags(journal: Journal, written: Mapping[str, _WrittenOrder]) -> dict[str, object]:
     """Measure from the first save on the laptop to the first booking in the ERP."""
-    saved: dict[str, int] = {}
+    saved = {guid: order.first_ns for guid, order in written.items()}
     booked: dict[str, int] = {}
-    for event in _saved_orders(journal):
-        saved.setdefault(str(event.detail["guid"]), event.time_ns)
     for event in journal.select("booked"):
         booked.setdefault(str(event.detail["guid"]), event.time_ns)
     lags = [to_seconds(booked[guid] - begin) for guid, begin in saved.items() if guid in booked]
@@ -163,11 +195,11 @@ def _spent(
     return {part.value: to_seconds(ns) / count for part, ns in spent.items()}
 
 
-def _crashes(journal: Journal) -> dict[str, dict[str, int]]:
+def _crashes(journal: Journal, warm_up_ns: int) -> dict[str, dict[str, int]]:
     table = {kind: {point.value: 0 for point in CrashPoint} for kind in CRASH_KINDS}
     for event in journal.select("crashed"):
         kind, point = str(event.detail["site_kind"]), str(event.detail["point"])
-        if point in table.get(kind, {}):
+        if event.time_ns >= warm_up_ns and point in table.get(kind, {}):
             table[kind][point] += 1
     return table
 

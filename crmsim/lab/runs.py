@@ -36,6 +36,7 @@ from crmsim.units import to_seconds
 __all__ = [
     "SavedRun",
     "load_scenario",
+    "load_source",
     "question_of",
     "read_run",
     "run_as_json",
@@ -75,6 +76,15 @@ def _from_file(path: Path) -> Scenario:
         raise BadInput(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read as a Python file ({error})") from None
+    return load_source(path, source)
+
+
+def load_source(path: Path, source: str) -> Scenario:
+    """Return the scenario of a file whose text is at hand; the text is executed.
+
+    Raises:
+        BadInput: the text has an error in it, or holds another number of scenarios than one.
+    """
     module = types.ModuleType(path.stem)
     module.__file__ = str(path)
     sys.modules[path.stem] = module

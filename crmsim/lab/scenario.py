@@ -36,7 +36,9 @@ from crmsim.trace.kinds import Level
 
 __all__ = ["Result", "Scenario", "scenario"]
 
-Metrics = Callable[["Result"], Mapping[str, object]]
+Metrics = Callable[..., Mapping[str, object]]
+"""Takes a `Result`; and `warm_up_ns`, if it can leave out what began before that moment."""
+WARM_UP = "warm_up_ns"
 Story = Callable[[Landscape, Any], Awaitable[None]]
 
 
@@ -250,13 +252,20 @@ class Scenario:
         log_draws: bool = False,
         trouble: Trouble = NO_TROUBLE,
         make_land: Callable[[Simulation, Trouble], Landscape] = Landscape,
+        warm_up_ns: int = 0,
     ) -> Result:
         """Run it with a ready-made settings object; see `run`.
 
         With `log_draws`, the journal keeps what every random draw was for. `trouble` comes on top
         of what the story tells; then the run settles at its end, if the story did not. `make_land`
-        makes the landscape that the story is told to, for somebody who wants to listen.
+        makes the landscape that the story is told to, for somebody who wants to listen. What began
+        before `warm_up_ns` is judged, but not measured.
+
+        Raises:
+            BadValue: there is a warm-up, and what is measured cannot leave anything out.
         """
+        if warm_up_ns:
+            self._must_know_warm_up()
         simulation = Simulation(
             Topology(CRM_CHANNELS),
             seed=seed,
@@ -269,7 +278,14 @@ class Scenario:
         land = make_land(simulation, trouble)
         story = _and_settle(self.story) if trouble.deviations else self.story
         error = _tell(simulation, story, land, settings)
-        return self._result(simulation, land, settings, jury, error)
+        return self._result(simulation, land, settings, jury, error, warm_up_ns)
+
+    def _must_know_warm_up(self) -> None:
+        if self.metrics is None or WARM_UP not in inspect.signature(self.metrics).parameters:
+            raise BadValue(
+                f"{self.name} measures its whole story; for a warm-up, the function that measures "
+                f"needs an argument {WARM_UP}"
+            )
 
     def _result(
         self,
@@ -278,6 +294,7 @@ class Scenario:
         settings: Any,
         jury: Jury,
         error: BaseException | None,
+        warm_up_ns: int,
     ) -> Result:
         is_quiet = error is None and land.quiet is not None and land.quiet.is_quiet
         aside = land.quiet.aside if land.quiet else ()
@@ -301,7 +318,8 @@ class Scenario:
         if self.metrics is None:
             return result
         try:
-            return attrs.evolve(result, metrics=dict(self.metrics(result)))
+            named = {WARM_UP: warm_up_ns} if warm_up_ns else {}
+            return attrs.evolve(result, metrics=dict(self.metrics(result, **named)))
         except Exception as failure:
             return attrs.evolve(result, error=result.error or failure)
 

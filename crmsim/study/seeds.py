@@ -4,21 +4,18 @@ Runs are spread over processes. Each hands back plain values, so a failing run i
 others, and the sum over all runs is a row too.
 """
 
-import gc
 import re
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from time import perf_counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import attrs
-
 from crmsim.errors import BadInput
-from crmsim.lab.runs import load_scenario, run_as_json
+from crmsim.lab.runs import load_scenario
 from crmsim.lab.settings import read_settings
+from crmsim.study.executors import spread, workers
+from crmsim.study.work import Job, packed, run_told
 from crmsim.trace.kinds import Level
 
-__all__ = ["Job", "parse_seeds", "run_seeds", "sum_tables"]
+__all__ = ["parse_seeds", "run_seeds", "sum_tables"]
 
 _SPAN = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?")
 
@@ -41,41 +38,21 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-@attrs.frozen
-class Job:
-    """What all runs have in common."""
+def run_seeds(
+    scenario_name: str, values: Mapping[str, Any], level: Level, seeds: list[int], jobs: int
+) -> Iterator[dict[str, Any]]:
+    """Yield each run as plain values, as it is done.
 
-    scenario: str
-    settings: dict[str, Any]
-    level: Level
-
-
-def _one(job: Job, seed: int) -> dict[str, Any]:
-    """Run one seed, in a process of the pool."""
-    scenario = load_scenario(job.scenario)
-    settings = read_settings(scenario.settings, job.settings, "settings")
-    began = perf_counter()
-    result = scenario.run_with(settings, seed=seed, level=job.level)
-    told = run_as_json(result, perf_counter() - began)
-    told["findings"] = result.findings
-    gc.collect()
-    return told
-
-
-def run_seeds(job: Job, seeds: list[int], jobs: int) -> Iterator[dict[str, Any]]:
-    """Yield each run as plain values, as it is done."""
-    if jobs == 1 or len(seeds) == 1:
-        for seed in seeds:
-            yield _one(job, seed)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_one, job, seed) for seed in seeds]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    Raises:
+        BadInput: there is no such scenario, or a setting does not exist or makes no sense.
+    """
+    scenario = load_scenario(scenario_name)
+    settings = read_settings(scenario.settings, values, "settings")
+    parcel = packed(scenario)
+    tasks = ((seed, Job(parcel, values, seed, level)) for seed in seeds)
+    with workers(min(jobs, len(seeds))) as crew:
+        for seed, told in spread(crew, run_told, tasks):
+            yield {**told, "command": scenario.command(settings, seed, level)}
 
 
 def sum_tables(tables: list[Any]) -> Any:

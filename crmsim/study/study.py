@@ -1,0 +1,330 @@
+"""What do many runs of one scenario say of its settings?
+
+A study runs every cell of a grid so many times, each time with another seed, and sums up what was
+measured: means with intervals, how many runs held, what never arrived.
+"""
+
+import difflib
+import functools
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, variance
+from typing import Any
+
+import attrs
+
+import crmsim
+from crmsim.errors import BadInput
+from crmsim.lab.scenario import Scenario
+from crmsim.lab.settings import describe
+from crmsim.study.design import Cell, grid
+from crmsim.study.estimates import Estimate, estimate, numbers_of
+from crmsim.study.executors import spread, workers
+from crmsim.study.store import Origin, Row, Store, open_store, read_store
+from crmsim.study.work import Job, Packed, packed, run_row
+from crmsim.trace.kinds import Level
+from crmsim.units import Duration, show_duration
+
+__all__ = [
+    "CellResult",
+    "Plan",
+    "StudyResult",
+    "read_study",
+    "result_of",
+    "run_study",
+    "work_off",
+]
+
+CENSORED = "censored"
+"""How the name of a metric ends that counts what had not ended."""
+
+
+@attrs.frozen
+class Plan:
+    """Everything that is to be run."""
+
+    scenario: Scenario
+    cells: tuple[Cell, ...]
+    repeat: int
+    """Replications of each cell."""
+    first_seed: int = 1
+    """The seed of replication 1; the next ones count on."""
+    level: Level = Level.BUSINESS
+    warm_up: Duration = Duration(0)
+
+    @classmethod
+    def of(
+        cls,
+        scenario: Scenario,
+        vary: Mapping[str, Sequence[Any]],
+        fixed: Mapping[str, Any],
+        repeat: int,
+        **more: Any,
+    ) -> "Plan":
+        """Plan a grid; see `crmsim.study.design.grid`.
+
+        Raises:
+            BadInput: a setting does not exist or makes no sense, or there is nothing to run.
+        """
+        if repeat < 1:
+            raise BadInput(f"--repeat {repeat}: a cell is run once or more")
+        return cls(scenario, tuple(grid(scenario.settings, vary, fixed)), repeat, **more)
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are in all."""
+        return len(self.cells) * self.repeat
+
+    def origin(self, parcel: Packed) -> Origin:
+        """Return what all runs have in common."""
+        told = parcel.source.encode() or parcel.pickle
+        return Origin(
+            self.scenario.name,
+            self.scenario.question,
+            hashlib.sha256(told).hexdigest(),
+            _digest_of_code(),
+            crmsim.__version__,
+            self.level.name.lower(),
+            show_duration(self.warm_up),
+            str(self.first_seed),
+            parcel.path,
+        )
+
+    def job(self, parcel: Packed, cell: Cell, replication: int) -> Job:
+        """Return one run."""
+        seed = self.first_seed + replication - 1
+        return Job(parcel, cell.settings, seed, self.level, self.warm_up)
+
+    def pilot_s(self) -> float:
+        """Run the first and the last cell once, keep nothing; return how long a run takes."""
+        parcel = packed(self.scenario)
+        pilots = dict.fromkeys((self.cells[0], self.cells[-1]))
+        return fmean(run_row(self.job(parcel, cell, 1))["wall_s"] for cell in pilots)
+
+
+@functools.cache
+def _digest_of_code() -> str:
+    """Return the SHA-256 of all programs of crmsim."""
+    house = Path(crmsim.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(house.rglob("*.py")):
+        digest.update(file.relative_to(house).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def work_off(
+    plan: Plan, store: Store, *, jobs: int | None = None, address: str = ""
+) -> Iterator[Row]:
+    """Run what is missing in a store, and yield each run once it is kept there.
+
+    Args:
+        plan: What is to be run; what the store holds of it is not run again.
+        store: Where runs are kept.
+        jobs: Processes; None for one for each core.
+        address: ``dask://HOST:PORT`` instead of processes of this machine.
+
+    Raises:
+        BadInput: the store holds runs with another origin, or no cluster answers.
+    """
+    parcel = packed(plan.scenario)
+    defaults = {name: default for name, default, *_ in describe(plan.scenario.settings)}
+    store.claim(plan.origin(parcel), defaults)
+    numbers = store.add_cells(plan.cells)
+    done = store.done()
+    todo = {
+        (number, replication): plan.job(parcel, cell, replication)
+        for replication in range(1, plan.repeat + 1)
+        for number, cell in zip(numbers, plan.cells, strict=True)
+        if (number, replication) not in done
+    }
+    if not todo:
+        return
+    count = min(jobs or os.cpu_count() or 1, len(todo))
+    with workers(count, address) as crew:
+        for key, told in spread(crew, run_row, todo.items()):
+            row = _row(*key, todo[key].seed, told)
+            store.add(row, told["wall_s"])
+            yield row
+
+
+def _row(cell: int, replication: int, seed: int, told: Mapping[str, Any]) -> Row:
+    fingerprint = told["fingerprint"]
+    return Row(
+        cell,
+        replication,
+        seed,
+        told["held"],
+        told["events"],
+        told["virtual_s"],
+        None if fingerprint is None else f"{fingerprint['level']}:{fingerprint['value']}",
+        told["error"],
+        tuple(told["findings"]),
+        told["metrics"],
+    )
+
+
+@attrs.frozen
+class CellResult:
+    """What the runs of one cell say."""
+
+    number: int
+    settings: Mapping[str, str]
+    """Setting -> text, for each that differs from its default."""
+    rows: tuple[Row, ...]
+
+    @property
+    def held(self) -> int:
+        """How many of the runs held."""
+        return sum(row.held for row in self.rows)
+
+    def values(self, metric: str) -> dict[int, float]:
+        """Return replication -> what was measured, where there was a number."""
+        found = {row.replication: numbers_of(row.metrics).get(metric) for row in self.rows}
+        return {replication: value for replication, value in found.items() if value is not None}
+
+    def estimate(self, metric: str) -> Estimate:
+        """Return the mean of a metric with its interval."""
+        return estimate(list(self.values(metric).values()))
+
+    @property
+    def censored(self) -> int:
+        """How many things had not ended when their run did; no mean or quantile counts them."""
+        return int(
+            sum(
+                value
+                for row in self.rows
+                for name, value in numbers_of(row.metrics).items()
+                if name.endswith(CENSORED)
+            )
+        )
+
+
+@attrs.frozen
+class StudyResult:
+    """What a study says, as far as it has come."""
+
+    origin: Origin
+    cells: tuple[CellResult, ...]
+    defaults: Mapping[str, str] = attrs.field(factory=dict)
+    """Setting -> text of its default."""
+
+    @property
+    def varied(self) -> list[str]:
+        """The settings in which cells differ."""
+        names = dict.fromkeys(name for cell in self.cells for name in cell.settings)
+        return [n for n in names if len({self.text(cell, n) for cell in self.cells}) > 1]
+
+    def text(self, cell: CellResult, name: str) -> str:
+        """Return what a setting is in a cell."""
+        return cell.settings.get(name, self.defaults.get(name, ""))
+
+    def label(self, cell: CellResult) -> str:
+        """Return in what a cell differs from others, such as ``loss=10% jitter=off``."""
+        return " ".join(f"{name}={self.text(cell, name)}" for name in self.varied) or "all runs"
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics that are numbers."""
+        return list(
+            dict.fromkeys(
+                name for cell in self.cells for row in cell.rows for name in numbers_of(row.metrics)
+            )
+        )
+
+    def telling(self, most: int = 6) -> list[str]:
+        """Return the metrics that say most about what was varied.
+
+        These are the ones whose means differ most from cell to cell, measured by what replications
+        of the same cell differ in.
+        """
+        ranked = sorted(self.metrics, key=lambda metric: -self._spread(metric))
+        chosen = [metric for metric in ranked if self._spread(metric) > 0][:most]
+        return [metric for metric in self.metrics if metric in chosen]
+
+    def _spread(self, metric: str) -> float:
+        """Return the variance between cells over that within them."""
+        if metric.endswith(CENSORED):
+            return 0.0
+        samples = [list(cell.values(metric).values()) for cell in self.cells]
+        samples = [values for values in samples if len(values) > 1]
+        if len(samples) < 2:
+            return 1.0 if samples else 0.0
+        between = variance([fmean(values) for values in samples])
+        within = fmean([variance(values) for values in samples])
+        return between / (within + 1e-12 * (between + 1e-300))
+
+    @property
+    def held(self) -> bool:
+        """Whether every run held."""
+        return all(row.held for cell in self.cells for row in cell.rows)
+
+    def must_have(self, metric: str) -> str:
+        """Return the name of a metric, if there is one of that name.
+
+        Raises:
+            BadInput: there is none; a similar name is told.
+        """
+        if metric in self.metrics:
+            return metric
+        near = difflib.get_close_matches(metric, self.metrics, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise BadInput(f"there is no metric {metric!r}{hint} (there are {', '.join(self.metrics)})")
+
+
+def result_of(store: Store, defaults: Mapping[str, str], plan: Plan | None = None) -> StudyResult:
+    """Return what a store says; only the cells of a plan, if there is one."""
+    origin = store.origin()
+    if origin is None:
+        raise BadInput(f"{store.name}: holds no runs")
+    rows: dict[int, list[Row]] = {}
+    for row in store.rows():
+        rows.setdefault(row.cell, []).append(row)
+    held = store.cells()
+    numbers = held if plan is None else store.add_cells(plan.cells)
+    cells = [CellResult(n, held[n], tuple(rows.get(n, ()))) for n in numbers]
+    return StudyResult(origin, tuple(cells), defaults)
+
+
+def read_study(path: Path) -> StudyResult:
+    """Return what the study in a file says.
+
+    Raises:
+        BadInput: the file is missing or is no study.
+    """
+    with read_store(path) as store:
+        return result_of(store, store.defaults())
+
+
+def run_study(
+    scenario: Scenario,
+    vary: Mapping[str, Sequence[Any]],
+    *,
+    repeat: int = 10,
+    store: str | Path | None = None,
+    jobs: int | None = None,
+    warm_up: Duration = Duration(0),
+    level: Level = Level.BUSINESS,
+    **fixed: Any,
+) -> StudyResult:
+    """Run a study in a script or a notebook: a plain call.
+
+    Args:
+        scenario: Which one; it may be defined in the notebook itself.
+        vary: Setting -> the values to try, as texts (``{"loss": ["0%", "10%"]}``) or numbers.
+        repeat: Replications of each cell.
+        store: A file in which runs are kept and from which the study goes on; None for none.
+        jobs: Processes; None for one for each core, 1 for this very process.
+        warm_up: What begins before is not measured.
+        level: What the journals keep.
+        fixed: Settings that are the same in all cells.
+
+    Raises:
+        BadInput: a setting does not exist or makes no sense, or the store is of another study.
+    """
+    plan = Plan.of(scenario, vary, fixed, repeat, level=level, warm_up=warm_up)
+    with open_store(None if store is None else Path(store)) as opened:
+        for _ in work_off(plan, opened, jobs=jobs):
+            pass
+        return result_of(opened, opened.defaults(), plan)
