@@ -18,6 +18,7 @@ from crmsim.cli.linting import lint_files
 from crmsim.cli.looking import checks, describe, list_scenarios, topology
 from crmsim.cli.output import BAD_INPUT, DEFECT, FAILED, HELD, INTERRUPTED
 from crmsim.cli.running import run
+from crmsim.cli.studying import compare, study
 from crmsim.cli.validating import validate
 from crmsim.errors import BadInput, CrmsimError, InternalError, ModelError
 
@@ -65,7 +66,7 @@ def commands() -> None:
 
 
 for _command in (
-    *(run, hunt, describe, list_scenarios, checks, topology, replay, diff, validate),
-    lint_files,
+    *(run, study, compare, hunt, describe, list_scenarios, checks, topology, replay, diff),
+    *(validate, lint_files),
 ):
     commands.add_command(_command)

@@ -38,6 +38,7 @@ __all__ = [
 
 HELD, FAILED, BAD_INPUT, NOT_REPEATABLE, BUDGET_ENDED = 0, 1, 2, 3, 4
 DEFECT, INTERRUPTED = 70, 130
+WIDE = 160
 
 set_option = click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated."
@@ -118,10 +119,11 @@ def write(json_file: str | None, content: object) -> None:
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """Return where texts for people go."""
+    """Return where texts for people go; in a file, lines are as long as tables need."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else WIDE)
 
 
 @contextmanager

@@ -235,7 +235,7 @@ class Store:
 
     def add_cells(self, cells: Sequence[Cell]) -> list[int]:
         """Return the numbers of cells; those that are not there yet get the next ones."""
-        known = {text: number for number, text in self._cells()}
+        known = self.identities()
         numbers = []
         with self._transaction():
             for cell in cells:
@@ -248,6 +248,10 @@ class Store:
 
     def _cells(self) -> Iterator[tuple[int, str]]:
         return iter(self._connection.execute("SELECT cell, settings FROM cells ORDER BY cell"))
+
+    def identities(self) -> dict[str, int]:
+        """Return identity -> number of every cell."""
+        return {text: number for number, text in self._cells()}
 
     def cells(self) -> dict[int, dict[str, str]]:
         """Return number -> settings of every cell."""

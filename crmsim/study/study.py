@@ -31,6 +31,7 @@ __all__ = [
     "CellResult",
     "Plan",
     "StudyResult",
+    "missing",
     "read_study",
     "result_of",
     "run_study",
@@ -54,23 +55,9 @@ class Plan:
     level: Level = Level.BUSINESS
     warm_up: Duration = Duration(0)
 
-    @classmethod
-    def of(
-        cls,
-        scenario: Scenario,
-        vary: Mapping[str, Sequence[Any]],
-        fixed: Mapping[str, Any],
-        repeat: int,
-        **more: Any,
-    ) -> "Plan":
-        """Plan a grid; see `crmsim.study.design.grid`.
-
-        Raises:
-            BadInput: a setting does not exist or makes no sense, or there is nothing to run.
-        """
-        if repeat < 1:
-            raise BadInput(f"--repeat {repeat}: a cell is run once or more")
-        return cls(scenario, tuple(grid(scenario.settings, vary, fixed)), repeat, **more)
+    def __attrs_post_init__(self) -> None:
+        if self.repeat < 1:
+            raise BadInput(f"repeat is {self.repeat}; a cell is run once or more")
 
     @property
     def runs(self) -> int:
@@ -114,31 +101,43 @@ def _digest_of_code() -> str:
     return digest.hexdigest()
 
 
-def work_off(
-    plan: Plan, store: Store, *, jobs: int | None = None, address: str = ""
-) -> Iterator[Row]:
-    """Run what is missing in a store, and yield each run once it is kept there.
+Missing = dict[tuple[int, int], Job]
+"""(cell, replication) -> what is to be run."""
 
-    Args:
-        plan: What is to be run; what the store holds of it is not run again.
-        store: Where runs are kept.
-        jobs: Processes; None for one for each core.
-        address: ``dask://HOST:PORT`` instead of processes of this machine.
+
+def missing(plan: Plan, store: Store) -> Missing:
+    """Return what a store does not hold of a plan; its cells have their numbers then.
 
     Raises:
-        BadInput: the store holds runs with another origin, or no cluster answers.
+        BadInput: the store holds runs with another origin.
     """
     parcel = packed(plan.scenario)
     defaults = {name: default for name, default, *_ in describe(plan.scenario.settings)}
     store.claim(plan.origin(parcel), defaults)
     numbers = store.add_cells(plan.cells)
     done = store.done()
-    todo = {
+    return {
         (number, replication): plan.job(parcel, cell, replication)
         for replication in range(1, plan.repeat + 1)
         for number, cell in zip(numbers, plan.cells, strict=True)
         if (number, replication) not in done
     }
+
+
+def work_off(
+    todo: Missing, store: Store, *, jobs: int | None = None, address: str = ""
+) -> Iterator[Row]:
+    """Run what is missing, and yield each run once it is kept.
+
+    Args:
+        todo: What is to be run.
+        store: Where runs are kept.
+        jobs: Processes; None for one for each core.
+        address: ``dask://HOST:PORT`` instead of processes of this machine.
+
+    Raises:
+        BadInput: no cluster answers.
+    """
     if not todo:
         return
     count = min(jobs or os.cpu_count() or 1, len(todo))
@@ -180,9 +179,18 @@ class CellResult:
         return sum(row.held for row in self.rows)
 
     def values(self, metric: str) -> dict[int, float]:
-        """Return replication -> what was measured, where there was a number."""
-        found = {row.replication: numbers_of(row.metrics).get(metric) for row in self.rows}
-        return {replication: value for replication, value in found.items() if value is not None}
+        """Return replication -> what was measured, where there was a number.
+
+        A table names only what there was; what it does not name was 0.
+        """
+        table = metric.partition(".")[0]
+        found: dict[int, float] = {}
+        for row in self.rows:
+            nothing = 0.0 if metric != table and row.metrics.get(table) is not None else None
+            value = numbers_of(row.metrics).get(metric, nothing)
+            if value is not None:
+                found[row.replication] = value
+        return found
 
     def estimate(self, metric: str) -> Estimate:
         """Return the mean of a metric with its interval."""
@@ -233,13 +241,14 @@ class StudyResult:
             )
         )
 
-    def telling(self, most: int = 6) -> list[str]:
+    def telling(self, most: int = 5) -> list[str]:
         """Return the metrics that say most about what was varied.
 
         These are the ones whose means differ most from cell to cell, measured by what replications
-        of the same cell differ in.
+        of the same cell differ in. Parts of tables are not among them.
         """
-        ranked = sorted(self.metrics, key=lambda metric: -self._spread(metric))
+        plain = [metric for metric in self.metrics if "." not in metric]
+        ranked = sorted(plain, key=lambda metric: -self._spread(metric))
         chosen = [metric for metric in ranked if self._spread(metric) > 0][:most]
         return [metric for metric in self.metrics if metric in chosen]
 
@@ -323,8 +332,9 @@ def run_study(
     Raises:
         BadInput: a setting does not exist or makes no sense, or the store is of another study.
     """
-    plan = Plan.of(scenario, vary, fixed, repeat, level=level, warm_up=warm_up)
+    cells = tuple(grid(scenario.settings, vary, fixed))
+    plan = Plan(scenario, cells, repeat, level=level, warm_up=warm_up)
     with open_store(None if store is None else Path(store)) as opened:
-        for _ in work_off(plan, opened, jobs=jobs):
+        for _ in work_off(missing(plan, opened), opened, jobs=jobs):
             pass
         return result_of(opened, opened.defaults(), plan)
