@@ -113,8 +113,9 @@ def topology(
 
         write_graphml(built, Path(graphml))
     if svg is not None:
-        from crmsim.report.topology import save_topology
+        from crmsim.report.look import save_svg
+        from crmsim.report.topology import topology_svg
 
-        save_topology(built, Path(svg), title=scenario.question)
+        save_svg(topology_svg(built, title=scenario.question), Path(svg))
     click.echo(f"{scenario.name}: {len(built.sites())} sites, {len(built.links()) // 2} lines")
     return HELD

@@ -2,7 +2,8 @@
 
 A sequence diagram: one life line per actor, time running downwards, one arrow per message. A lost
 message ends in a cross. The second copy of a doubled one is dashed. A repetition is orange. A site
-that is down has a grey life line. It needs a trace of level ``messages`` or more.
+that is down has a grey life line; a laptop that is on no line has a dotted one. It needs a trace of
+level ``messages`` or more.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from crmsim.errors import BadValue
+from crmsim.measure.spans import online_spans
+from crmsim.report.look import BLUE, GREEN, GREY, ORANGE, RED, new_axes, time_unit
 from crmsim.trace.journal import Event, Journal
 from crmsim.trace.kinds import DELIVERED
 from crmsim.units import SECOND_NS
@@ -20,9 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_sequence"]
 
-ON_TIME, AGAIN, LOST, DOWN = "#0072b2", "#e69f00", "#d55e00", "#bbbbbb"
-"""Okabe and Ito 2008: colours that colour-blind readers can tell apart."""
-UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"), (0.001, "ms"))
+ON_TIME, AGAIN, LOST, DOWN = BLUE, ORANGE, RED, GREY
+LIFE = "#444444"
 LOST_SHARE = 0.55
 """How far along its way the cross of a lost message is drawn."""
 MOST_MESSAGES = 200
@@ -90,24 +92,15 @@ def draw_sequence(
             f"that there are 1 to {MOST_MESSAGES}"
         )
     if ax is None:
-        import matplotlib.pyplot as plt
-
-        _, ax = plt.subplots(figsize=(8, min(3 + 0.25 * len(arrows), 14)), layout="constrained")
+        ax = new_axes(8, min(3 + 0.25 * len(arrows), 14))
     usual_ns = _usual_delay_ns(arrows)
     span = begin_ns, max(arrow.seen_until_ns(usual_ns) for arrow in arrows)
-    scale, unit = _unit(span[1] - span[0])
+    scale, unit = time_unit((span[1] - span[0]) / SECOND_NS)
     places = {name: float(x) for x, name in enumerate(chosen)}
     drawing = _Drawing(ax, places, scale * SECOND_NS, usual_ns)
-    drawing.draw(arrows, _events(journal, marks, chosen, *span), span, unit)
+    events = _events(journal, marks, chosen, *span)
+    drawing.draw(arrows, events, online_spans(journal, span[1]), span, unit)
     return ax
-
-
-def _unit(span_ns: int) -> tuple[float, str]:
-    return next(
-        (seconds, name)
-        for seconds, name in UNITS
-        if span_ns >= seconds * SECOND_NS or name == UNITS[-1][1]
-    )
 
 
 def _usual_delay_ns(arrows: Sequence[_Arrow]) -> int:
@@ -117,20 +110,23 @@ def _usual_delay_ns(arrows: Sequence[_Arrow]) -> int:
 
 def _arrows(journal: Journal, begin_ns: int, end_ns: int) -> list[_Arrow]:
     fates: dict[int, list[Event]] = {}
+    """Number of a sending -> what became of its copies; what stays inside a site has none."""
     sent: list[Event] = []
     sent_by_delivery: dict[int, int] = {}
     for event in journal.select("sent", "delivered", "lost"):
         if event.kind == "sent":
+            fates[event.number] = []
             if begin_ns <= event.time_ns <= end_ns:
                 sent.append(event)
-        elif event.cause in sent_by_delivery:  # it arrived, and found no place in the mailbox
-            place = fates[sent_by_delivery[event.cause]]
-            place[[fate.number for fate in place].index(event.cause)] = event
-        elif event.cause:
-            fates.setdefault(event.cause, []).append(event)
+        elif event.cause in fates:
+            fates[event.cause].append(event)
             if event.kind == "delivered":
                 sent_by_delivery[event.number] = event.cause
-    return [arrow for event in sent for arrow in _copies(event, fates.get(event.number, []))]
+        elif event.kind == "lost" and event.cause in sent_by_delivery:
+            # it arrived, and found no place in the mailbox
+            copies = fates[sent_by_delivery[event.cause]]
+            copies[[fate.number for fate in copies].index(event.cause)] = event
+    return [arrow for event in sent for arrow in _copies(event, fates[event.number])]
 
 
 def _copies(event: Event, fates: list[Event]) -> list[_Arrow]:
@@ -179,14 +175,19 @@ class _Drawing:
         self._usual_ns = usual_ns
 
     def draw(
-        self, arrows: list[_Arrow], events: list[Event], span: tuple[int, int], unit: str
+        self,
+        arrows: list[_Arrow],
+        events: list[Event],
+        online: dict[str, list[tuple[int, int]]],
+        span: tuple[int, int],
+        unit: str,
     ) -> None:
         """Draw everything."""
         ax = self._ax
         begin_ns, end_ns = span
         top, bottom = begin_ns / self._unit_ns, end_ns / self._unit_ns
         for name, x in self._places.items():
-            ax.plot([x, x], [top, bottom], color="#444444", lw=1.5, zorder=1)
+            self._line(x, online.get(name), begin_ns, end_ns)
             ax.annotate(
                 name,
                 (x, top),
@@ -206,6 +207,17 @@ class _Drawing:
         for side in ("top", "right", "bottom"):
             ax.spines[side].set_visible(False)
 
+    def _line(self, x: float, online: list[tuple[int, int]] | None, begin: int, end: int) -> None:
+        """Draw a life line: dotted while its owner is on no line."""
+        style = "-" if online is None else (0, (1, 3))
+        y = [begin / self._unit_ns, end / self._unit_ns]
+        self._ax.plot([x, x], y, color=LIFE, lw=1.5, ls=style, zorder=1)
+        for since_ns, until_ns in online or ():
+            shown = max(since_ns, begin), min(until_ns, end)
+            if shown[0] < shown[1]:
+                y = [moment / self._unit_ns for moment in shown]
+                self._ax.plot([x, x], y, color=LIFE, lw=2.5, zorder=1)
+
     def _life(self, events: list[Event], end_ns: int) -> None:
         """Mark what happened to and at the actors."""
         down: dict[str, int] = {}
@@ -218,7 +230,7 @@ class _Drawing:
                 self._grey(x, down.pop(event.actor, event.time_ns), event.time_ns)
             else:
                 what = str(event.detail.get("what", event.kind))
-                self._ax.plot([x], [y], "o", color="#009e73", ms=6, zorder=4)
+                self._ax.plot([x], [y], "o", color=GREEN, ms=6, zorder=4)
                 self._ax.annotate(
                     f"{what}: {event.subject}",
                     (x, y),

@@ -5,33 +5,30 @@ that are alike (the same kind, neighbours and lines) are drawn as one, so that a
 laptops stays readable.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
 from crmsim.chance import Constant
-from crmsim.errors import BadInput
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.topology import Topology
+from crmsim.report.look import GREEN, GREY, ORANGE, PURPLE, RED, SKY, YELLOW, as_svg, new_axes
 from crmsim.units import seconds, show_duration, show_rate, show_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_topology", "save_topology"]
+__all__ = ["draw_topology", "topology_svg"]
 
 COLUMNS = {"mobile": 0, "station": 1, "crm": 2, "channel": 2, "erp": 3, "apo": 3}
 COLOURS = {
-    "mobile": "#56b4e9",
-    "station": "#e69f00",
-    "crm": "#009e73",
-    "erp": "#cc79a7",
-    "apo": "#f0e442",
-    "channel": "#d55e00",
+    "mobile": SKY,
+    "station": ORANGE,
+    "crm": GREEN,
+    "erp": PURPLE,
+    "apo": YELLOW,
+    "channel": RED,
 }
-"""Okabe and Ito 2008: colours that colour-blind readers can tell apart."""
-PLAIN = "#bbbbbb"
 WORDS = {"mobile": "laptop", "crm": "CRM Enterprise", "erp": "ERP", "apo": "APO"}
 WIDTH_INCHES = 9
 GROUP_FROM = 4
@@ -59,9 +56,7 @@ class _Spot:
 def draw_topology(topology: Topology, ax: "Axes | None" = None, *, title: str = "") -> "Axes":
     """Draw sites and lines onto axes (new ones of pyplot when none are given); return the axes."""
     if ax is None:
-        import matplotlib.pyplot as plt
-
-        _, ax = plt.subplots(figsize=(WIDTH_INCHES, WIDTH_INCHES / 2), layout="constrained")
+        ax = new_axes(WIDTH_INCHES, topology_height_inches(topology))
     spots = _spots(topology)
     place = {name: spot for spot in spots for name in spot.names}
     done: set[tuple[int, int]] = set()
@@ -77,7 +72,7 @@ def draw_topology(topology: Topology, ax: "Axes | None" = None, *, title: str = 
                     bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"})  # fmt: skip
     for spot in spots:
         ax.text(spot.x, spot.y, spot.label, fontsize=9, ha="center", va="center", zorder=3,
-                bbox={"boxstyle": "round,pad=0.5", "fc": COLOURS.get(spot.kind, PLAIN),
+                bbox={"boxstyle": "round,pad=0.5", "fc": COLOURS.get(spot.kind, GREY),
                       "ec": "#333333"})  # fmt: skip
     ax.set_title(title, fontsize=10, loc="left", wrap=True)
     ax.margins(0.18, 0.25)
@@ -125,21 +120,12 @@ def _link_label(link: Link) -> str:
     return "\n".join(told) if link.latency != Constant(0.0) or len(told) > 1 else ""
 
 
-def save_topology(topology: Topology, path: Path, *, title: str = "") -> None:
-    """Draw the map into an SVG file; the same map gives the same bytes.
+def topology_height_inches(topology: Topology) -> float:
+    """Return how high a map has to be."""
+    return 2.2 + 1.6 * max((abs(spot.y) for spot in _spots(topology)), default=0.0)
 
-    Raises:
-        BadInput: the file cannot be written.
-    """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
 
-    fixed = {"svg.hashsalt": "crmsim", "svg.fonttype": "none"}
-    with mpl.rc_context(fixed):  # type: ignore[arg-type]
-        tallest = max(abs(spot.y) for spot in _spots(topology))
-        figure = Figure(figsize=(WIDTH_INCHES, 2.2 + 1.6 * tallest), layout="constrained")
-        draw_topology(topology, figure.subplots(), title=title)
-        try:
-            figure.savefig(path, format="svg", metadata={"Date": None})
-        except OSError as error:
-            raise BadInput(f"{path}: cannot be written ({error.strerror})") from None
+def topology_svg(topology: Topology, *, title: str = "") -> str:
+    """Return the map as SVG."""
+    height = topology_height_inches(topology)
+    return as_svg(lambda ax: draw_topology(topology, ax, title=title), WIDTH_INCHES, height)
