@@ -6,6 +6,7 @@ that is down has a grey life line; a laptop that is on no line has a dotted one.
 level ``messages`` or more.
 """
 
+import bisect
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from crmsim.measure.spans import online_spans
 from crmsim.report.look import BLUE, GREEN, GREY, ORANGE, RED, new_axes, time_unit
 from crmsim.trace.journal import Event, Journal
 from crmsim.trace.kinds import DELIVERED
-from crmsim.units import SECOND_NS
+from crmsim.units import SECOND_NS, show_moment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +28,8 @@ ON_TIME, AGAIN, LOST, DOWN = BLUE, ORANGE, RED, GREY
 LIFE = "#444444"
 LOST_SHARE = 0.55
 """How far along its way the cross of a lost message is drawn."""
+MOST_LABELS = 40
+MS_NS = 1_000_000
 MOST_MESSAGES = 200
 """More than that nobody can read."""
 
@@ -62,6 +65,7 @@ def draw_sequence(
     begin_ns: int = 0,
     end_ns: int | None = None,
     marks: Iterable[str] = ("noted",),
+    even: bool = False,
 ) -> "Axes":
     """Draw messages onto axes (new ones of pyplot when none are given); return the axes.
 
@@ -72,6 +76,8 @@ def draw_sequence(
         begin_ns: Leave out what was sent before.
         end_ns: Leave out what was sent later; None for no end.
         marks: Kinds of events that are marked on the life lines, with their subject.
+        even: Put everything that happens at the same distance from what happened before, and write
+            the moment beside it. So a picture of days stays readable whose messages take seconds.
 
     Raises:
         BadValue: the trace keeps no deliveries, or there is nothing or too much to draw.
@@ -95,12 +101,59 @@ def draw_sequence(
         ax = new_axes(8, min(3 + 0.25 * len(arrows), 14))
     usual_ns = _usual_delay_ns(arrows)
     span = begin_ns, max(arrow.seen_until_ns(usual_ns) for arrow in arrows)
-    scale, unit = time_unit((span[1] - span[0]) / SECOND_NS)
-    places = {name: float(x) for x, name in enumerate(chosen)}
-    drawing = _Drawing(ax, places, scale * SECOND_NS, usual_ns)
     events = _events(journal, marks, chosen, *span)
-    drawing.draw(arrows, events, online_spans(journal, span[1]), span, unit)
+    online = online_spans(journal, span[1])
+    scale: _Even | _True
+    if even:
+        ends = [(arrow.begin_ns, arrow.seen_until_ns(usual_ns)) for arrow in arrows]
+        scale = _Even([*(ns for pair in ends for ns in pair), *(e.time_ns for e in events)])
+    else:
+        seconds, unit = time_unit((span[1] - span[0]) / SECOND_NS)
+        scale = _True(seconds * SECOND_NS, unit)
+    places = {name: float(x) for x, name in enumerate(chosen)}
+    _Drawing(ax, places, scale, usual_ns).draw(arrows, events, online, span)
+    scale.label(ax)
     return ax
+
+
+@attrs.frozen
+class _True:
+    """A time axis on which a second is as long as any other."""
+
+    unit_ns: float
+    unit: str
+
+    def y(self, time_ns: int) -> float:
+        """Return where a moment is."""
+        return time_ns / self.unit_ns
+
+    def label(self, ax: "Axes") -> None:
+        """Say what the numbers are."""
+        ax.set_ylabel(f"virtual time in {self.unit}")
+
+
+class _Even:
+    """A time axis on which moments at which something happens are one step apart."""
+
+    def __init__(self, moments_ns: Iterable[int]) -> None:
+        self._moments_ns = sorted(dict.fromkeys(moments_ns))
+
+    def y(self, time_ns: int) -> float:
+        """Return where a moment is; between two steps, in proportion."""
+        moments = self._moments_ns
+        place = bisect.bisect_left(moments, time_ns)
+        if place == len(moments) or place == 0:
+            return float(min(place, len(moments) - 1))
+        before, after = moments[place - 1], moments[place]
+        return place - 1 + (time_ns - before) / (after - before)
+
+    def label(self, ax: "Axes") -> None:
+        """Write moments beside the axis, as many as there is room for."""
+        every = max(len(self._moments_ns) // MOST_LABELS, 1)
+        places = range(0, len(self._moments_ns), every)
+        told = [show_moment(self._moments_ns[n] // MS_NS * MS_NS) for n in places]
+        ax.set_yticks(list(places), told, fontsize=7)
+        ax.set_ylabel("virtual time, not to scale")
 
 
 def _usual_delay_ns(arrows: Sequence[_Arrow]) -> int:
@@ -164,14 +217,16 @@ class _Drawing:
     Args:
         ax: The axes.
         places: Actor -> x.
-        unit_ns: Nanoseconds of one unit of the time axis.
+        scale: Where moments are.
         usual_ns: How long messages take on average.
     """
 
-    def __init__(self, ax: "Axes", places: dict[str, float], unit_ns: float, usual_ns: int) -> None:
+    def __init__(
+        self, ax: "Axes", places: dict[str, float], scale: "_Even | _True", usual_ns: int
+    ) -> None:
         self._ax = ax
         self._places = places
-        self._unit_ns = unit_ns
+        self._y = scale.y
         self._usual_ns = usual_ns
 
     def draw(
@@ -180,12 +235,11 @@ class _Drawing:
         events: list[Event],
         online: dict[str, list[tuple[int, int]]],
         span: tuple[int, int],
-        unit: str,
     ) -> None:
         """Draw everything."""
         ax = self._ax
         begin_ns, end_ns = span
-        top, bottom = begin_ns / self._unit_ns, end_ns / self._unit_ns
+        top, bottom = self._y(begin_ns), self._y(end_ns)
         for name, x in self._places.items():
             self._line(x, online.get(name), begin_ns, end_ns)
             ax.annotate(
@@ -200,7 +254,6 @@ class _Drawing:
         self._life(events, end_ns)
         for arrow in arrows:
             self._arrow(arrow)
-        ax.set_ylabel(f"virtual time in {unit}")
         ax.set_xlim(-0.5, len(self._places) - 0.3)
         ax.set_ylim(bottom + (bottom - top) * 0.04, top - (bottom - top) * 0.02)
         ax.set_xticks([])
@@ -210,19 +263,19 @@ class _Drawing:
     def _line(self, x: float, online: list[tuple[int, int]] | None, begin: int, end: int) -> None:
         """Draw a life line: dotted while its owner is on no line."""
         style = "-" if online is None else (0, (1, 3))
-        y = [begin / self._unit_ns, end / self._unit_ns]
+        y = [self._y(begin), self._y(end)]
         self._ax.plot([x, x], y, color=LIFE, lw=1.5, ls=style, zorder=1)
         for since_ns, until_ns in online or ():
             shown = max(since_ns, begin), min(until_ns, end)
             if shown[0] < shown[1]:
-                y = [moment / self._unit_ns for moment in shown]
+                y = [self._y(moment) for moment in shown]
                 self._ax.plot([x, x], y, color=LIFE, lw=2.5, zorder=1)
 
     def _life(self, events: list[Event], end_ns: int) -> None:
         """Mark what happened to and at the actors."""
         down: dict[str, int] = {}
         for event in events:
-            x, y = self._places[event.actor], event.time_ns / self._unit_ns
+            x, y = self._places[event.actor], self._y(event.time_ns)
             if event.kind == "crashed":
                 down[event.actor] = event.time_ns
                 self._ax.plot([x], [y], "x", color=LOST, ms=9, mew=2.5, zorder=4)
@@ -243,12 +296,13 @@ class _Drawing:
             self._grey(self._places[actor], since_ns, end_ns)
 
     def _grey(self, x: float, since_ns: int, until_ns: int) -> None:
-        span = [since_ns / self._unit_ns, until_ns / self._unit_ns]
+        span = [self._y(since_ns), self._y(until_ns)]
         self._ax.plot([x, x], span, color=DOWN, lw=6, zorder=2, solid_capstyle="butt")
 
     def _arrow(self, arrow: _Arrow) -> None:
-        x, y = self._places[arrow.source], arrow.begin_ns / self._unit_ns
-        to_x, to_y = self._places[arrow.target], arrow.seen_until_ns(self._usual_ns) / self._unit_ns
+        x, y = self._places[arrow.source], self._y(arrow.begin_ns)
+        to_x = self._places[arrow.target]
+        to_y = self._y(arrow.seen_until_ns(self._usual_ns))
         is_partial = arrow.end_ns is None
         if is_partial:
             to_x = x + LOST_SHARE * (to_x - x)

@@ -4,8 +4,11 @@ A time line: how much lies in the queues of each place, over virtual time. Behin
 say when a system was down and when a fault of the network was at work.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import attrs
 
 from crmsim.errors import BadValue
 from crmsim.kernel.simulation import Simulation
@@ -62,7 +65,8 @@ def draw_timeline(
     kinds = {name: topology.kind(name) for name in topology.sites()}
     servers = [name for name, kind in kinds.items() if kind in SERVERS]
     _bands(ax, down_spans(journal, servers, last_ns), unit_ns, edges, RED, "down: ")
-    _bands(ax, fault_spans(journal, last_ns), unit_ns, edges, ORANGE, "fault: ")
+    faults = [attrs.evolve(one, name=_plain(one.name)) for one in fault_spans(journal, last_ns)]
+    _bands(ax, faults, unit_ns, edges, ORANGE, "fault: ")
     most = 0
     drawn = 0
     for place, steps in depths(journal, kinds).items():
@@ -82,6 +86,16 @@ def draw_timeline(
     if drawn:
         ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     return tidy(ax, title=title)
+
+
+def _plain(fault: str) -> str:
+    """Return the name of a fault in words.
+
+    >>> _plain("Outage(site='erp', under_way='drop')")
+    'Outage erp drop'
+    """
+    kind, _, rest = fault.partition("(")
+    return " ".join([kind, *re.findall(r"'([^']*)'", rest)])
 
 
 def _bands(
