@@ -17,6 +17,7 @@ from crmsim.cli.hunting import hunt
 from crmsim.cli.linting import lint_files
 from crmsim.cli.looking import checks, describe, list_scenarios, topology
 from crmsim.cli.output import BAD_INPUT, DEFECT, FAILED, HELD, INTERRUPTED
+from crmsim.cli.reporting import report
 from crmsim.cli.running import run
 from crmsim.cli.studying import compare, study
 from crmsim.cli.validating import validate
@@ -67,6 +68,6 @@ def commands() -> None:
 
 for _command in (
     *(run, study, compare, hunt, describe, list_scenarios, checks, topology, replay, diff),
-    *(validate, lint_files),
+    *(report, validate, lint_files),
 ):
     commands.add_command(_command)

@@ -11,6 +11,7 @@ from crmsim.cli.output import (
     NOT_REPEATABLE,
     busy,
     console,
+    read_level,
     read_pairs,
     set_option,
     trace_option,
@@ -96,7 +97,7 @@ def diff(
     pairs: tuple[str, ...],
     versus: tuple[str, ...],
     seed: int,
-    trace: str,
+    trace: str | None,
 ) -> int:
     """Say where two histories part, and why.
 
@@ -108,12 +109,12 @@ def diff(
         if pairs or versus:
             raise BadInput("diff: --set and --versus go with one scenario, not with two saved runs")
         return _diff_runs(Path(first), Path(second))
-    if Level[trace.upper()] is Level.OFF:
+    if read_level(trace) is Level.OFF:
         raise BadInput("diff: --trace off writes no events, so there is nothing to compare")
     if not (pairs or versus):
         raise BadInput("diff: name two saved runs, or a scenario with --set and --versus")
     values = read_pairs(pairs), read_pairs(versus, option="--versus")
-    return _diff_settings(first, values, seed, Level[trace.upper()])
+    return _diff_settings(first, values, seed, read_level(trace))
 
 
 def _diff_runs(one: Path, other: Path) -> int:

@@ -29,9 +29,11 @@ __all__ = [
     "json_option",
     "must_be_writable",
     "progress",
+    "read_level",
     "read_pairs",
     "set_option",
     "settings_option",
+    "show_option",
     "trace_option",
     "write",
 ]
@@ -49,12 +51,20 @@ settings_option = click.option(
 trace_option = click.option(
     "--trace",
     type=click.Choice([level.name.lower() for level in Level]),
-    default="business",
+    default=None,
     help="How much of what happens is written down (default: business).",
+)
+show_option = click.option(
+    "--show", metavar="METRIC,...", help="Which metrics are shown (default: the most telling)."
 )
 json_option = click.option(
     "--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output."
 )
+
+
+def read_level(trace: str | None, default: Level = Level.BUSINESS) -> Level:
+    """Return the trace level that was asked for."""
+    return default if trace is None else Level[trace.upper()]
 
 
 def read_pairs(

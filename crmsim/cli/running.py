@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from crmsim import __version__
 from crmsim.cli.output import (
     FAILED,
     HELD,
@@ -15,6 +16,7 @@ from crmsim.cli.output import (
     json_option,
     must_be_writable,
     progress,
+    read_level,
     read_pairs,
     set_option,
     settings_option,
@@ -37,6 +39,7 @@ __all__ = ["run"]
 @trace_option
 @click.option("--save", metavar="DIR", help="Save the run, to be replayed later.")
 @json_option
+@click.option("--report", metavar="FILE.html", help="Write the run as a page, for a browser.")
 @click.option(
     "--strict", is_flag=True, help="Fail also when a check or an expectation judged nothing."
 )
@@ -47,23 +50,30 @@ def run(
     jobs: int | None,
     pairs: tuple[str, ...],
     settings_file: str | None,
-    trace: str,
+    trace: str | None,
     save: str | None,
     json_file: str | None,
+    report: str | None,
     strict: bool,
 ) -> int:
-    """Run a scenario and judge it."""
+    """Run a scenario and judge it.
+
+    For a page (--report), every message is written down (--trace messages), unless --trace says
+    otherwise.
+    """
     if seed is not None and seeds is not None:
         raise BadInput("--seed and --seeds: name one of them")
     values = read_pairs(pairs, settings_file)
     must_be_writable(json_file, "--json")
     must_be_writable(save, "--save", folder=True)
-    level = Level[trace.upper()]
+    must_be_writable(report, "--report", device=False)
+    level = read_level(trace, Level.BUSINESS if report is None else Level.MESSAGES)
     if seeds is not None:
-        if save is not None:
-            raise BadInput("--save goes with one seed; use --seed")
+        if save is not None or report is not None:
+            option = "--save" if save is not None else "--report"
+            raise BadInput(f"{option} goes with one seed; use --seed")
         return _run_many(scenario_name, seeds, jobs, values, level, json_file, strict)
-    return _run_one(scenario_name, seed, values, level, save, json_file, strict)
+    return _run_one(scenario_name, seed, values, level, save, json_file, report, strict)
 
 
 def _run_one(
@@ -73,6 +83,7 @@ def _run_one(
     level: Level,
     save: str | None,
     json_file: str | None,
+    report: str | None,
     strict: bool,
 ) -> int:
     from crmsim.lab.runs import load_scenario, run_as_json, save_run
@@ -93,6 +104,10 @@ def _run_one(
     write(json_file, told)
     if save is not None:
         save_run(Path(save), scenario_name, result, told)
+    if report is not None:
+        from crmsim.report.page.page import run_page, save_page
+
+        save_page(run_page(result, scenario.doc, __version__), Path(report))
     return FAILED if result.findings or (strict and _is_loose(told)) else HELD
 
 

@@ -17,9 +17,11 @@ from crmsim.cli.output import (
     json_option,
     must_be_writable,
     progress,
+    read_level,
     read_pairs,
     set_option,
     settings_option,
+    show_option,
     trace_option,
     write,
 )
@@ -57,9 +59,6 @@ jobs_option = click.option(
 executor_option = click.option(
     "--executor", default="", metavar="dask://HOST:PORT", help="Run on a Dask cluster instead."
 )
-show_option = click.option(
-    "--show", metavar="METRIC,...", help="Which metrics are printed (default: the most telling)."
-)
 
 
 @click.command()
@@ -94,7 +93,7 @@ def study(
     warm_up: str | None,
     pairs: tuple[str, ...],
     settings_file: str | None,
-    trace: str,
+    trace: str | None,
     jobs: int | None,
     executor: str,
     store: str | None,
@@ -122,7 +121,7 @@ def study(
     chosen = parse_vary(vary, fixed.pop("vary", {}))
     cells = tuple(grid(scenario.settings, chosen, fixed))
     warm_up_ns = parse_duration(warm_up or "0s")
-    plan = Plan(scenario, cells, repeat, first_seed, Level[trace.upper()], warm_up_ns)
+    plan = Plan(scenario, cells, repeat, first_seed, read_level(trace), warm_up_ns)
     path = Path(store or f"{scenario.name}.sqlite")
     processes = jobs or os.cpu_count() or 1
     if dry_run:
@@ -196,12 +195,8 @@ def _kept(store: "Store", path: Path | None) -> Iterator[None]:
 def _show(out: "Console", result: "StudyResult", show: str | None) -> None:
     from crmsim.report.study import show_study
 
-    metrics = result.telling() if show is None else _chosen(result, show)
+    metrics = result.telling() if show is None else result.chosen(show)
     show_study(out, result, metrics)
-
-
-def _chosen(result: "StudyResult", show: str) -> list[str]:
-    return [result.must_have(name) for name in show.split(",") if name]
 
 
 @click.command()

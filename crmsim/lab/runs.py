@@ -42,6 +42,7 @@ __all__ = [
     "run_as_json",
     "save_run",
     "write_json",
+    "write_text",
 ]
 
 ENTRY_POINTS = "crmsim.scenarios"
@@ -266,7 +267,11 @@ def _bdoc_row(site: str, record: BDocRecord) -> dict[str, object]:
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON in one go: the file is either whole or not there."""
-    text = json.dumps(content, indent=2) + "\n"
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in one go: the file is either whole or not there."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         path.write_text(text, encoding="utf-8")  # a device or a link must stay what it is
         return

@@ -85,6 +85,12 @@ class Result:
             for expectation, verdict in self.expectations
             if verdict.outcome is Outcome.VIOLATED
         ]
+        return [*found, *self.troubles]
+
+    @property
+    def troubles(self) -> list[str]:
+        """One sentence for everything that went wrong beside checks and expectations."""
+        found = []
         if self.quiet is not None and not self.quiet.is_quiet:
             found.append("quiet was not reached: " + "; ".join(self.quiet.still_moving[:5]))
         if self.error is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_topology", "topology_svg"]
 
-COLUMNS = {"mobile": 0, "station": 1, "crm": 2, "channel": 2, "erp": 3, "apo": 3}
+COLUMNS = {"mobile": 0, "station": 1, "crm": 2, "channel": 3, "erp": 3, "apo": 3}
 COLOURS = {
     "mobile": SKY,
     "station": ORANGE,
@@ -67,14 +67,16 @@ def draw_topology(topology: Topology, ax: "Axes | None" = None, *, title: str = 
             done.add(pair)
             ax.plot([one.x, other.x], [one.y, other.y], color="#777777", lw=1.2, zorder=1)
             told = _link_label(link)
-            x, y = (one.x + other.x) / 2, (one.y + other.y) / 2
-            ax.text(x, y, told, fontsize=7, ha="center", va="center", zorder=2,
+            x, y = (0.57 * one.x + 0.43 * other.x), (0.57 * one.y + 0.43 * other.y)
+            ax.text(x, y, told, fontsize=7, ha="center", va="center", zorder=2, in_layout=False,
                     bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"})  # fmt: skip
     for spot in spots:
         ax.text(spot.x, spot.y, spot.label, fontsize=9, ha="center", va="center", zorder=3,
+                in_layout=False,  # the margins make room, or there would be none for the axes
                 bbox={"boxstyle": "round,pad=0.5", "fc": COLOURS.get(spot.kind, GREY),
                       "ec": "#333333"})  # fmt: skip
-    ax.set_title(title, fontsize=10, loc="left", wrap=True)
+    if title:
+        ax.set_title(title, fontsize=10, loc="left", wrap=True)
     ax.margins(0.18, 0.25)
     ax.set_axis_off()
     return ax

@@ -220,9 +220,15 @@ class StudyResult:
 
     @property
     def varied(self) -> list[str]:
-        """The settings in which cells differ."""
+        """The settings in which cells differ; the one that changes fastest comes last."""
         names = dict.fromkeys(name for cell in self.cells for name in cell.settings)
-        return [n for n in names if len({self.text(cell, n) for cell in self.cells}) > 1]
+        changes = {name: self._first_change(name) for name in names}
+        return sorted((name for name in names if changes[name]), key=lambda name: -changes[name])
+
+    def _first_change(self, name: str) -> int:
+        """Return the first cell in which a setting is another than in cell 0; 0 for none."""
+        texts = [self.text(cell, name) for cell in self.cells]
+        return next((place for place, text in enumerate(texts) if text != texts[0]), 0)
 
     def text(self, cell: CellResult, name: str) -> str:
         """Return what a setting is in a cell."""
@@ -268,6 +274,14 @@ class StudyResult:
     def held(self) -> bool:
         """Whether every run held."""
         return all(row.held for cell in self.cells for row in cell.rows)
+
+    def chosen(self, names: str) -> list[str]:
+        """Return the metrics that somebody names, with commas between.
+
+        Raises:
+            BadInput: there is no such metric.
+        """
+        return [self.must_have(name) for name in names.split(",") if name]
 
     def must_have(self, metric: str) -> str:
         """Return the name of a metric, if there is one of that name.

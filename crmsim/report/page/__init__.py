@@ -1,0 +1,1 @@
+"""How does a run, or a study, look as one page that opens anywhere?"""
