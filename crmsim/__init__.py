@@ -28,11 +28,13 @@ The rooms of the house, from the ground up; imports point only downwards::
     testing                  what does a test need?
     report                   how does one see it?
     cli                      the door
+    notebook                 how do results show themselves in a notebook?
 
 The names below are the front door; they are loaded when they are first used.
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -121,3 +123,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+if "IPython" in sys.modules:
+    from crmsim.notebook import show_in_notebook
+
+    show_in_notebook()

@@ -89,7 +89,9 @@ def test_the_output_shown_in_the_readme_is_what_the_command_prints():
     changing = ("virtual time",)
     for line in shown.splitlines():
         if line.strip() and line.strip() != "..." and not line.strip().startswith(changing):
-            assert line.rstrip() in [out.rstrip() for out in done.stdout.splitlines()], line
+            told = [out.rstrip() for out in done.stdout.splitlines()]
+            begin = line.rstrip().removesuffix("...")
+            assert line.rstrip() in told or any(out.startswith(begin) for out in told), line
 
 
 def test_python_in_the_readme_runs():

@@ -33,7 +33,7 @@ for _room in ("study", "hunt", "truths", "testing"):
     BELOW[_room] = BELOW["workload"] | {"workload"}
 BELOW["report"] = BELOW["workload"] | {"workload", "study", "hunt", "truths", "testing"}
 """Room -> the rooms it may import, besides itself."""
-DOORS = {"cli", "pytest_plugin", "__main__", "__init__"}
+DOORS = {"cli", "notebook", "pytest_plugin", "__main__", "__init__"}
 
 ONLY_IN = {
     "trio": {"kernel", "lab/scenario.py", "pytest_plugin.py"},

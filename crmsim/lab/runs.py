@@ -6,6 +6,7 @@ draw and what it was for).
 """
 
 import ast
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -35,12 +36,14 @@ from crmsim.units import to_seconds
 
 __all__ = [
     "SavedRun",
+    "digest_of_code",
     "load_scenario",
     "load_source",
     "question_of",
     "read_run",
     "run_as_json",
     "save_run",
+    "version_of_code",
     "write_json",
     "write_text",
 ]
@@ -131,13 +134,28 @@ def question_of(path: Path) -> str | None:
     return doc.splitlines()[0] if doc else "(no question in its docstring)"
 
 
+def version_of_code() -> str:
+    """Return the version of crmsim."""
+    return crmsim.__version__
+
+
+@functools.cache
+def digest_of_code() -> str:
+    """Return the SHA-256 of all programs of crmsim."""
+    house = Path(crmsim.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(house.rglob("*.py")):
+        digest.update(file.relative_to(house).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
 def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
     """Return a run as plain values for `--json`; field names are a contract."""
     return {
         "scenario": result.scenario,
         "settings": settings_as_json(result.settings),
         "seed": result.seed,
-        "version": crmsim.__version__,
+        "version": version_of_code(),
         "virtual_s": to_seconds(result.simulation.now_ns),
         "wall_s": wall_s,
         "events": len(result.journal),

@@ -5,7 +5,6 @@ measured: means with intervals, how many runs held, what never arrived.
 """
 
 import difflib
-import functools
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +14,8 @@ from typing import Any
 
 import attrs
 
-import crmsim
 from crmsim.errors import BadInput
+from crmsim.lab.runs import digest_of_code, version_of_code
 from crmsim.lab.scenario import Scenario
 from crmsim.lab.settings import describe
 from crmsim.study.design import Cell, grid
@@ -71,8 +70,8 @@ class Plan:
             self.scenario.name,
             self.scenario.question,
             hashlib.sha256(told).hexdigest(),
-            _digest_of_code(),
-            crmsim.__version__,
+            digest_of_code(),
+            version_of_code(),
             self.level.name.lower(),
             show_duration(self.warm_up),
             str(self.first_seed),
@@ -89,16 +88,6 @@ class Plan:
         parcel = packed(self.scenario)
         pilots = dict.fromkeys((self.cells[0], self.cells[-1]))
         return fmean(run_row(self.job(parcel, cell, 1))["wall_s"] for cell in pilots)
-
-
-@functools.cache
-def _digest_of_code() -> str:
-    """Return the SHA-256 of all programs of crmsim."""
-    house = Path(crmsim.__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(house.rglob("*.py")):
-        digest.update(file.relative_to(house).as_posix().encode() + file.read_bytes())
-    return digest.hexdigest()
 
 
 Missing = dict[tuple[int, int], Job]

@@ -31,7 +31,7 @@ from crmsim.units import show_duration
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
-__all__ = ["run_page", "save_page", "study_page"]
+__all__ = ["metric_rows", "run_page", "save_page", "study_page", "template"]
 
 EVIDENCE_SHOWN = 3
 STUDY_CURVES = 4
@@ -50,7 +50,8 @@ def _text(name: str) -> str:
     return (files("crmsim.report.page") / name).read_text(encoding="utf-8")
 
 
-def _template(name: str) -> "Template":
+def template(name: str) -> "Template":
+    """Return a template that stands beside this file."""
     return _environment().get_template(name)
 
 
@@ -78,7 +79,7 @@ def run_page(result: Result, doc: str, version: str) -> str:
     data = None
     if result.journal.keeps(DELIVERED):
         data = json.dumps(events_as_json(result), separators=(",", ":"))
-    return _template("run.html").render(
+    return template("run.html").render(
         title=f"{result.scenario}, seed {result.seed}",
         question=question,
         doc=rest.strip(),
@@ -86,9 +87,9 @@ def run_page(result: Result, doc: str, version: str) -> str:
         virtual=show_duration(result.simulation.now_ns),
         version=version,
         settings=_settings(result.settings),
-        metrics=_metric_rows(result.metrics),
+        metrics=metric_rows(result.metrics),
         tables=[
-            (named_metric(name), _metric_rows(value, name))
+            (named_metric(name), metric_rows(value, name))
             for name, value in result.metrics.items()
             if isinstance(value, Mapping) and value
         ],
@@ -117,7 +118,7 @@ def _settings(settings: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def _metric_rows(metrics: Mapping[str, Any], table: str = "") -> list[tuple[str, str]]:
+def metric_rows(metrics: Mapping[str, Any], table: str = "") -> list[tuple[str, str]]:
     """Return (name, value) of metrics; tables within them are shown apart.
 
     Args:
@@ -218,7 +219,7 @@ def study_page(study: StudyResult, metrics: Sequence[str], command: str) -> str:
         for row in cell.rows
         if not row.held
     ]
-    return _template("study.html").render(
+    return template("study.html").render(
         title=f"study of {study.origin.scenario}",
         study=study,
         runs=sum(len(cell.rows) for cell in study.cells),
