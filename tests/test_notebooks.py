@@ -91,6 +91,26 @@ def test_the_second_lesson_tells_what_its_cells_show():
         assert "Figure" in shown[picture], picture
 
 
+def test_the_third_lesson_tells_what_its_cells_show():
+    shown = execute(read(FOLDER / "03_the_stuck_head.ipynb"))
+    assert "had to wait for a stranger" in shown["rule"]
+    assert "was done out of order" in shown["rule-friendly"]
+    numbers = [
+        [float(number) for number in re.findall(r"\d+\.\d", line)]
+        for line in shown["key"].splitlines()
+        if line
+    ]
+    waits, out_of_order = zip(*numbers, strict=True)  # keys: nothing, customer, order, step
+    assert waits[0] > waits[1] > waits[2] == waits[3] == 0
+    assert out_of_order[:3] == (0, 0, 0) < out_of_order
+    stuck = [
+        int(line.split()[2 + ("type" in line)]) for line in shown["large"].splitlines() if line
+    ]
+    assert stuck[0] == 0 < stuck[1] < stuck[2]
+    for picture in ("stuck", "anyone"):
+        assert "Figure" in shown[picture], picture
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_lesson_needs_no_words_of_the_trade(path):
     allowed = set() if path.stem.startswith("01") else SYSTEMS
