@@ -118,6 +118,27 @@ def test_the_third_lesson_tells_what_its_cells_show():
         assert "Figure" in shown[picture], picture
 
 
+def test_the_fourth_lesson_tells_what_its_cells_show():
+    shown = as_delivered("04_offline_is_a_queue_on_vacation")
+
+    def hours_in(cell):
+        return [float(number) for number in re.findall(r"(\d+\.\d) hours", shown[cell])]
+
+    assert hours_in("regular") == [6.0]
+    assert 10 < hours_in("irregular")[0] < 10.5, "the text says more than ten, 10.2 by the rule"
+    measured, by_rule = hours_in("week")
+    assert by_rule == 15.3
+    assert 14.5 < measured < 16, "the text says 15"
+    assert hours_in("week-more") == [15.1, 10.3]
+    days_away, waiting = zip(
+        *re.findall(r"(\d+) days away: (\d+) messages", shown["large"]), strict=True
+    )
+    assert days_away == ("5", "10", "20")
+    assert 3 < int(waiting[2]) / int(waiting[0]) < 5, "four times as long, about as much more"
+    for picture in ("world", "picture", "week-picture", "exercise-picture"):
+        assert "Figure" in shown[picture], picture
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_lesson_needs_no_words_of_the_trade(path):
     allowed = set() if path.stem.startswith("01") else SYSTEMS
