@@ -139,6 +139,21 @@ def test_the_fourth_lesson_tells_what_its_cells_show():
         assert "Figure" in shown[picture], picture
 
 
+def test_the_fifth_lesson_tells_what_its_cells_show():
+    shown = as_delivered("05_conflicts_and_the_leading_system")
+    assert "never heard of it" in shown["week"]
+    right, ahead = re.findall(r"anna (\d+)%, ben (\d+)%", shown["wrong-clock"])
+    assert abs(int(right[0]) - int(right[1])) <= 5, "with right clocks both fare alike"
+    assert int(ahead[0]) + 10 < int(ahead[1]), "whose clock is ahead wins"
+    merged, whole, last = (int(n) for n in re.findall(r"(\d+) of \d+ changes", shown["large"]))
+    assert 0 == last < merged < whole
+    assert "does not count, it is" in shown["inbox"]
+    lost = [int(share) for share in re.findall(r"lost: (\d+)%", shown["calls"])]
+    assert lost == sorted(lost, reverse=True)
+    for picture in ("morning", "clock", "exercise-picture"):
+        assert "Figure" in shown[picture], picture
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_lesson_needs_no_words_of_the_trade(path):
     allowed = set() if path.stem.startswith("01") else SYSTEMS
