@@ -9,13 +9,14 @@ that happens from then on, so it may be called before a run or after it. A judge
 itself, never the world: its check judged nothing.
 """
 
+import difflib
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from crmsim.errors import Finding
+from crmsim.errors import BadValue, Finding
 from crmsim.kernel.durable import Store
 from crmsim.kernel.simulation import Simulation
 from crmsim.network.topology import Topology
@@ -158,9 +159,18 @@ class Judge:
             self.evidence.append(Evidence(text, 0 if event is None else event.number))
 
     def feeds(self) -> dict[str, Callable[[Event], None]]:
-        """Return kind -> method for every `on_<kind>` method."""
-        names = [name for name in dir(self) if name.startswith("on_")]
-        return {name[3:]: getattr(self, name) for name in names}
+        """Return kind -> method for every `on_<kind>` method.
+
+        Raises:
+            BadValue: there is no such kind of event.
+        """
+        kinds = [name[3:] for name in dir(type(self)) if name.startswith("on_")]
+        for kind in kinds:
+            if kind not in KINDS:
+                near = difflib.get_close_matches(kind, KINDS, 1)
+                hint = f"; did you mean on_{near[0]}?" if near else ""
+                raise BadValue(f"{type(self).__name__}.on_{kind}: no event is {kind!r}{hint}")
+        return {kind: getattr(self, f"on_{kind}") for kind in kinds}
 
     def end(self, ending: Ending) -> None:
         """Look at the final states; the default looks at nothing."""

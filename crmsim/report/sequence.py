@@ -100,8 +100,9 @@ def draw_sequence(
     if ax is None:
         ax = new_axes(8, min(3 + 0.25 * len(arrows), 14))
     usual_ns = _usual_delay_ns(arrows)
-    span = begin_ns, max(arrow.seen_until_ns(usual_ns) for arrow in arrows)
-    events = _events(journal, marks, chosen, *span)
+    events = _events(journal, marks, chosen, begin_ns, last_ns)
+    ends_ns = [arrow.seen_until_ns(usual_ns) for arrow in arrows]
+    span = begin_ns, max(*ends_ns, *(event.time_ns for event in events), begin_ns + 1)
     online = online_spans(journal, span[1])
     scale: _Even | _True
     if even:
@@ -329,6 +330,7 @@ class _Drawing:
             textcoords="offset points",
             fontsize=7.5,
             color=colour,
+            zorder=5,  # above the arrows of later messages
             ha="center",
             va="center",
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"},

@@ -38,13 +38,18 @@ class Packed:
 
 def packed(scenario: Scenario) -> Packed:
     """Make a scenario ready to be sent."""
-    module = sys.modules.get(scenario.story.__module__)
-    is_loose = module is not None and module.__spec__ is None  # executed, not imported
-    if scenario.file is not None and is_loose:
+    if scenario.file is not None and _is_scenario_file(scenario):
         return Packed(str(scenario.file), scenario.file.read_text(encoding="utf-8"))
     import cloudpickle
 
     return Packed(pickle=cloudpickle.dumps(scenario))
+
+
+def _is_scenario_file(scenario: Scenario) -> bool:
+    """Say whether it was read by `load_scenario`: a script that starts a study is another thing."""
+    name = scenario.story.__module__
+    module = sys.modules.get(name)
+    return name != "__main__" and module is not None and module.__spec__ is None
 
 
 @lru_cache(maxsize=4)

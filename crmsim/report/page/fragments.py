@@ -99,7 +99,7 @@ def comparison_fragment(found: Comparison) -> str:
     held = all(count == runs for count, runs in found.held)
     return _fragment(
         f"{found.first} or {found.second}?",
-        f"{len(rows)} metrics differ" if rows else "no difference is shown",
+        "" if rows else "no difference is shown",
         held=held,
         heads=("", found.first, found.second, "difference (paired, 95 %)", "variance reduction"),
         rows=rows,
