@@ -415,9 +415,8 @@
   scroll.addEventListener("scroll", () => requestAnimationFrame(draw));
   addEventListener("resize", draw);
   byId("controls").addEventListener("submit", (submit) => submit.preventDefault());
-  for (const id of ["document", "actor", "messages", "doings"]) {
-    byId(id).addEventListener("input", choose);
-  }
+  for (const id of ["document", "messages", "doings"]) byId(id).addEventListener("input", choose);
+  byId("actor").addEventListener("change", choose);
   byId("even").addEventListener("input", rescale);
   byId("closer").addEventListener("click", () => zoom(1.5));
   byId("farther").addEventListener("click", () => zoom(1 / 1.5));
