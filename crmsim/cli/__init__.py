@@ -13,6 +13,7 @@ import click
 
 from crmsim import __version__
 from crmsim.cli.comparing import diff, replay
+from crmsim.cli.drawing import draw
 from crmsim.cli.hunting import hunt
 from crmsim.cli.linting import lint_files
 from crmsim.cli.looking import checks, describe, list_scenarios, topology
@@ -68,6 +69,6 @@ def commands() -> None:
 
 for _command in (
     *(run, study, compare, hunt, describe, list_scenarios, checks, topology, replay, diff),
-    *(report, validate, lint_files),
+    *(report, draw, validate, lint_files),
 ):
     commands.add_command(_command)

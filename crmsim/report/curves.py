@@ -13,7 +13,7 @@ from crmsim.study.study import CellResult, StudyResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_differences", "draw_study"]
+__all__ = ["differences_height_inches", "draw_differences", "draw_study"]
 
 MARKERS = "os^Dv<>"
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
@@ -96,7 +96,7 @@ def draw_differences(
         raise BadInput("differences need two cells or more, and one of them as base")
     first = study.cells[base]
     others = [cell for cell in study.cells if cell is not first]
-    ax = new_axes(7, 1.2 + 0.45 * len(others)) if ax is None else ax
+    ax = new_axes(7, differences_height_inches(study)) if ax is None else ax
     name = study.label(first)
     found = [
         compare_cells(first, cell, (name, study.label(cell)), [metric]).metrics[metric]
@@ -120,6 +120,11 @@ def draw_differences(
     ax.set_xlabel(f"{named_metric(metric)}: difference to {name}{unit}")
     _note(ax, "paired, 95 %; grey: may be none")
     return tidy(ax, title=title)
+
+
+def differences_height_inches(study: StudyResult) -> float:
+    """Return how high a picture of differences has to be."""
+    return 1.2 + 0.45 * len(study.cells)
 
 
 def _mean(cell: CellResult, metric: str) -> float | None:

@@ -22,7 +22,7 @@ from crmsim.units import SECOND_NS, show_moment
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_sequence"]
+__all__ = ["draw_sequence", "sequence_height_inches"]
 
 ON_TIME, AGAIN, LOST, DOWN = BLUE, ORANGE, RED, GREY
 LIFE = "#444444"
@@ -82,23 +82,10 @@ def draw_sequence(
     Raises:
         BadValue: the trace keeps no deliveries, or there is nothing or too much to draw.
     """
-    if not journal.keeps(DELIVERED):
-        raise BadValue(
-            f"a trace of level {journal.level.name.lower()} keeps no deliveries; run with "
-            "level=Level.MESSAGES (crmsim run --trace messages)"
-        )
-    last_ns = end_ns if end_ns is not None else max((e.time_ns for e in journal), default=0)
-    arrows = _arrows(journal, begin_ns, last_ns)
-    names = list(dict.fromkeys(n for a in arrows for n in (a.source, a.target)))
-    chosen = names if actors is None else list(actors)
-    arrows = [arrow for arrow in arrows if arrow.source in chosen and arrow.target in chosen]
-    if not 0 < len(arrows) <= MOST_MESSAGES:
-        raise BadValue(
-            f"there are {len(arrows):,} messages to draw; choose actors, begin_ns and end_ns so "
-            f"that there are 1 to {MOST_MESSAGES}"
-        )
+    chosen, arrows = _chosen(journal, actors, begin_ns, end_ns)
     if ax is None:
-        ax = new_axes(8, min(3 + 0.25 * len(arrows), 14))
+        ax = new_axes(8, _height_inches(arrows))
+    last_ns = _last_ns(journal, end_ns)
     usual_ns = _usual_delay_ns(arrows)
     events = _events(journal, marks, chosen, begin_ns, last_ns)
     ends_ns = [arrow.seen_until_ns(usual_ns) for arrow in arrows]
@@ -115,6 +102,47 @@ def draw_sequence(
     _Drawing(ax, places, scale, usual_ns).draw(arrows, events, online, span)
     scale.label(ax)
     return ax
+
+
+def sequence_height_inches(
+    journal: Journal,
+    *,
+    actors: Sequence[str] | None = None,
+    begin_ns: int = 0,
+    end_ns: int | None = None,
+) -> float:
+    """Return how high a sequence diagram has to be; for the arguments see `draw_sequence`."""
+    _, arrows = _chosen(journal, actors, begin_ns, end_ns)
+    return _height_inches(arrows)
+
+
+def _height_inches(arrows: Sequence[_Arrow]) -> float:
+    return min(3 + 0.25 * len(arrows), 14)
+
+
+def _last_ns(journal: Journal, end_ns: int | None) -> int:
+    return end_ns if end_ns is not None else max((e.time_ns for e in journal), default=0)
+
+
+def _chosen(
+    journal: Journal, actors: Sequence[str] | None, begin_ns: int, end_ns: int | None
+) -> tuple[list[str], list[_Arrow]]:
+    """Return whose life lines are drawn, and which arrows."""
+    if not journal.keeps(DELIVERED):
+        raise BadValue(
+            f"a trace of level {journal.level.name.lower()} keeps no deliveries; run with "
+            "level=Level.MESSAGES (crmsim run --trace messages)"
+        )
+    arrows = _arrows(journal, begin_ns, _last_ns(journal, end_ns))
+    names = list(dict.fromkeys(n for a in arrows for n in (a.source, a.target)))
+    chosen = names if actors is None else list(actors)
+    arrows = [arrow for arrow in arrows if arrow.source in chosen and arrow.target in chosen]
+    if not 0 < len(arrows) <= MOST_MESSAGES:
+        raise BadValue(
+            f"there are {len(arrows):,} messages to draw; choose actors, begin_ns and end_ns so "
+            f"that there are 1 to {MOST_MESSAGES}"
+        )
+    return chosen, arrows
 
 
 @attrs.frozen

@@ -17,7 +17,7 @@ from crmsim.lab.runs import write_text
 from crmsim.lab.scenario import Result
 from crmsim.lab.settings import describe, setting_as_text
 from crmsim.measure.expect import Expectation
-from crmsim.report.curves import draw_differences, draw_study
+from crmsim.report.curves import differences_height_inches, draw_differences, draw_study
 from crmsim.report.distribution import draw_times, sync_lags
 from crmsim.report.look import as_svg
 from crmsim.report.page.events import events_as_json
@@ -239,7 +239,7 @@ def _study_pictures(study: StudyResult, metrics: Sequence[str]) -> list[tuple[st
     found: list[tuple[str, str]] = []
     if not study.varied:
         return found
-    height = 1.2 + 0.45 * len(study.cells)
+    height = differences_height_inches(study)
     for metric in metrics:
         name = named_metric(metric)
         # bound now: a lambda in a loop would see the last metric
