@@ -1,5 +1,7 @@
 """What do `crmsim list`, `describe`, `checks` and `topology` show?"""
 
+import inspect
+import textwrap
 from pathlib import Path
 
 import click
@@ -52,10 +54,17 @@ def describe(scenario_name: str) -> int:
 
     scenario = load_scenario(scenario_name)
     click.echo(scenario.doc)
-    click.echo("\nSettings (change one with --set NAME=VALUE):\n")
+    click.echo(
+        "\nSettings (change one with --set NAME=VALUE; try several with "
+        "crmsim study ... --vary NAME=VALUE,VALUE):\n"
+    )
     for name, default, wanted, meaning in describe_settings(scenario.settings):
         click.echo(f"  {name + '=' + default:<28} {meaning}")
         click.echo(f"  {'':<28} write {wanted}")
+    if scenario.metrics is not None:
+        click.echo("\nMetrics:\n")
+        told = inspect.cleandoc(scenario.metrics.__doc__ or scenario.metrics.__name__)
+        click.echo(textwrap.indent(told.partition("\n\nArgs:")[0], "  "))
     click.echo("\nChecks:\n")
     for check in scenario.checks:
         click.echo(f"  {check.name} ({check.mood.value}; {', '.join(check.invariants)})")
@@ -66,8 +75,6 @@ def describe(scenario_name: str) -> int:
 @json_option
 def checks(json_file: str | None) -> int:
     """List every check: its sentence, its mood, and what exactly it judges."""
-    import textwrap
-
     from crmsim.checks.catalogue import ALL_CHECKS
 
     must_be_writable(json_file, "--json")

@@ -294,7 +294,10 @@ def _compare_settings(
 def _compare_stores(first: str, second: str) -> "list[Comparison]":
     from crmsim.study.paired import compare_studies
 
-    return compare_studies(_read(first), _read(second), (first, second))
+    names = Path(first).name, Path(second).name
+    if names[0] == names[1]:
+        names = first, second
+    return compare_studies(_read(first), _read(second), names)
 
 
 def _read(text: str) -> "StudyResult":
