@@ -39,6 +39,11 @@ ONLY_IN = {
     "trio": {"kernel", "lab/scenario.py", "pytest_plugin.py"},
     "networkx": {"network", "report"},
     "matplotlib": {"report"},
+    "jinja2": {"report"},
+    "sqlite3": {"study"},
+    "loky": {"study"},
+    "distributed": {"study"},
+    "IPython": {"notebook.py"},
 }
 """Library -> where it may be imported."""
 WAITS = {"applications", "middleware", "sync", "business", "formats", "checks"}
