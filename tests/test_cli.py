@@ -459,7 +459,8 @@ def test_ctrl_c_ends_a_run_and_leaves_nothing_half_written(tmp_path):
 def test_help_is_light():
     code = (
         "import sys\nfrom crmsim.cli import run_command\nrun_command(['--help'])\n"
-        "heavy = {'networkx', 'matplotlib', 'numpy', 'scipy', 'jinja2', 'loky', 'sqlite3'} & set(sys.modules)\n"
+        "heavy = {'networkx', 'matplotlib', 'numpy', 'scipy', 'jinja2', 'loky', 'sqlite3'}\n"
+        "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -19,14 +19,13 @@ from crmsim.trace.kinds import Level
 from crmsim.units import parse_moment
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from crmsim.lab.scenario import Result
     from crmsim.study.study import StudyResult
 
 __all__ = ["draw"]
 
-Draw = Callable[["Axes"], Any]
+Draw = Callable[[Any], Any]
+"""Takes the axes to draw on."""
 
 seed_option = click.option("--seed", type=click.IntRange(min=0), help="The seed of the run.")
 svg_option = click.option("--svg", metavar="FILE", required=True, help="The SVG file to write.")
@@ -96,7 +95,7 @@ def timeline(
     result = _run(scenario_name, seed, pairs, settings_file, Level.BUSINESS)
     begin_ns, end_ns = _moment(begin) or 0, _moment(until)
 
-    def picture(ax: "Axes") -> None:
+    def picture(ax: Any) -> None:
         draw_timeline(result.simulation, ax, begin_ns=begin_ns, end_ns=end_ns)
 
     return _save(picture, svg, 10, 4)
