@@ -1,12 +1,17 @@
-"""Prints the benchmarks: `python -m tests.benchmarks [kernel|scale|hunting] [--json FILE]`."""
+"""Prints the benchmarks: `python -m tests.benchmarks [kernel|scale|hunting|study] [--json FILE]`."""
 
 import argparse
 import json
 from pathlib import Path
 
-from tests.benchmarks import hunting, kernel, scale
+from tests.benchmarks import hunting, kernel, scale, study
 
-GROUPS = {"kernel": kernel.measure, "scale": scale.measure, "hunting": hunting.measure}
+GROUPS = {
+    "kernel": kernel.measure,
+    "scale": scale.measure,
+    "hunting": hunting.measure,
+    "study": study.measure,
+}
 
 
 def main() -> None:
