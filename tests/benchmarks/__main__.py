@@ -1,4 +1,4 @@
-"""Prints the benchmarks: `python -m tests.benchmarks [kernel|scale|hunting|study] [--json FILE]`."""
+"""Prints the benchmarks: `python -m tests.benchmarks [GROUP] [--json FILE]`."""
 
 import argparse
 import json

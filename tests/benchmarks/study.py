@@ -1,7 +1,7 @@
 """What does a second process bring to a study?
 
-The same cells and seeds are run by one process of the pool and by two, in turns. `twice` is how many
-times as fast two are. Starting the processes counts, as it does for whoever waits for the study.
+The same cells and seeds are run by this process alone and by two others, in turns. `twice` is how
+many times as fast two are. Starting them counts, as it does for whoever waits for the study.
 """
 
 import statistics
