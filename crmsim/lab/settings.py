@@ -10,6 +10,7 @@ import enum
 import tomllib
 import types
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -97,7 +98,7 @@ def _read_text(text: str, kind: Any) -> Any:
         choices = [str(member.value) for member in kind]
         if text not in choices:
             raise BadValue(f"{text!r} is not one of {', '.join(choices)}")
-        return kind(text)
+        return next(member for member in kind if str(member.value) == text)
     if kind is int:
         return _whole(text)
     if kind is float:
@@ -263,11 +264,20 @@ def setting_as_text(settings: Any, name: str) -> str:
 
 
 def _exact(value: Any, kind: Any) -> str:
+    if value is None:
+        return ""
+    if get_origin(kind) in (types.UnionType, Union):
+        return _exact(value, next(arg for arg in get_args(kind) if arg is not type(None)))
     if kind is Duration:
         return exact_duration(value)
     if kind is Share:
         percentage = show_share(value)
-        return percentage if parse_share(percentage) == value else f"{value!r}"
+        return percentage if parse_share(percentage) == value else _digits(value)
     if kind in (Size, Rate):
-        return f"{value}B" if kind is Size else f"{value * 8!r}bit/s"
-    return _shown(value, kind) if value is not None else ""
+        return f"{value}B" if kind is Size else f"{_digits(value * 8)}bit/s"
+    return _shown(value, kind)
+
+
+def _digits(number: float) -> str:
+    """Return a number with all its digits, and without an exponent."""
+    return f"{Decimal(repr(number)):f}"
