@@ -6,15 +6,19 @@ draw and what it was for).
 """
 
 import ast
+import enum
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shutil
 import sys
 import traceback
 import types
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +38,9 @@ from crmsim.trace.record import Recording, read_recording, write_recording
 from crmsim.units import to_seconds
 
 __all__ = [
+    "VERSION",
     "SavedRun",
+    "as_plain",
     "load_scenario",
     "load_source",
     "question_of",
@@ -45,6 +51,7 @@ __all__ = [
 ]
 
 ENTRY_POINTS = "crmsim.scenarios"
+VERSION = crmsim.__version__
 
 
 def load_scenario(name: str) -> Scenario:
@@ -136,7 +143,7 @@ def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
         "scenario": result.scenario,
         "settings": settings_as_json(result.settings),
         "seed": result.seed,
-        "version": crmsim.__version__,
+        "version": VERSION,
         "virtual_s": to_seconds(result.simulation.now_ns),
         "wall_s": wall_s,
         "events": len(result.journal),
@@ -152,7 +159,7 @@ def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
         ],
         "error": None if result.error is None else told(result.error),
         "raw_turns": [list(names) for names in result.raw_turns],
-        "metrics": dict(result.metrics),
+        "metrics": as_plain(result.metrics),
         "faults": [
             {"name": active.name, "touched": active.touched}
             for active in result.simulation.fabric.faults
@@ -176,6 +183,26 @@ def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
             for expectation, verdict in result.expectations
         ],
     }
+
+
+def as_plain(value: Any) -> Any:
+    """Return what a scenario measured as JSON can hold it; what is not finite is no number: None.
+
+    >>> from decimal import Decimal
+    >>> as_plain({1: Decimal("2.50"), "never": math.inf, "spans": (1, 2)})
+    {'1': '2.50', 'never': None, 'spans': [1, 2]}
+    """
+    if isinstance(value, enum.Enum):
+        return as_plain(value.value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, int | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): as_plain(one) for name, one in value.items()}
+    if isinstance(value, AbstractSet):
+        return sorted(map(as_plain, value), key=str)
+    return [*map(as_plain, value)] if isinstance(value, list | tuple) else str(value)
 
 
 def _verdict_as_json(result: Result, verdict: Verdict) -> dict[str, object]:
