@@ -83,7 +83,7 @@ def show_study(console: Console, study: StudyResult, metrics: Sequence[str]) -> 
     has_censored = any(cell.censored for cell in study.cells)
     heads = "cell", *names, "held", *map(named_metric, metrics), *["not ended"] * has_censored
     for head in heads:
-        table.add_column(Text(head), justify="right")
+        table.add_column(Text(head), justify="right", overflow="fold")
     for cell in study.cells:
         runs = len(cell.rows)
         told = [show_estimate(metric, cell.estimate(metric), runs) for metric in metrics]
@@ -124,10 +124,10 @@ def command_of(study: StudyResult, settings: Mapping[str, str], seed: int) -> st
 def show_comparison(console: Console, found: Comparison, metrics: Iterable[str]) -> None:
     """Print two policies side by side, with the difference pair by pair."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
     heads = found.first, found.second, "difference (paired, 95 %)", "pairs", "variance reduction"
     for head in heads:
-        table.add_column(Text(head), justify="right")
+        table.add_column(Text(head), justify="right", overflow="fold")
     held = [f"{count} of {runs}" for count, runs in found.held]
     table.add_row("runs that held", *held)
     if any(found.censored):

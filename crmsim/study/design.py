@@ -83,6 +83,12 @@ def grid(
     for values in itertools.product(*vary.values()):
         chosen = {**fixed, **dict(zip(vary, values, strict=True))}
         cell = Cell(settings_as_text(read_settings(settings, chosen, "--vary")))
+        if not _is_text(cell.identity):
+            raise BadInput(f"{place}: {cell.identity!a} holds bytes that are no UTF-8")
         if cell.identity not in seen:
             seen[cell.identity] = None
             yield cell
+
+
+def _is_text(text: str) -> bool:
+    return text == text.encode(errors="replace").decode()

@@ -157,7 +157,7 @@ def _cluster(address: str) -> Iterator[Workers]:
             yield Workers(executor, max(sum(client.nthreads().values()), 1), KilledWorker)
         except CancelledError:
             raise BadInput(
-                f"--executor {address}: the cluster went away; start it, and say the same again"
+                f"--executor {address}: the cluster went away; begin again with another one"
             ) from None
         except BaseException:
             executor.shutdown(wait=False)

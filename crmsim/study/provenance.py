@@ -5,12 +5,13 @@ uses. What was typed into a notebook or a script is told by what it is made of, 
 holds what may change: the call that asks for more runs.
 """
 
+import ast
 import functools
 import hashlib
 import sys
 import sysconfig
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def digest_of(scenario: Scenario, source: str) -> str:
     """
     teller = _Teller()
     if source:
-        teller.follow(scenario.story.__globals__)
+        teller.follow(source)
     else:
         teller.take(scenario.story.__module__)
     parts = (scenario.name, scenario.settings, scenario.story, scenario.checks, scenario.metrics)
@@ -58,32 +59,42 @@ class _Teller:
     """Tells what things are made of, in the same words in every process."""
 
     def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
+        self.files: dict[str, str] = {}
         """Module of one's own -> its text."""
         self._told: list[Any] = []
 
-    def follow(self, names: Mapping[str, Any]) -> None:
-        """Find the modules of one's own to which names of a module lead."""
-        for thing in names.values():
-            is_module = isinstance(thing, types.ModuleType)
-            self._look_at(thing.__name__ if is_module else getattr(thing, "__module__", None))
+    def follow(self, text: str, package: str = "") -> None:
+        """Take the text of each module of one's own that a text imports, and of what that imports.
+
+        Args:
+            text: A Python file.
+            package: What a relative import in it starts from.
+        """
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    self._look_at(alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                parts = package.split(".")[: 1 - node.level or None] if node.level else []
+                place = ".".join([*parts, *([node.module] if node.module else [])])
+                for name in (place, *(f"{place}.{alias.name}" for alias in node.names)):
+                    self._look_at(name)
 
     def _look_at(self, name: object) -> bool:
         """Say whether a module is one of one's own; if so, take its text."""
-        module = sys.modules.get(name) if isinstance(name, str) else None
-        file = getattr(module, "__file__", None)
+        file = getattr(sys.modules.get(str(name)), "__file__", None)
         if not isinstance(name, str) or _is_of_others(file):
             return False
         self.take(name)
         return True
 
     def take(self, name: str) -> None:
-        """Take the text of a module, and of those of one's own that it uses."""
+        """Take the text of a module, and follow it."""
         module = sys.modules.get(name)
         file = Path(getattr(module, "__file__", None) or "")
         if name not in (NOTEBOOK, *self.files) and file.is_file():
-            self.files[name] = file.read_bytes()
-            self.follow(vars(module))
+            self.files[name] = file.read_text(encoding="utf-8")
+            self.follow(self.files[name], getattr(module, "__package__", None) or "")
 
     def tell(self, thing: Any) -> str:
         """Return what a thing is made of."""

@@ -239,11 +239,13 @@ class StudyResult:
         """Return the metrics that say most about what was varied.
 
         These are the ones whose means differ most from cell to cell, measured by what replications
-        of the same cell differ in. Parts of tables are not among them.
+        of the same cell differ in; the first ones, if none differs. Parts of tables are not among
+        them.
         """
         spread = {metric: self._spread(metric) for metric in self.metrics if "." not in metric}
         chosen = sorted((one for one in spread if spread[one] > 0), key=lambda one: -spread[one])
-        return [metric for metric in self.metrics if metric in chosen[:most]]
+        first = (chosen or list(spread))[:most]
+        return [metric for metric in self.metrics if metric in first]
 
     def _spread(self, metric: str) -> float:
         """Return the variance between cells over that within them."""
