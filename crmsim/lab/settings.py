@@ -7,6 +7,7 @@ an `enum.Enum` one of its values.
 
 import difflib
 import enum
+import functools
 import tomllib
 import types
 from collections.abc import Callable, Mapping
@@ -82,6 +83,7 @@ def setting(
     return attrs.field(default=default, validator=in_range, metadata=told)
 
 
+@functools.cache
 def _types(cls: type) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in attrs.fields(cls)}
@@ -113,6 +115,7 @@ def _whole(text: str) -> int:
         raise BadValue(f"{text!r} is no whole number") from None
 
 
+@functools.cache
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
 

@@ -127,7 +127,7 @@ def _left_as_found(path: Path) -> Iterator[None]:
     except BaseException:
         if is_new and is_store(path):
             with _opened(path) as store:
-                is_new = not store.done()
+                is_new = store.origin() is None or not store.done()
         if is_new:
             path.unlink(missing_ok=True)
         raise
