@@ -13,6 +13,8 @@ from distributed import LocalCluster
 
 from crmsim.cli import run_command
 from crmsim.errors import BadInput
+from crmsim.kernel.watch import TurnWatch
+from crmsim.lab.runs import load_scenario
 from crmsim.study import provenance
 from crmsim.study.store import open_store
 from crmsim.study.study import read_study
@@ -116,10 +118,10 @@ def test_ctrl_c_says_what_is_kept_and_the_same_command_goes_on(folder, jobs):
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate()
     assert process.returncode == 130, err
+    assert err.startswith("\ncrmsim: interrupted; ")
     count = len(keys(store))
-    assert err == f"\ncrmsim: interrupted; {count} runs are in late.sqlite; " + (
-        "the same command goes on with them\n"
-    )
+    told = f"; {count} runs are in late.sqlite; the same command goes on with them\n"
+    assert err.endswith(told)
     assert sorted(path.name for path in folder.iterdir()) == ["idle.py", "late.py", "late.sqlite"]
 
 
@@ -133,6 +135,21 @@ def test_ctrl_c_before_the_first_run_leaves_nothing(folder):
     _, err = process.communicate()
     assert (process.returncode, err) == (130, "\ncrmsim: interrupted; nothing was written\n")
     assert sorted(path.name for path in folder.iterdir()) == ["idle.py", "late.py"]
+
+
+def test_ctrl_c_is_not_swallowed_while_a_task_is_scheduled(folder, monkeypatch):
+    """Else the run went on without whoever watches it, and was kept as one that did not hold."""
+    watched = TurnWatch._is_of_story
+
+    def interrupted(watch, task):
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGINT)
+        return watched(watch, task)
+
+    scenario = load_scenario(str(folder / "late.py"))
+    monkeypatch.setattr(TurnWatch, "_is_of_story", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        scenario.run()
 
 
 def test_more_values_and_more_replications_only_run_what_is_missing(folder, capsys, monkeypatch):
