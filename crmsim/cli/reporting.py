@@ -101,10 +101,10 @@ def _run(scenario: "Scenario", settings: dict[str, str], seed: int) -> "Result":
 def _report_study(path: Path, form: str, output: str | None, show: str | None) -> int:
     from crmsim.report.page.page import study_page
     from crmsim.report.study import show_study
-    from crmsim.study.study import read_study
+    from crmsim.study.study import chosen_metrics, read_study
 
     study = read_study(path)
-    metrics = study.telling() if show is None else study.chosen(show)
+    metrics = study.telling() if show is None else chosen_metrics(show, study.metrics)
     if form == "html":
         _write_page(study_page(study, metrics, f"crmsim report {path}"), output)
     elif form == "csv":

@@ -25,7 +25,7 @@ from crmsim.cli.output import (
     trace_option,
     write,
 )
-from crmsim.errors import BadInput
+from crmsim.errors import BadInput, BadValue
 from crmsim.trace.kinds import Level
 from crmsim.units import Duration, parse_duration, seconds, show_duration
 
@@ -46,7 +46,7 @@ repeat_option = click.option(
 )
 first_seed_option = click.option(
     "--first-seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**62),
     default=1,
     help="Seed of replication 1 (default: 1).",
 )
@@ -111,7 +111,7 @@ def study(
     A settings file may have a table [vary]: loss = ["0%", "10%"].
     """
     from crmsim.lab.runs import load_scenario
-    from crmsim.report.study import study_as_json
+    from crmsim.report.study import show_study, study_as_json
     from crmsim.study.design import grid, parse_vary
     from crmsim.study.study import Plan
 
@@ -120,29 +120,41 @@ def study(
     fixed = read_pairs(pairs, settings_file)
     chosen = parse_vary(vary, fixed.pop("vary", {}))
     cells = tuple(grid(scenario.settings, chosen, fixed))
-    warm_up_ns = parse_duration(warm_up or "0s")
-    plan = Plan(scenario, cells, repeat, first_seed, read_level(trace), warm_up_ns)
+    plan = Plan(scenario, cells, repeat, first_seed, read_level(trace), _warm_up(warm_up))
     path = Path(store or f"{scenario.name}.sqlite")
+    must_be_writable(str(path), "--store", device=False)
     processes = jobs or os.cpu_count() or 1
     if dry_run:
         return _tell(plan, path, processes)
-    must_be_writable(str(path), "--store", device=False)
     out = console(stderr=json_file == "-")
     result = _work(plan, path, processes, executor)
-    _show(out, result, show)
+    metrics, unknown = _choose(show, result.metrics, result.telling())
+    show_study(out, result, metrics)
     out.print(f"  kept in {path}", markup=False, soft_wrap=True)
     write(json_file, study_as_json(result))
+    if unknown:
+        raise unknown
     return HELD if result.held else FAILED
+
+
+def _warm_up(text: str | None) -> Duration:
+    try:
+        return parse_duration(text or "0s")
+    except BadValue as error:
+        raise BadInput(f"--warm-up: {error}") from None
 
 
 def _tell(plan: "Plan", path: Path, processes: int) -> int:
     """Say what would be run, and about how long it would take."""
     from crmsim.study.store import read_store
+    from crmsim.study.work import packed
 
     done, times_s = 0, list[float]()
-    if path.exists():
+    if path.exists() and path.stat().st_size:
         with read_store(path) as store:
-            known = {store.identities().get(cell.identity) for cell in plan.cells} - {None}
+            store.must_suit(plan.origin(packed(plan.scenario)))
+            numbers = store.identities()
+            known = {numbers.get(cell.identity) for cell in plan.cells}
             done = sum(
                 cell in known and replication <= plan.repeat for cell, replication in store.done()
             )
@@ -175,8 +187,9 @@ def _work(plan: "Plan", path: Path | None, processes: int, executor: str) -> "St
 
     with open_store(path) as store:
         todo = missing(plan, store)
-        with _kept(store, path), progress(len(todo), "runs") as step:
-            for _ in work_off(todo, store, jobs=processes, address=executor):
+        done = work_off(todo, store, jobs=processes, address=executor)
+        with _kept(store, path), progress(len(todo), "runs") as step, contextlib.closing(done):
+            for _ in done:
                 step()
         return result_of(store, store.defaults(), plan)
 
@@ -186,17 +199,27 @@ def _kept(store: "Store", path: Path | None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        if path is not None:
-            count = len(store.done())
+        count = len(store.done())
+        if count and path is not None:
             error.add_note(f"{count} runs are in {path}; the same command goes on with them")
         raise
 
 
-def _show(out: "Console", result: "StudyResult", show: str | None) -> None:
-    from crmsim.report.study import show_study
+def _choose(
+    show: str | None, metrics: list[str], telling: list[str]
+) -> tuple[list[str], BadInput | None]:
+    """Read which metrics are to be shown.
 
-    metrics = result.telling() if show is None else result.chosen(show)
-    show_study(out, result, metrics)
+    A wrong name is told in the end, so that what took long to compute is shown all the same.
+    """
+    from crmsim.study.study import chosen_metrics
+
+    if show is None:
+        return telling, None
+    try:
+        return chosen_metrics(show, metrics), None
+    except BadInput as error:
+        return telling, BadInput(f"--show {show}: {error}")
 
 
 @click.command()
@@ -247,15 +270,16 @@ def compare(
     elif pairs or versus:
         common = read_pairs((), settings_file)
         values = common | read_pairs(pairs), common | read_pairs(versus, option="--versus")
-        plan = _pair_of(first, values, repeat, first_seed, parse_duration(warm_up or "0s"))
+        plan = _pair_of(first, values, repeat, first_seed, _warm_up(warm_up))
         path = None if store is None else Path(store)
         found = [_compare_settings(plan, path, jobs or os.cpu_count() or 1, executor)]
     else:
         raise BadInput("compare: name two studies, or a scenario with --set and --versus")
     out = console(stderr=json_file == "-")
-    for one in found:
-        _show_comparison(out, one, show)
+    unknown = [_show_comparison(out, one, show) for one in found]
     write(json_file, {"comparisons": [comparison_as_json(one) for one in found]})
+    for error in filter(None, unknown):
+        raise error
     return HELD if all(count == runs for one in found for count, runs in one.held) else FAILED
 
 
@@ -271,7 +295,8 @@ def _pair_of(
     from crmsim.study.study import Plan
 
     scenario = load_scenario(name)
-    [ours], [theirs] = (grid(scenario.settings, {}, chosen) for chosen in values)
+    [ours] = grid(scenario.settings, {}, values[0])
+    [theirs] = grid(scenario.settings, {}, values[1], "--versus")
     if ours.identity == theirs.identity:
         raise BadInput("compare: --set and --versus say the same, so there is nothing to compare")
     return Plan(scenario, (ours, theirs), repeat, first_seed, Level.BUSINESS, warm_up)
@@ -304,10 +329,10 @@ def _read(text: str) -> "StudyResult":
     """Read a study, or one cell of it: ``FILE#CELL``."""
     from crmsim.study.study import read_study
 
-    name, mark, cell = text.partition("#")
+    name, mark, cell = text.rpartition("#")
+    if not mark or Path(text).exists():
+        return read_study(Path(text))
     found = read_study(Path(name))
-    if not mark:
-        return found
     chosen = tuple(one for one in found.cells if str(one.number) == cell)
     if not chosen:
         numbers = ", ".join(str(one.number) for one in found.cells)
@@ -315,15 +340,15 @@ def _read(text: str) -> "StudyResult":
     return attrs.evolve(found, cells=chosen)
 
 
-def _show_comparison(out: "Console", found: "Comparison", show: str | None) -> None:
+def _show_comparison(out: "Console", found: "Comparison", show: str | None) -> BadInput | None:
     from crmsim.report.study import show_comparison
 
-    wanted = list(found.differing) if show is None else [one for one in show.split(",") if one]
-    for name in wanted:
-        if name not in found.metrics:
-            there = ", ".join(found.metrics)
-            raise BadInput(f"--show {name}: there is no such metric (there are {there})")
-    show_comparison(out, found, wanted)
+    metrics, unknown = _choose(show, list(found.metrics), list(found.differing))
+    show_comparison(out, found, metrics)
     if show is None:
-        same = len(found.metrics) - len(wanted)
-        out.print(f"  {same} metrics show no difference; --show METRIC,... prints any", style="dim")
+        same = len(found.metrics) - len(metrics)
+        told = f"{same} metrics show no difference; --show METRIC,... prints any"
+        if found.is_one_pair:
+            told = "one pair tells nothing of chance; --repeat 10 gives intervals"
+        out.print(f"  {told}", style="dim", soft_wrap=True)
+    return unknown

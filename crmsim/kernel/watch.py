@@ -109,11 +109,13 @@ class TurnWatch(trio.abc.Instrument):
         """The schedule woke this task: nothing to decide."""
         self._woken.pop(task, None)
 
+    @trio.lowlevel.enable_ki_protection  # trio would keep Ctrl-C to itself, and go on
     def task_scheduled(self, task: trio.lowlevel.Task) -> None:
         """Remember a task that became runnable."""
         if self.is_watching and self._is_of_story(task):
             self._woken[task] = None
 
+    @trio.lowlevel.enable_ki_protection
     def before_io_wait(self, timeout: float) -> None:
         """Judge the turn that ended."""
         if len(self._woken) > 1:

@@ -6,16 +6,19 @@ draw and what it was for).
 """
 
 import ast
-import functools
+import enum
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shutil
 import sys
 import traceback
 import types
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +38,21 @@ from crmsim.trace.record import Recording, read_recording, write_recording
 from crmsim.units import to_seconds
 
 __all__ = [
+    "VERSION",
     "SavedRun",
-    "digest_of_code",
+    "as_plain",
     "load_scenario",
     "load_source",
     "question_of",
     "read_run",
     "run_as_json",
     "save_run",
-    "version_of_code",
     "write_json",
     "write_text",
 ]
 
 ENTRY_POINTS = "crmsim.scenarios"
+VERSION = crmsim.__version__
 
 
 def load_scenario(name: str) -> Scenario:
@@ -134,28 +138,13 @@ def question_of(path: Path) -> str | None:
     return doc.splitlines()[0] if doc else "(no question in its docstring)"
 
 
-def version_of_code() -> str:
-    """Return the version of crmsim."""
-    return crmsim.__version__
-
-
-@functools.cache
-def digest_of_code() -> str:
-    """Return the SHA-256 of all programs of crmsim."""
-    house = Path(crmsim.__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(house.rglob("*.py")):
-        digest.update(file.relative_to(house).as_posix().encode() + file.read_bytes())
-    return digest.hexdigest()
-
-
 def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
     """Return a run as plain values for `--json`; field names are a contract."""
     return {
         "scenario": result.scenario,
         "settings": settings_as_json(result.settings),
         "seed": result.seed,
-        "version": version_of_code(),
+        "version": VERSION,
         "virtual_s": to_seconds(result.simulation.now_ns),
         "wall_s": wall_s,
         "events": len(result.journal),
@@ -171,7 +160,7 @@ def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
         ],
         "error": None if result.error is None else told(result.error),
         "raw_turns": [list(names) for names in result.raw_turns],
-        "metrics": dict(result.metrics),
+        "metrics": as_plain(result.metrics),
         "faults": [
             {"name": active.name, "touched": active.touched}
             for active in result.simulation.fabric.faults
@@ -195,6 +184,26 @@ def run_as_json(result: Result, wall_s: float) -> dict[str, object]:
             for expectation, verdict in result.expectations
         ],
     }
+
+
+def as_plain(value: Any) -> Any:
+    """Return what a scenario measured as JSON can hold it; what is not finite is no number: None.
+
+    >>> from decimal import Decimal
+    >>> as_plain({1: Decimal("2.50"), "never": math.inf, "spans": (1, 2)})
+    {'1': '2.50', 'never': None, 'spans': [1, 2]}
+    """
+    if isinstance(value, enum.Enum):
+        return as_plain(value.value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, int | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): as_plain(one) for name, one in value.items()}
+    if isinstance(value, AbstractSet):
+        return sorted(map(as_plain, value), key=str)
+    return [*map(as_plain, value)] if isinstance(value, list | tuple) else str(value)
 
 
 def _verdict_as_json(result: Result, verdict: Verdict) -> dict[str, object]:

@@ -271,7 +271,7 @@ class Scenario:
             BadValue: there is a warm-up, and what is measured cannot leave anything out.
         """
         if warm_up_ns:
-            self._must_know_warm_up()
+            self.must_know_warm_up()
         simulation = Simulation(
             Topology(CRM_CHANNELS),
             seed=seed,
@@ -286,7 +286,12 @@ class Scenario:
         error = _tell(simulation, story, land, settings)
         return self._result(simulation, land, settings, jury, error, warm_up_ns)
 
-    def _must_know_warm_up(self) -> None:
+    def must_know_warm_up(self) -> None:
+        """Refuse a warm-up where the whole story is measured.
+
+        Raises:
+            BadValue: the function that measures cannot leave anything out.
+        """
         if self.metrics is None or WARM_UP not in inspect.signature(self.metrics).parameters:
             raise BadValue(
                 f"{self.name} measures its whole story; for a warm-up, the function that measures "
@@ -326,7 +331,7 @@ class Scenario:
         try:
             named = {WARM_UP: warm_up_ns} if warm_up_ns else {}
             return attrs.evolve(result, metrics=dict(self.metrics(result, **named)))
-        except Exception as failure:
+        except (Exception, SystemExit) as failure:
             return attrs.evolve(result, error=result.error or failure)
 
 

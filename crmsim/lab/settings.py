@@ -7,9 +7,11 @@ an `enum.Enum` one of its values.
 
 import difflib
 import enum
+import functools
 import tomllib
 import types
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -81,7 +83,8 @@ def setting(
     return attrs.field(default=default, validator=in_range, metadata=told)
 
 
-def _types(cls: type) -> dict[str, Any]:
+@functools.cache
+def _types(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in attrs.fields(cls)}
 
@@ -97,7 +100,7 @@ def _read_text(text: str, kind: Any) -> Any:
         choices = [str(member.value) for member in kind]
         if text not in choices:
             raise BadValue(f"{text!r} is not one of {', '.join(choices)}")
-        return kind(text)
+        return next(member for member in kind if str(member.value) == text)
     if kind is int:
         return _whole(text)
     if kind is float:
@@ -112,6 +115,7 @@ def _whole(text: str) -> int:
         raise BadValue(f"{text!r} is no whole number") from None
 
 
+@functools.cache
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
 
@@ -263,11 +267,20 @@ def setting_as_text(settings: Any, name: str) -> str:
 
 
 def _exact(value: Any, kind: Any) -> str:
+    if value is None:
+        return ""
+    if get_origin(kind) in (types.UnionType, Union):
+        return _exact(value, next(arg for arg in get_args(kind) if arg is not type(None)))
     if kind is Duration:
         return exact_duration(value)
     if kind is Share:
         percentage = show_share(value)
-        return percentage if parse_share(percentage) == value else f"{value!r}"
+        return percentage if parse_share(percentage) == value else _digits(value)
     if kind in (Size, Rate):
-        return f"{value}B" if kind is Size else f"{value * 8!r}bit/s"
-    return _shown(value, kind) if value is not None else ""
+        return f"{value}B" if kind is Size else f"{_digits(value * 8)}bit/s"
+    return _shown(value, kind)
+
+
+def _digits(number: float) -> str:
+    """Return a number with all its digits, and without an exponent."""
+    return f"{Decimal(repr(number)):f}"

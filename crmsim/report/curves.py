@@ -8,7 +8,7 @@ from crmsim.errors import BadInput
 from crmsim.report.look import BLUE, COLOURS, GREY, LINES, RED, new_axes, tidy, time_unit
 from crmsim.report.study import is_in_seconds, named_metric
 from crmsim.study.paired import compare_cells, is_shown
-from crmsim.study.study import CellResult, StudyResult
+from crmsim.study.study import CellResult, StudyResult, must_be_metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def draw_study(
     Raises:
         BadInput: there is no such metric, or no such setting was varied.
     """
-    study.must_have(metric)
+    must_be_metric(metric, study.metrics)
     x = x or next(iter(study.varied), "")
     if x not in study.varied:
         raise BadInput(f"{x!r} was not varied (varied were {', '.join(study.varied) or 'none'})")
@@ -91,7 +91,7 @@ def draw_differences(
     Raises:
         BadInput: there is no such metric, or there is only one cell.
     """
-    study.must_have(metric)
+    must_be_metric(metric, study.metrics)
     if not 0 <= base < len(study.cells) or len(study.cells) < 2:
         raise BadInput("differences need two cells or more, and one of them as base")
     first = study.cells[base]

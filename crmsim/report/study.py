@@ -11,6 +11,7 @@ from rich.text import Text
 from crmsim.study.estimates import Estimate, PairedEstimate
 from crmsim.study.paired import Comparison, is_shown
 from crmsim.study.study import StudyResult
+from crmsim.trace.kinds import Level
 from crmsim.units import seconds, show_duration
 
 __all__ = [
@@ -52,14 +53,24 @@ def show_value(metric: str, value: float | None) -> str:
     if is_in_seconds(metric):
         sign = "-" if value < 0 else ""
         return f"{sign}{show_duration(seconds(abs(value)))}"
-    return f"{value:,.0f}" if value == round(value) and abs(value) >= 1 else f"{value:,.4g}"
+    is_whole = value == round(value) and abs(value) >= 1
+    return f"{value:,.0f}" if is_whole or abs(value) >= 1_000 else f"{value:,.4g}"
 
 
-def show_estimate(metric: str, found: Estimate) -> str:
-    """Return a mean with its interval, such as ``5.53h ± 12min``."""
-    if found.half_width is None or found.half_width == 0:
-        return show_value(metric, found.mean)
-    return f"{show_value(metric, found.mean)} ± {show_value(metric, found.half_width)}"
+def show_estimate(metric: str, found: Estimate, runs: int | None = None) -> str:
+    """Return a mean with its interval, such as ``5.53h ± 12min``.
+
+    With the number of `runs`, it is said how many of them gave a number, unless all did.
+
+    >>> show_estimate("lag_s_max", Estimate(2, 60.0, 6.0), 3)
+    '1min ± 6s (2 of 3)'
+    """
+    told = show_value(metric, found.mean)
+    if found.half_width:
+        told += f" ± {show_value(metric, found.half_width)}"
+    if runs is not None and 0 < found.count < runs:
+        told += f" ({found.count} of {runs})"
+    return told
 
 
 def show_study(console: Console, study: StudyResult, metrics: Sequence[str]) -> None:
@@ -69,19 +80,17 @@ def show_study(console: Console, study: StudyResult, metrics: Sequence[str]) -> 
     _line(console, f"  {len(study.cells)} cells, {runs:,} runs; mean ± half of the 95 % interval")
     table = Table(box=None, pad_edge=False, header_style="dim")
     names = study.varied
-    for name in ("cell", *names, "held"):
-        table.add_column(name, justify="right")
-    for metric in metrics:
-        table.add_column(named_metric(metric), justify="right", no_wrap=True)
     has_censored = any(cell.censored for cell in study.cells)
-    if has_censored:
-        table.add_column("not ended", justify="right")
+    heads = "cell", *names, "held", *map(named_metric, metrics), *["not ended"] * has_censored
+    for head in heads:
+        table.add_column(Text(head), justify="right", overflow="fold")
     for cell in study.cells:
-        told = [show_estimate(metric, cell.estimate(metric)) for metric in metrics]
-        more = [f"{cell.censored:,}"] if has_censored else []
+        runs = len(cell.rows)
+        told = [show_estimate(metric, cell.estimate(metric), runs) for metric in metrics]
+        more = [f"{cell.censored:,}"] * has_censored
         texts = [study.text(cell, name) for name in names]
-        held = f"{cell.held}/{len(cell.rows)}"
-        table.add_row(str(cell.number), *texts, held, *told, *more)
+        row = str(cell.number), *texts, f"{cell.held}/{runs}", *told, *more
+        table.add_row(*map(Text, row))
     console.print(table)
     if has_censored:
         _line(console, "  What had not ended when its run did is in no mean and no quantile.")
@@ -107,16 +116,18 @@ def command_of(study: StudyResult, settings: Mapping[str, str], seed: int) -> st
     words = ["crmsim", "run", study.origin.path, "--seed", str(seed)]
     for name, text in settings.items():
         words += ["--set", f"{name}={text}"]
+    if study.origin.level != Level.BUSINESS.name.lower():
+        words += ["--trace", study.origin.level]
     return shlex.join(words)
 
 
 def show_comparison(console: Console, found: Comparison, metrics: Iterable[str]) -> None:
     """Print two policies side by side, with the difference pair by pair."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
     heads = found.first, found.second, "difference (paired, 95 %)", "pairs", "variance reduction"
     for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(Text(head), justify="right", overflow="fold")
     held = [f"{count} of {runs}" for count, runs in found.held]
     table.add_row("runs that held", *held)
     if any(found.censored):
@@ -127,7 +138,8 @@ def show_comparison(console: Console, found: Comparison, metrics: Iterable[str])
         told = Text(show_difference_of(metric, one), style="bold" if is_shown(one) else "dim")
         reduction = one.variance_reduction
         less = "-" if reduction is None else f"{reduction:,.1f} times"
-        table.add_row(named_metric(metric), *means, told, str(one.difference.count), less)
+        name = Text(named_metric(metric))
+        table.add_row(name, *means, told, str(one.difference.count), less)
     console.print(table)
     _line(
         console,

@@ -7,13 +7,21 @@ Source: Law, Simulation Modeling and Analysis, 5th ed. 2015, sections 4.5, 10.2 
 """
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, variance
 from typing import Any
 
 import attrs
 
-__all__ = ["Estimate", "PairedEstimate", "estimate", "estimate_difference", "numbers_of"]
+__all__ = [
+    "Estimate",
+    "PairedEstimate",
+    "estimate",
+    "estimate_difference",
+    "named_in",
+    "numbers_of",
+]
 
 LEVEL = 0.95
 
@@ -77,30 +85,44 @@ def estimate_difference(first: Sequence[float], second: Sequence[float]) -> Pair
     """Return the difference of two policies; place i of both met the same luck."""
     differences = [after - before for before, after in zip(first, second, strict=True)]
     reduction = None
-    if len(differences) > 1 and variance(differences) > 0:
+    if len(differences) > 1 and variance(differences) > _rounding(first, second) ** 2:
         reduction = (variance(first) + variance(second)) / variance(differences)
     return PairedEstimate(estimate(first), estimate(second), estimate(differences), reduction)
+
+
+def _rounding(*values: Sequence[float]) -> float:
+    """Return by how much a difference may be wrong, since a float has 53 bits."""
+    return 4 * sys.float_info.epsilon * max(abs(value) for each in values for value in each)
 
 
 def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics that are numbers, tables within them name by name.
 
-    Money is exact text in a result; for a mean it is a number like others.
+    Money is exact text in a result; for a mean it is a number like others. What is not finite is
+    no number.
 
     >>> numbers_of({"lost": 3, "value": "2.5000", "by_rep": {"1": 4}, "max_s": None})
     {'lost': 3.0, 'value': 2.5, 'by_rep.1': 4.0}
     """
+    return {name: number for name, number in _numbers("", metrics) if number is not None}
+
+
+def named_in(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return all metrics, tables within them name by name; None for what is no number.
+
+    >>> named_in({"max_s": None, "by_rep": {"1": 4, "2": None}})
+    {'max_s': None, 'by_rep.1': 4.0, 'by_rep.2': None}
+    """
     return dict(_numbers("", metrics))
 
 
-def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
+def _numbers(name: str, value: Any) -> Iterator[tuple[str, float | None]]:
     if isinstance(value, Mapping):
         for part, inner in value.items():
             yield from _numbers(f"{name}.{part}" if name else str(part), inner)
-    elif isinstance(value, int | float):
-        yield name, float(value)
-    elif isinstance(value, str):
-        try:
-            yield name, float(value)
-        except ValueError:
-            return
+        return
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    yield name, number if math.isfinite(number) else None

@@ -10,8 +10,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 import attrs
@@ -28,12 +36,21 @@ LOOK_S = 0.5
 """How often a worker looks whether the process that it works for is still there."""
 
 
-@attrs.frozen
+@attrs.define
 class Workers:
     """Who executes runs, and how many at a time."""
 
     executor: Executor
     count: int
+    death: type[Exception] | tuple[()] = ()
+    """What a task raises whose worker died, be it through this task or through another."""
+    successor: Callable[[], Executor] | None = None
+    """Who goes on when workers have died; None when these themselves can."""
+
+    def go_on(self) -> None:
+        """Be ready again after workers have died."""
+        if self.successor is not None:
+            self.executor = self.successor()
 
 
 class _Here(Executor):
@@ -49,39 +66,62 @@ class _Here(Executor):
 
 
 @contextmanager
-def workers(jobs: int, address: str = "") -> Iterator[Workers]:
+def workers(jobs: int, tasks: int, address: str = "") -> Iterator[Workers]:
     """Open workers; when something goes wrong, or at Ctrl-C, they are ended at once.
 
     Args:
         jobs: Processes of this machine; 1 for this very process.
+        tasks: How much there is to do; no more processes are opened than that.
         address: ``dask://HOST:PORT`` of a scheduler; empty for processes of this machine.
 
     Raises:
         BadInput: no cluster answers at this address.
     """
     if address:
-        with _cluster(address) as found:
-            yield found
+        with _cluster(address) as crew:
+            yield crew
     elif jobs == 1:
         yield Workers(_Here(), 1)
     else:
-        with _processes(jobs) as executor:
-            yield Workers(executor, jobs)
+        with _processes(min(jobs, tasks)) as crew:
+            yield crew
 
 
 @contextmanager
-def _processes(jobs: int) -> Iterator[Executor]:
+def _processes(count: int) -> Iterator[Workers]:
+    crew = Workers(_pool(count), count, BrokenExecutor, lambda: _pool(count))
+    try:
+        yield crew
+    except BaseException:
+        pool: Any = crew.executor
+        pool.shutdown(wait=True, kill_workers=True)
+        raise
+    crew.executor.shutdown()
+
+
+def _pool(count: int) -> Executor:
     # loky and not ProcessPoolExecutor: it takes scenarios of a notebook, and a script that starts
     # a study needs no `if __name__ == "__main__"`
     import loky
 
-    pool = loky.ProcessPoolExecutor(jobs, initializer=_begin, initargs=(os.getpid(),))
+    pool: Executor = loky.ProcessPoolExecutor(count, initializer=_begin, initargs=(os.getpid(),))
+    resource_tracker.ensure_running()  # it would let Ctrl-C through when it is started later
+    with _interrupt_held_back():
+        pool.submit(os.getpid)  # now they are started
+    return pool
+
+
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait; processes that are started meanwhile never see it, however early."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=True, kill_workers=True)
-        raise
-    pool.shutdown()
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(parent: int) -> None:
@@ -99,10 +139,10 @@ def _begin(parent: int) -> None:
 @contextmanager
 def _cluster(address: str) -> Iterator[Workers]:
     place = address.removeprefix(DASK)
-    if not address.startswith(DASK) or ":" not in place:
+    if not address.startswith(DASK) or not place.rpartition(":")[2].isdecimal():
         raise BadInput(f"--executor {address}: write dask://HOST:PORT")
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
     except ImportError:
         raise BadInput(
             '--executor needs the library distributed: pip install "crmsim[dask]"'
@@ -114,25 +154,64 @@ def _cluster(address: str) -> Iterator[Workers]:
     with client:
         executor = client.get_executor(pure=False)
         try:
-            yield Workers(executor, max(sum(client.nthreads().values()), 1))
+            yield Workers(executor, max(sum(client.nthreads().values()), 1), KilledWorker)
+        except CancelledError:
+            raise BadInput(
+                f"--executor {address}: the cluster went away; begin again with another one"
+            ) from None
         except BaseException:
             executor.shutdown(wait=False)
             raise
 
 
 def spread(
-    crew: Workers, do: Callable[[Task], Found], tasks: Iterable[tuple[Key, Task]]
+    crew: Workers,
+    do: Callable[[Task], Found],
+    tasks: Iterable[tuple[Key, Task]],
+    lost: Callable[[Task], Found],
 ) -> Iterator[tuple[Key, Found]]:
-    """Yield the key of each task with what `do` returned of it, as it is done."""
+    """Yield the key of each task with what `do` returned of it, as it is done.
+
+    A worker that dies takes others with it, and nobody can tell whose fault it was. So all that was
+    under way is done once more, one after the other; `lost` says what is yielded of a task with
+    which a worker dies again.
+    """
     coming = iter(tasks)
-    under_way: dict[Future[Found], Key] = {}
+    under_way: dict[Future[Found], tuple[Key, Task]] = {}
     while True:
         for key, task in coming:
-            under_way[crew.executor.submit(do, task)] = key
+            under_way[_submitted(crew, do, task)] = key, task
             if len(under_way) >= 2 * crew.count:
                 break
         if not under_way:
             return
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield under_way.pop(future), future.result()
+        again = []
+        while done:
+            future = done.pop()
+            key, task = under_way.pop(future)
+            try:
+                found = future.result()
+            except crew.death:
+                again.append((key, task))
+                done, _ = wait(under_way)
+            else:
+                yield key, found
+        if again:
+            crew.go_on()
+        for key, task in again:
+            try:
+                found = crew.executor.submit(do, task).result()
+            except crew.death:
+                crew.go_on()
+                found = lost(task)
+            yield key, found
+
+
+def _submitted(crew: Workers, do: Callable[[Task], Found], task: Task) -> "Future[Found]":
+    try:
+        return crew.executor.submit(do, task)
+    except crew.death as error:  # it happened since the last look
+        future: Future[Found] = Future()
+        future.set_exception(error)
+        return future

@@ -28,8 +28,19 @@ class Comparison:
 
     @property
     def differing(self) -> dict[str, PairedEstimate]:
-        """The metrics whose difference is not 0 with 95 % confidence; parts of tables left out."""
-        return {n: one for n, one in self.metrics.items() if "." not in n and is_shown(one)}
+        """The metrics whose difference is not 0 with 95 % confidence; parts of tables left out.
+
+        Of one pair alone nobody can say, so these are all that differ at all.
+        """
+        plain = {name: one for name, one in self.metrics.items() if "." not in name}
+        if self.is_one_pair:
+            return {name: one for name, one in plain.items() if one.difference.mean}
+        return {name: one for name, one in plain.items() if is_shown(one)}
+
+    @property
+    def is_one_pair(self) -> bool:
+        """Whether there are no two pairs of anything, so that no interval can be told."""
+        return all(one.difference.count < 2 for one in self.metrics.values())
 
 
 def is_shown(found: PairedEstimate) -> bool:
@@ -48,6 +59,9 @@ def compare_cells(
     Raises:
         BadInput: they have no replication in common.
     """
+    seeds = [{row.seed for row in cell.rows} for cell in (first, second)]
+    if not seeds[0] & seeds[1]:
+        raise BadInput(f"{titles[0]} and {titles[1]} have no seed in common, so there are no pairs")
     found: dict[str, PairedEstimate] = {}
     for metric in metrics:
         before, after = first.values(metric), second.values(metric)
@@ -56,14 +70,10 @@ def compare_cells(
             found[metric] = estimate_difference(
                 [before[one] for one in common], [after[one] for one in common]
             )
-    seeds = [{row.seed for row in cell.rows} for cell in (first, second)]
-    if not seeds[0] & seeds[1]:
-        raise BadInput(f"{titles[0]} and {titles[1]} have no seed in common, so there are no pairs")
-    cells = first, second
     return Comparison(
         *titles,
         ((first.held, len(first.rows)), (second.held, len(second.rows))),
-        (cells[0].censored, cells[1].censored),
+        (first.censored, second.censored),
         found,
     )
 
@@ -84,19 +94,24 @@ def compare_studies(
         BadInput: they are about different scenarios or seeds, or their cells do not fit together.
     """
     for name in ("scenario", "first_seed", "warm_up"):
-        ours, theirs = getattr(first.origin, name), getattr(second.origin, name)
-        if ours != theirs:
+        values = [getattr(study.origin, name) for study in (first, second)]
+        if values[0] != values[1]:
             told = name.replace("_", " ")
-            raise BadInput(f"the studies have another {told}: {ours} and {theirs}")
-    labels = [[study.label(cell) for cell in study.cells] for study in (first, second)]
-    if labels[0] != labels[1] and not len(labels[0]) == len(labels[1]) == 1:
+            raise BadInput(f"the studies have another {told}: {values[0]} and {values[1]}")
+    ours, theirs = ({study.label(cell): cell for cell in study.cells} for study in (first, second))
+    if len(ours) == len(theirs) == 1:
+        return [compare_cells(first.cells[0], second.cells[0], names, first.metrics)]
+    if ours.keys() != theirs.keys():
         raise BadInput(
-            f"the studies vary different things: {', '.join(labels[0])}; and "
-            f"{', '.join(labels[1])}; name one cell of each, such as FILE#1"
+            f"the studies vary different things: {', '.join(ours)}; and {', '.join(theirs)}; "
+            "name one cell of each, such as FILE#1"
         )
-    found = []
-    for ours, theirs, label in zip(first.cells, second.cells, labels[0], strict=True):
-        cell = f"\n{label}" if len(labels[0]) > 1 else ""
-        titles = f"{names[0]}{cell}", f"{names[1]}{cell}"
-        found.append(compare_cells(ours, theirs, titles, first.metrics))
-    return found
+    return [
+        compare_cells(
+            ours[label],
+            theirs[label],
+            (f"{names[0]}\n{label}", f"{names[1]}\n{label}"),
+            first.metrics,
+        )
+        for label in ours
+    ]

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from crmsim.errors import BadInput
+from crmsim.errors import BadInput, StoryError
 from crmsim.lab.runs import load_scenario
 from crmsim.lab.settings import read_settings
 from crmsim.study.executors import spread, workers
-from crmsim.study.work import Job, packed, run_told
+from crmsim.study.work import Job, lost_row, packed, run_told
 from crmsim.trace.kinds import Level
 
 __all__ = ["parse_seeds", "run_seeds", "sum_tables"]
@@ -45,14 +45,19 @@ def run_seeds(
 
     Raises:
         BadInput: there is no such scenario, or a setting does not exist or makes no sense.
+        StoryError: a run took the process that executed it with it.
     """
     scenario = load_scenario(scenario_name)
     settings = read_settings(scenario.settings, values, "settings")
     parcel = packed(scenario)
     tasks = ((seed, Job(parcel, values, seed, level)) for seed in seeds)
-    with workers(min(jobs, len(seeds))) as crew:
-        for seed, told in spread(crew, run_told, tasks):
+    with workers(jobs, len(seeds)) as crew:
+        for seed, told in spread(crew, run_told, tasks, _lost):
             yield {**told, "command": scenario.command(settings, seed, level)}
+
+
+def _lost(job: Job) -> dict[str, Any]:
+    raise StoryError(f"seed {job.seed}: {lost_row(job)['error']}")
 
 
 def sum_tables(tables: list[Any]) -> Any:

@@ -6,9 +6,10 @@ the clock of a wall stands in a table apart, since that is all that two equal st
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +106,39 @@ def open_store(path: Path | None) -> Iterator["Store"]:
         BadInput: the file is something else, or somebody is writing into it.
     """
     if path is None:
-        store = Store(sqlite3.connect(":memory:", isolation_level=None), ":memory:")
-        store.begin()
-        yield store
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            store = Store(connection, ":memory:")
+            store.begin()
+            yield store
         return
-    from filelock import FileLock, Timeout
-
     if path.exists() and path.stat().st_size and not is_store(path):
         raise BadInput(f"{path}: is no study; name another file with --store")
-    lock = FileLock(f"{path}.lock", timeout=0)
+    with _lock(path), _left_as_found(path), _opened(path) as store:
+        store.begin()
+        yield store
+
+
+@contextmanager
+def _left_as_found(path: Path) -> Iterator[None]:
+    """Take the file of a new study away again, if something goes wrong before the first run."""
+    is_new = not path.exists()
+    try:
+        yield
+    except BaseException:
+        if is_new and is_store(path):
+            with _opened(path) as store:
+                is_new = store.origin() is None or not store.done()
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    file = Path(f"{path.resolve()}.lock")
+    lock = FileLock(file, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -121,23 +146,22 @@ def open_store(path: Path | None) -> Iterator["Store"]:
     except OSError as error:
         raise BadInput(f"{path}: cannot be written ({error.strerror})") from None
     try:
-        with _opened(path) as store:
-            store.begin()
-            yield store
+        yield
     finally:
-        lock.release()
         with suppress(OSError):
-            Path(f"{path}.lock").unlink()
+            file.unlink()
+        lock.release()
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator["Store"]:
+def _opened(path: Path, how: str = "") -> Iterator["Store"]:
     connection = None
     try:
-        connection = sqlite3.connect(path, isolation_level=None)
+        place = f"{path.absolute().as_uri()}{how}"
+        connection = sqlite3.connect(place, uri=True, isolation_level=None)
         yield Store(connection, str(path))
     except sqlite3.Error as error:
-        raise BadInput(f"{path}: is no study, or is damaged ({error})") from None
+        raise BadInput(f"{path}: is no study, is damaged, or cannot be written ({error})") from None
     finally:
         if connection is not None:
             connection.close()
@@ -152,7 +176,8 @@ def read_store(path: Path) -> Iterator["Store"]:
     """
     if not is_store(path):
         raise BadInput(f"{path}: no study; crmsim study SCENARIO --store {path} makes one")
-    with _opened(path) as store:
+    is_fixed = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    with _opened(path, "?immutable=1" if is_fixed else "") as store:
         if store.origin() is None:
             raise BadInput(f"{path}: an SQLite file, but no study")
         yield store
@@ -171,17 +196,26 @@ class Store:
         self.name = name
 
     def begin(self) -> None:
-        """Make the tables, if they are not there."""
+        """Make the tables, if they are not there.
+
+        Raises:
+            BadInput: the file belongs to another program.
+        """
+        if not self._is_study() and self._count("SELECT count(*) FROM sqlite_master"):
+            raise BadInput(
+                f"{self.name}: an SQLite file, but no study; name another file with --store"
+            )
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         if not self._is_study():
             self._connection.executescript(f"BEGIN; {TABLES} COMMIT;")
 
+    def _count(self, query: str) -> int:
+        return int(self._connection.execute(query).fetchone()[0])
+
     def _is_study(self) -> bool:
-        found = self._connection.execute(
-            "SELECT count(*) FROM sqlite_master WHERE name IN ('study', 'cells', 'runs')"
-        )
-        return bool(found.fetchone()[0] == 3)
+        tables = "('study', 'defaults', 'cells', 'runs', 'wall_times')"
+        return self._count(f"SELECT count(*) FROM sqlite_master WHERE name IN {tables}") == 5
 
     def origin(self) -> Origin | None:
         """Return what all runs have in common; None before the first one, or in another file.
@@ -194,9 +228,25 @@ class Store:
         told = dict(self._connection.execute("SELECT name, value FROM study"))
         if not told:
             return None
-        if told.pop("format", "") != FORMAT:
+        names = [field.name for field in attrs.fields(Origin)]
+        if told.pop("format", "") != FORMAT or sorted(told) != sorted(names):
             raise BadInput(f"{self.name}: written in a form that this version does not know")
         return Origin(**told)
+
+    def must_suit(self, origin: Origin) -> None:
+        """Refuse runs that do not belong to those that are there.
+
+        Raises:
+            BadInput: it holds runs with another origin.
+        """
+        held = self.origin()
+        for field, what in _TOLD.items() if held else ():
+            before, now = getattr(held, field), getattr(origin, field)
+            if before != now:
+                raise BadInput(
+                    f"{self.name}: {what.format(before=before, now=now)}, so its runs and new "
+                    "ones do not belong together; name another file with --store"
+                )
 
     def claim(self, origin: Origin, defaults: Mapping[str, str]) -> None:
         """Say where the runs of this study come from, and what settings are at their default.
@@ -204,20 +254,12 @@ class Store:
         Raises:
             BadInput: it holds runs with another origin.
         """
-        held = self.origin()
-        if held is None:
+        self.must_suit(origin)
+        if self.origin() is None:
             rows = [*attrs.asdict(origin).items(), ("format", FORMAT)]
             with self._transaction():
                 self._connection.executemany("INSERT INTO study VALUES (?, ?)", rows)
                 self._connection.executemany("INSERT INTO defaults VALUES (?, ?)", defaults.items())
-            return
-        for field, what in _TOLD.items():
-            before, now = getattr(held, field), getattr(origin, field)
-            if before != now:
-                raise BadInput(
-                    f"{self.name}: {what.format(before=before, now=now)}, so its runs and new "
-                    "ones do not belong together; name another file with --store"
-                )
 
     def defaults(self) -> dict[str, str]:
         """Return setting -> text of its default."""
@@ -295,7 +337,7 @@ def _row(told: tuple[Any, ...]) -> Row:
 
 _TOLD = {
     "scenario": "it is about the scenario {before}, not {now}",
-    "digest": "the scenario file has changed since",
+    "digest": "the scenario has changed since",
     "version": "it was made by crmsim {before}, not {now}",
     "code": "the programs of crmsim have changed since",
     "level": "its runs have the trace level {before}, not {now}",

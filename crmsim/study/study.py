@@ -5,9 +5,10 @@ measured: means with intervals, how many runs held, what never arrived.
 """
 
 import difflib
-import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean, variance
 from typing import Any
@@ -15,22 +16,25 @@ from typing import Any
 import attrs
 
 from crmsim.errors import BadInput
-from crmsim.lab.runs import digest_of_code, version_of_code
+from crmsim.lab.runs import VERSION
 from crmsim.lab.scenario import Scenario
 from crmsim.lab.settings import describe
 from crmsim.study.design import Cell, grid
-from crmsim.study.estimates import Estimate, estimate, numbers_of
+from crmsim.study.estimates import Estimate, estimate, named_in
 from crmsim.study.executors import spread, workers
+from crmsim.study.provenance import digest_of, digest_of_code
 from crmsim.study.store import Origin, Row, Store, open_store, read_store
-from crmsim.study.work import Job, Packed, packed, run_row
+from crmsim.study.work import Job, Packed, lost_row, packed, run_row
 from crmsim.trace.kinds import Level
-from crmsim.units import Duration, show_duration
+from crmsim.units import Duration, exact_duration
 
 __all__ = [
     "CellResult",
     "Plan",
     "StudyResult",
+    "chosen_metrics",
     "missing",
+    "must_be_metric",
     "read_study",
     "result_of",
     "run_study",
@@ -57,6 +61,8 @@ class Plan:
     def __attrs_post_init__(self) -> None:
         if self.repeat < 1:
             raise BadInput(f"repeat is {self.repeat}; a cell is run once or more")
+        if self.warm_up:
+            self.scenario.must_know_warm_up()
 
     @property
     def runs(self) -> int:
@@ -65,15 +71,14 @@ class Plan:
 
     def origin(self, parcel: Packed) -> Origin:
         """Return what all runs have in common."""
-        told = parcel.source.encode() or parcel.pickle
         return Origin(
             self.scenario.name,
             self.scenario.question,
-            hashlib.sha256(told).hexdigest(),
+            digest_of(self.scenario, parcel.source),
             digest_of_code(),
-            version_of_code(),
+            VERSION,
             self.level.name.lower(),
-            show_duration(self.warm_up),
+            exact_duration(self.warm_up),
             str(self.first_seed),
             parcel.path,
         )
@@ -115,7 +120,7 @@ def missing(plan: Plan, store: Store) -> Missing:
 
 def work_off(
     todo: Missing, store: Store, *, jobs: int | None = None, address: str = ""
-) -> Iterator[Row]:
+) -> Generator[Row, None, None]:
     """Run what is missing, and yield each run once it is kept.
 
     Args:
@@ -129,9 +134,8 @@ def work_off(
     """
     if not todo:
         return
-    count = min(jobs or os.cpu_count() or 1, len(todo))
-    with workers(count, address) as crew:
-        for key, told in spread(crew, run_row, todo.items()):
+    with workers(jobs or os.cpu_count() or 1, len(todo), address) as crew:
+        for key, told in spread(crew, run_row, todo.items(), lost_row):
             row = _row(*key, todo[key].seed, told)
             store.add(row, told["wall_s"])
             yield row
@@ -167,6 +171,11 @@ class CellResult:
         """How many of the runs held."""
         return sum(row.held for row in self.rows)
 
+    @cached_property
+    def numbers(self) -> list[dict[str, float | None]]:
+        """The metrics of each run, tables within them name by name; None for what is no number."""
+        return [named_in(row.metrics) for row in self.rows]
+
     def values(self, metric: str) -> dict[int, float]:
         """Return replication -> what was measured, where there was a number.
 
@@ -174,9 +183,9 @@ class CellResult:
         """
         table = metric.partition(".")[0]
         found: dict[int, float] = {}
-        for row in self.rows:
-            nothing = 0.0 if metric != table and row.metrics.get(table) is not None else None
-            value = numbers_of(row.metrics).get(metric, nothing)
+        for row, numbers in zip(self.rows, self.numbers, strict=True):
+            is_part = metric != table and isinstance(row.metrics.get(table), Mapping)
+            value = numbers.get(metric, 0.0 if is_part else None)
             if value is not None:
                 found[row.replication] = value
         return found
@@ -188,14 +197,13 @@ class CellResult:
     @property
     def censored(self) -> int:
         """How many things had not ended when their run did; no mean or quantile counts them."""
-        return int(
-            sum(
-                value
-                for row in self.rows
-                for name, value in numbers_of(row.metrics).items()
-                if name.endswith(CENSORED)
-            )
-        )
+        counts = [
+            value
+            for numbers in self.numbers
+            for name, value in numbers.items()
+            if name.endswith(CENSORED) and value is not None
+        ]
+        return int(sum(counts))
 
 
 @attrs.frozen
@@ -227,36 +235,35 @@ class StudyResult:
         """Return in what a cell differs from others, such as ``loss=10% jitter=off``."""
         return " ".join(f"{name}={self.text(cell, name)}" for name in self.varied) or "all runs"
 
-    @property
+    @cached_property
     def metrics(self) -> list[str]:
         """The names of all metrics that are numbers."""
-        return list(
-            dict.fromkeys(
-                name for cell in self.cells for row in cell.rows for name in numbers_of(row.metrics)
-            )
-        )
+        runs = [numbers for cell in self.cells for numbers in cell.numbers]
+        named = (name for run in runs for name, value in run.items() if value is not None)
+        return list(dict.fromkeys(named))
 
     def telling(self, most: int = 5) -> list[str]:
         """Return the metrics that say most about what was varied.
 
         These are the ones whose means differ most from cell to cell, measured by what replications
-        of the same cell differ in. Parts of tables are not among them.
+        of the same cell differ in; the first ones, if none differs. Parts of tables are not among
+        them.
         """
-        plain = [metric for metric in self.metrics if "." not in metric]
-        ranked = sorted(plain, key=lambda metric: -self._spread(metric))
-        chosen = [metric for metric in ranked if self._spread(metric) > 0][:most]
-        return [metric for metric in self.metrics if metric in chosen]
+        spread = {metric: self._spread(metric) for metric in self.metrics if "." not in metric}
+        chosen = sorted((one for one in spread if spread[one] > 0), key=lambda one: -spread[one])
+        first = (chosen or list(spread))[:most]
+        return [metric for metric in self.metrics if metric in first]
 
     def _spread(self, metric: str) -> float:
         """Return the variance between cells over that within them."""
         if metric.endswith(CENSORED):
             return 0.0
         samples = [list(cell.values(metric).values()) for cell in self.cells]
-        samples = [values for values in samples if len(values) > 1]
-        if len(samples) < 2:
-            return 1.0 if samples else 0.0
-        between = variance([fmean(values) for values in samples])
-        within = fmean([variance(values) for values in samples])
+        means = [fmean(values) for values in samples if values]
+        if len(means) < 2:
+            return float(len(means))
+        between = variance(means)
+        within = fmean([variance(values) for values in samples if len(values) > 1] or [0.0])
         return between / (within + 1e-12 * (between + 1e-300))
 
     @property
@@ -264,37 +271,45 @@ class StudyResult:
         """Whether every run held."""
         return all(row.held for cell in self.cells for row in cell.rows)
 
-    def chosen(self, names: str) -> list[str]:
-        """Return the metrics that somebody names, with commas between.
 
-        Raises:
-            BadInput: there is no such metric.
-        """
-        return [self.must_have(name) for name in names.split(",") if name]
+def chosen_metrics(names: str, metrics: Sequence[str]) -> list[str]:
+    """Return the metrics that somebody names, with commas between; a name may hold one itself.
 
-    def must_have(self, metric: str) -> str:
-        """Return the name of a metric, if there is one of that name.
+    Raises:
+        BadInput: there is no such metric.
+    """
+    each = [names] if names in metrics else [name for name in names.split(",") if name]
+    return [must_be_metric(name, metrics) for name in each]
 
-        Raises:
-            BadInput: there is none; a similar name is told.
-        """
-        if metric in self.metrics:
-            return metric
-        near = difflib.get_close_matches(metric, self.metrics, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise BadInput(f"there is no metric {metric!r}{hint} (there are {', '.join(self.metrics)})")
+
+def must_be_metric(name: str, metrics: Sequence[str]) -> str:
+    """Return the name of a metric, if there is one of that name.
+
+    Raises:
+        BadInput: there is none; a similar name is told.
+    """
+    if name in metrics:
+        return name
+    near = difflib.get_close_matches(name, metrics, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    there = ", ".join(dict.fromkeys(metric.partition(".")[0] for metric in metrics))
+    raise BadInput(f"there is no metric {name!r}{hint} (there are {there or 'none'})")
 
 
 def result_of(store: Store, defaults: Mapping[str, str], plan: Plan | None = None) -> StudyResult:
-    """Return what a store says; only the cells of a plan, if there is one."""
+    """Return what a store says: of the cells of a plan, or of all that have been run.
+
+    Raises:
+        BadInput: it holds no runs.
+    """
     origin = store.origin()
-    if origin is None:
-        raise BadInput(f"{store.name}: holds no runs")
     rows: dict[int, list[Row]] = {}
-    for row in store.rows():
+    for row in store.rows() if origin else ():
         rows.setdefault(row.cell, []).append(row)
+    if origin is None or not rows:
+        raise BadInput(f"{store.name}: holds no runs")
     held = store.cells()
-    numbers = held if plan is None else store.add_cells(plan.cells)
+    numbers = sorted(rows) if plan is None else store.add_cells(plan.cells)
     cells = [CellResult(n, held[n], tuple(rows.get(n, ()))) for n in numbers]
     return StudyResult(origin, tuple(cells), defaults)
 
@@ -338,6 +353,7 @@ def run_study(
     cells = tuple(grid(scenario.settings, vary, fixed))
     plan = Plan(scenario, cells, repeat, level=level, warm_up=warm_up)
     with open_store(None if store is None else Path(store)) as opened:
-        for _ in work_off(missing(plan, opened), opened, jobs=jobs):
-            pass
+        with closing(work_off(missing(plan, opened), opened, jobs=jobs)) as done:
+            for _ in done:
+                pass
         return result_of(opened, opened.defaults(), plan)
