@@ -84,9 +84,13 @@ def setting(
 
 
 @functools.cache
-def _types(cls: Any) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in attrs.fields(cls)}
+
+
+def _types(cls: Any) -> dict[str, Any]:
+    return _hints(cls)  # mypy does not believe that a class is hashable, as a cache asks
 
 
 def _read_text(text: str, kind: Any) -> Any:
