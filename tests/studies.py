@@ -218,6 +218,9 @@ def keys(store: Path) -> list[tuple[int, int]]:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so; for ever if it never is."""
-    while not is_so():
+    """Wait until something is so; give up after minutes, so that nobody waits for ever."""
+    for _ in range(12_000):
+        if is_so():
+            return
         time.sleep(0.01)
+    raise AssertionError("it never was so")

@@ -15,9 +15,11 @@ from crmsim.cli import run_command
 from crmsim.errors import BadInput
 from crmsim.kernel.watch import TurnWatch
 from crmsim.lab.runs import load_scenario
-from crmsim.study import provenance
+from crmsim.study.provenance import digest_of, digest_of_code
 from crmsim.study.store import open_store
 from crmsim.study.study import read_study
+from crmsim.study.work import Job, Packed, packed, run_row
+from crmsim.trace.kinds import Level
 
 from .studies import (
     SCRIPT,
@@ -73,12 +75,14 @@ def test_one_process_two_processes_and_a_cluster_keep_the_same(folder, capsys, m
 @pytest.mark.slow
 def test_a_study_that_is_killed_three_times_is_as_one_left_alone(folder, capsys, monkeypatch):
     factors = ",".join(map(str, range(1, 25)))
-    words = "study", "idle.py", "--vary", f"factor={factors}", "--repeat", "20", "--jobs", "2"
+    words = "study", "idle.py", "--vary", f"factor={factors}", "--repeat", "20"
     store, log = folder / "killed.sqlite", folder / "log.txt"
     log.touch()
     for moment in sorted(random.Random("when it is killed").sample(range(360), 3)):
         process = begun(
-            *("-m", "crmsim", *words, "--store", store), folder=folder, STUDY_LOG=str(log)
+            *("-m", "crmsim", *words, "--jobs", "2", "--store", store),
+            folder=folder,
+            STUDY_LOG=str(log),
         )
         wait_until(lambda: len(keys(store)) > moment or process.poll() is not None)
         process.kill()
@@ -87,12 +91,12 @@ def test_a_study_that_is_killed_three_times_is_as_one_left_alone(folder, capsys,
         before, executed = set(keys(store)), log.read_text().splitlines()
         assert len(before) > moment
     monkeypatch.setenv("STUDY_LOG", str(log))
-    assert run_command([*words, "--store", str(store)]) == 0
+    assert run_command([*words, "--jobs", "2", "--store", str(store)]) == 0
     again = [line.split() for line in log.read_text().splitlines()[len(executed) :]]
     done_again = {(int(factor), int(seed)) for factor, seed in again}
     assert not done_again & before
     assert len(again) == len(done_again) == 480 - len(before)
-    assert run_command([*words, "--store", "alone.sqlite"]) == 0
+    assert run_command([*words, "--jobs", "1", "--store", "alone.sqlite"]) == 0
     assert kept(store) == kept(folder / "alone.sqlite")
     assert len(kept(store)) == len(ask(store, "SELECT * FROM wall_times")) == 480
 
@@ -281,39 +285,62 @@ def test_a_study_without_runs_is_none(folder):
 @pytest.mark.slow
 def test_a_worker_that_dies_takes_nobody_with_it(folder, capsys):
     fault = "fault=kills its process"
-    code, out, err = study(capsys, "--repeat", 4, "--set", fault, "--jobs", 2)
+    code, out, err = study(capsys, "--repeat", 3, "--set", fault, "--jobs", 2)
     assert (code, err) == (1, "")
     assert "seed 2: the process that executed it died" in out
-    assert ask(folder / "late.sqlite", "SELECT seed, held FROM runs") == [
-        *((1, 1), (2, 0), (3, 1), (4, 1))
-    ]
-    code, _, err = here(capsys, "run", "late.py", "--seeds", "2-3", "--set", fault, "--jobs", 2)
+    rows = ask(folder / "late.sqlite", "SELECT seed, held FROM runs")
+    assert rows == [(1, 1), (2, 0), (3, 1)]
+    code, _, err = here(capsys, "run", "late.py", "--seeds", "2", "--set", fault, "--jobs", 2)
     assert code == 1
     assert "seed 2: the process that executed it died" in err
 
 
+def test_a_worker_that_is_not_as_we_are_ends_the_study_and_makes_no_rows(folder):
+    good = packed(load_scenario("late.py"))
+    for parcel, code, says in (
+        (good, "other programs", "a worker has other programs of crmsim"),
+        (Packed("late.py", "import nowhere_at_all"), digest_of_code(), "No module named"),
+        (Packed(pickle=b"cnowhere_at_all\nlate\n."), digest_of_code(), "No module named"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            run_row(Job(parcel, {}, 1, Level.BUSINESS, code=code))
+    assert run_row(Job(good, {}, 1, Level.BUSINESS))["held"]
+
+
+def test_what_cannot_be_sent_is_one_clear_message():
+    names = {"__name__": "__main__"}
+    lock = SCRIPT.replace("NAMES = {", "NAMES = __import__('threading').Lock() or {")
+    exec(lock.partition("print(")[0], names)
+    with pytest.raises(BadInput, match="put the scenario into a file of its own"):
+        packed(names["typed"])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [["typed.py"], ["-m", "typed"], ["-"]])
-def test_a_script_studies_its_own_scenario_and_goes_on_with_it(folder, words):
-    """A notebook, too: what is read from standard input is in no file."""
-    assert executed(folder, words, SCRIPT, "1")[0] == "executed\n2.0 4.0\n"
+def test_a_script_studies_its_own_scenario_and_goes_on_with_it(folder):
+    """However it is executed, and whatever else changes in it; a notebook is in no file at all."""
+    assert executed(folder, ["typed.py"], SCRIPT, "1") == "executed\n2.0 4.0\n"
     more = SCRIPT.replace("repeat=3", "repeat=4").replace("NAMES =", "# not many\nNAMES =")
-    assert executed(folder, words, more, "2")[0] == "executed\n2.5 5.0\n"
-    assert len(keys(folder / "typed.sqlite")) == 8
+    assert executed(folder, ["-m", "typed"], more, "2") == "executed\n2.5 5.0\n"
+    assert executed(folder, ["-"], more.replace("repeat=4", "repeat=5"), "3") == (
+        "executed\n3.0 6.0\n"
+    )
+    assert len(keys(folder / "typed.sqlite")) == 10
 
 
-def executed(folder: Path, words: list[str], text: str, luck: str) -> tuple[str, str]:
+def executed(folder: Path, words: list[str], text: str, luck: str) -> str:
     """Execute a script; return what it prints."""
     (folder / "typed.py").write_text(text)
     with (folder / "typed.py").open() as file:
-        return begun(*words, folder=folder, stdin=file, PYTHONHASHSEED=luck).communicate()
+        out, err = begun(*words, folder=folder, stdin=file, PYTHONHASHSEED=luck).communicate()
+    assert not err
+    return out
 
 
 def typed(text: str) -> str:
     """Return how a scenario is told that was typed into a notebook."""
     names = {"__name__": "__main__"}
     exec(text.partition("print(")[0], names)
-    return provenance.digest_of(names["typed"], "")
+    return digest_of(names["typed"], "")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ class Comparison:
     @property
     def is_one_pair(self) -> bool:
         """Whether there are no two pairs of anything, so that no interval can be told."""
-        return all(one.difference.count < 2 for one in self.metrics.values())
+        counts = [one.difference.count for one in self.metrics.values()]
+        return max(counts, default=0) == 1
 
 
 def is_shown(found: PairedEstimate) -> bool:
