@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsim.errors import BadInput
@@ -67,6 +67,7 @@ def cell_of(*metrics: Mapping[str, Any], held: bool = True) -> CellResult:
 # --- cells ---
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 10**15),
     st.one_of(st.none(), st.integers(0, 10**15)),
@@ -76,16 +77,18 @@ def cell_of(*metrics: Mapping[str, Any], held: bool = True) -> CellResult:
     st.floats(1e-3, 1e15),
 )
 def test_what_a_cell_says_of_quantities_can_be_read_again(lasts, waits, loss, guess, size, rate):
-    settings = Settings(Duration(lasts), waits, Share(loss), guess, Size(size), Rate(rate))
-    assert read_settings(Settings, settings_as_text(settings), "cell") == settings
+    chosen = Settings(Duration(lasts), waits, Share(loss), guess, Size(size), Rate(rate))
+    assert read_settings(Settings, settings_as_text(chosen), "cell") == chosen
 
 
+@settings(deadline=None)
 @given(st.integers(), st.floats(allow_nan=False), st.booleans(), st.text())
 def test_what_a_cell_says_of_plain_values_can_be_read_again(count, weight, strict, name):
-    settings = Settings(count=count, weight=weight, strict=strict, name=name)
-    assert read_settings(Settings, settings_as_text(settings), "cell") == settings
+    chosen = Settings(count=count, weight=weight, strict=strict, name=name)
+    assert read_settings(Settings, settings_as_text(chosen), "cell") == chosen
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6))
 def test_a_cell_is_the_same_however_it_was_written(count):
     spellings = f"{count}min", f"{count * 60}s", f"{count * 60_000} ms", f"{count}.0min"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsim.lab.runs import load_scenario
@@ -21,6 +21,7 @@ from .studies import write_scenarios
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda number: round(number, 6))
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, min_size=2, max_size=30))
 def test_an_interval_is_that_of_student(values):
     found = estimate(values)
@@ -44,6 +45,7 @@ def test_one_number_has_a_mean_and_nothing_has_none():
     assert estimate([7.0, 7.0]).half_width == 0.0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=20))
 def test_a_difference_is_estimated_pair_by_pair(pairs):
     first, second = ([pair[place] for pair in pairs] for place in (0, 1))
@@ -89,6 +91,7 @@ MEASURED = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, MEASURED, max_size=5))
 def test_numbers_are_what_a_mean_can_be_made_of(metrics):
     def leaves(name: str, value: Any) -> list[tuple[str, Any]]:
@@ -107,6 +110,7 @@ def test_numbers_are_what_a_mean_can_be_made_of(metrics):
     assert numbers_of(metrics) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(NUMBERS, min_size=1), st.integers(1, 100))
 def test_a_quantile_is_the_smallest_that_enough_do_not_exceed(values, percent):
     found = quantile(values, percent / 100)
