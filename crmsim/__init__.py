@@ -17,6 +17,7 @@ The rooms of the house, from the ground up; imports point only downwards::
     qrfc                     how is work passed on, once and in order?
     replication              who gets what?
     mobile                   what does a laptop do, and whom does it call?
+    erp                      what happens behind CRM?
     systems                  who acts?
     checks                   was it right?
     measure                  was it as expected, and how long did it take?

@@ -22,6 +22,7 @@ import attrs
 import pytest
 import trio
 
+from crmsim.erp.erp import Erp
 from crmsim.hunt.corpus import Found
 from crmsim.hunt.hunting import Hunt, cut_all_down, different, hunt
 from crmsim.lab.runs import load_scenario
@@ -33,7 +34,6 @@ from crmsim.qrfc.partner import QueuePartner
 from crmsim.qrfc.wire import Guarantees, Receipt
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.sites import SiteQueue
-from crmsim.systems.erp import Erp
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.outflow import Outflow
 from crmsim.systems.recovery import ErrorList

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crmsim.applications import status
-from crmsim.applications.guards import why_not_change, why_not_transfer
+from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.logistics import ship_time_ns
 from crmsim.applications.numbering import order_number
 from crmsim.applications.pricing import net_value
@@ -130,14 +130,6 @@ def test_an_order_without_items_is_not_transferred():
     assert "without items" in why_not_transfer(
         attrs.evolve(DOCUMENT, order=attrs.evolve(ORDER, items=()))
     )
-
-
-@pytest.mark.parametrize("fate", Fate)
-def test_only_a_shipped_order_is_final(fate):
-    document = attrs.evolve(DOCUMENT, fate=fate)
-    assert why_not_change(document, ("text",)) is None, "what is written about it is never final"
-    reason = why_not_change(document, ("items",))
-    assert (reason is not None) == (fate is Fate.SHIPPED)
 
 
 def test_the_warehouse_ships_on_the_planned_day_or_at_once():

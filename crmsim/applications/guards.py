@@ -1,14 +1,14 @@
 """May this be done with this document now? A guard answers with a reason, or with None for yes.
 
-Sources: CONTRIBUTING.md, S04 (what may be transferred), S06 (quotations), S07 and S11 (what may be
-changed), S16 (errors), S20 (contracts).
+What of an order may still change stands in `crmsim.applications.changes`.
+Sources: CONTRIBUTING.md, S04 (what may be transferred), S06 (quotations), S16 (errors), S20
+(contracts).
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 
 from crmsim.applications.directions import why_blocked
-from crmsim.business.document import Fate, OrderDocument
+from crmsim.business.document import OrderDocument
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind, SalesOrder
 
@@ -16,7 +16,6 @@ __all__ = [
     "errors_of",
     "fitting_contracts",
     "is_open",
-    "why_not_change",
     "why_not_create",
     "why_not_move",
     "why_not_transfer",
@@ -98,21 +97,3 @@ def why_not_transfer(document: OrderDocument) -> str | None:
     if document.is_locked:
         return "nobody has released it yet"
     return None
-
-
-CHANGEABLE: Mapping[Fate, frozenset[str]] = MappingProxyType({Fate.SHIPPED: frozenset({"text"})})
-"""Fate of an order -> the fields that may still change; with any other fate all may. After the
-delivery only what is written about the order as a whole can."""
-
-
-def why_not_change(document: OrderDocument, fields: Collection[str]) -> str | None:
-    """Return why an order may not change, or None.
-
-    Args:
-        document: The order as it is.
-        fields: Names of the fields of the order that are to change; of its items, ``items``.
-    """
-    allowed = CHANGEABLE.get(document.fate)
-    if allowed is None or set(fields) <= allowed:
-        return None
-    return f"order {document.number} is fully delivered; its quantities are final"

@@ -1,11 +1,78 @@
-"""When does the warehouse ship?"""
+"""When does what leave the warehouse, and when is it billed?
 
-from crmsim.units import days, hours
+Nothing here acts: the warehouse and the billing of the ERP ask what is due.
+Sources: CONTRIBUTING.md, S05; hours, shares and spans are assumed.
+"""
 
-__all__ = ["SHIPPING_HOUR_NS", "ship_time_ns"]
+import enum
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+
+from crmsim.business.fulfilment import ErpDocument, PostedItem, Posting, Progress
+from crmsim.business.sales import OrderItem
+from crmsim.errors import BadValue
+from crmsim.units import Duration, Share, days, hours
+
+__all__ = [
+    "SHIPPING_HOUR_NS",
+    "Billing",
+    "Logistics",
+    "Stock",
+    "billable",
+    "deliverable",
+    "ship_time_ns",
+    "value_of",
+]
 
 SHIPPING_HOUR_NS = hours(16)
 """When the lorry leaves (assumed)."""
+
+
+class Billing(enum.Enum):
+    """What is billed."""
+
+    NONE = "nothing"
+    DELIVERIES = "what has left"
+    ORDERS = "what was ordered"
+    """At once, whether or not anything has left."""
+
+
+@attrs.frozen
+class Stock:
+    """How much there is of each product, and how it is filled up again."""
+
+    pieces: int
+    """Of each product at the beginning."""
+    refill: int
+    """How many pieces of a product come, when some are missing."""
+    refill_after: Duration = days(1)
+    """How long after the lack was noticed."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.pieces < 0 or self.refill < 1 or self.refill_after <= 0:
+            raise BadValue("a stock has 0 pieces or more, and is refilled by 1 or more, later")
+
+
+@attrs.frozen
+class Logistics:
+    """How the back end delivers and bills."""
+
+    lead: Duration | None = None
+    """How long after its booking an order leaves for which the warehouse has no plan; None when it
+    never does."""
+    picking: Duration = Duration(0)
+    """How long goods take from the delivery document to the ramp, and as long again to leave."""
+    partial: Share = Share(0.0)
+    """Share of orders of more than one piece that leave in two deliveries."""
+    rest_after: Duration = days(1)
+    """How long after the first delivery the rest leaves."""
+    billing: Billing = Billing.NONE
+    bill_after: Duration = hours(2)
+    """How long after the goods, or the order, the bill is written."""
+    stock: Stock | None = None
+    """None when there is always enough."""
 
 
 def ship_time_ns(planned_day: int, now_ns: int) -> int:
@@ -15,3 +82,56 @@ def ship_time_ns(planned_day: int, now_ns: int) -> int:
     True
     """
     return max(days(planned_day) + SHIPPING_HOUR_NS, now_ns)
+
+
+def value_of(item: OrderItem, quantity: int) -> Decimal:
+    """Return what so many pieces of an item are worth, exactly."""
+    return item.unit_price * quantity * (1 - item.discount)
+
+
+def deliverable(
+    items: tuple[OrderItem, ...],
+    progress: Mapping[str, Progress],
+    stock: Mapping[str, int] | None,
+    *,
+    only_first_part: bool,
+) -> tuple[PostedItem, ...]:
+    """Return what can be put into a delivery now.
+
+    Args:
+        items: The items of the order.
+        progress: Line -> how far it has got.
+        stock: Product -> pieces that are there; None for enough of everything.
+        only_first_part: Leave about half of it for another delivery.
+    """
+    left = None if stock is None else dict(stock)
+    found = []
+    for item in items:
+        open_ = item.quantity - progress.get(item.line, Progress(item.line)).delivered
+        if only_first_part and item.quantity > 1:
+            open_ = min(open_, (item.quantity + 1) // 2)
+        if left is not None:
+            open_ = min(open_, left.get(item.product, 0))
+            left[item.product] = left.get(item.product, 0) - max(open_, 0)
+        if open_ > 0:
+            found.append(PostedItem(item.line, open_, value_of(item, open_)))
+    return tuple(found)
+
+
+def billable(
+    items: tuple[OrderItem, ...], documents: tuple[ErpDocument, ...], billing: Billing
+) -> tuple[PostedItem, ...]:
+    """Return what can be billed now: what has left, or was ordered, and is on no bill yet."""
+    done: dict[Posting, dict[str, int]] = {posting: {} for posting in Posting}
+    for document in documents:
+        lines = done[document.posting]
+        for posted in document.items:
+            lines[posted.line] = lines.get(posted.line, 0) + posted.quantity
+    found = []
+    for item in items:
+        issued = done[Posting.GOODS_ISSUE].get(item.line, 0)
+        due = item.quantity if billing is Billing.ORDERS else issued
+        open_ = due - done[Posting.BILLING].get(item.line, 0)
+        if open_ > 0 and billing is not Billing.NONE:
+            found.append(PostedItem(item.line, open_, value_of(item, open_)))
+    return tuple(found)

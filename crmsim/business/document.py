@@ -4,6 +4,7 @@ import enum
 
 import attrs
 
+from crmsim.business.fulfilment import How, Progress, how_far
 from crmsim.business.sales import SalesOrder
 
 __all__ = ["Fate", "OrderDocument"]
@@ -33,6 +34,25 @@ class OrderDocument:
     but goes neither to the ERP nor to other laptops."""
     is_locked: bool = False
     """Somebody in the office has to release it first (SAP: a distribution lock)."""
+    progress: tuple[Progress, ...] = ()
+    """How far its lines have got in the back end, as far as one knows."""
+
+    def after(self, news: tuple[Progress, ...]) -> "OrderDocument":
+        """Return it with what else is known of how far it has got; late news take nothing back."""
+        known = {one.line: one for one in self.progress}
+        for one in news:
+            known[one.line] = known.get(one.line, Progress(one.line)).at_least(one)
+        return attrs.evolve(self, progress=tuple(known.values()))
+
+    @property
+    def goods_issue(self) -> How:
+        """How much of it has left the warehouse."""
+        return how_far(self.order.items, {one.line: one.issued for one in self.progress})
+
+    @property
+    def billing(self) -> How:
+        """How much of it is billed."""
+        return how_far(self.order.items, {one.line: one.billed for one in self.progress})
 
     @property
     def is_sound(self) -> bool:

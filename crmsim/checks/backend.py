@@ -43,6 +43,7 @@ NOT_EXCHANGED = {
     "object": "what a laptop calls this kind of document",
     "refusal": "the reason of the last rejection, for the rep's eyes",
     "distribution": "how far CRM's transfer to the ERP got",
+    "progress": "what CRM shows of deliveries and bills is judged apart",
     "is_provisional": "a delivery block to the ERP; equal in content, another word",
 }
 """Fields that stay in one system, and why: everything else must agree."""

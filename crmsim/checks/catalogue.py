@@ -72,6 +72,7 @@ from crmsim.checks.laptops.sessions import (
     UNREAD_GO_BACK,
     VALIDATED_IN_ORDER,
 )
+from crmsim.checks.logistics import FINAL_STAYS, PROGRESS_IS_TRUE, QUANTITIES_FIT
 from crmsim.checks.queues import (
     BACKLOG_DRAINS,
     BLOCKED_UNTIL_HELPED,
@@ -144,6 +145,9 @@ ALL_CHECKS: tuple[Check, ...] = (
     DOCUMENTS_CONSERVE,
     EXACTLY_ONCE_IN_ERP,
     SHIPPED_AS_PLANNED,
+    QUANTITIES_FIT,
+    FINAL_STAYS,
+    PROGRESS_IS_TRUE,
     TRANSFERABLE_ONLY,
     LOCK_IS_KEPT,
     NO_LOCK_IS_LEFT,

@@ -6,15 +6,16 @@ BDocs, laptops or reps' diaries. Sources: CONTRIBUTING.md, S37, S69.
 
 import attrs
 
+from crmsim.business.fulfilment import Progress
 from crmsim.business.sales import OrderItem
 
 __all__ = [
-    "BapiDelivery",
     "BapiMasters",
     "BapiOrder",
     "BapiRecord",
     "BapiRecordStored",
     "BapiResult",
+    "BapiStatus",
 ]
 
 
@@ -47,11 +48,16 @@ class BapiResult:
 
 
 @attrs.frozen
-class BapiDelivery:
-    """The goods of an order left the warehouse. ERP to CRM."""
+class BapiStatus:
+    """How far an order has got: what is delivered, has left, is billed. ERP to CRM.
+
+    Each one says all that is known by then, so the later one of two counts, whichever comes first.
+    """
 
     number: str
-    shipped_day: int
+    progress: tuple[Progress, ...]
+    shipped_day: int | None
+    """Day of the run on which the last of the goods left; None while some have not."""
 
 
 @attrs.frozen

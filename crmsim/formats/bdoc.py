@@ -29,7 +29,6 @@ __all__ = [
     "Thing",
     "Update",
     "claims_of",
-    "fields_of",
     "order_of",
     "record_of",
     "segments_of",
@@ -113,16 +112,6 @@ def claims_of(segments: tuple[Segment, ...]) -> tuple[tuple[str, str], ...]:
         else:
             found.append((part, "gone" if one.task is Task.DELETE else "there"))
     return tuple(found)
-
-
-def fields_of(segments: tuple[Segment, ...]) -> tuple[str, ...]:
-    """Return the names of the header fields that a change is about, and ``items`` for its items."""
-    names = [
-        name
-        for one in segments
-        for name in (dict(one.fields) if one.name == "header" else ("items",))
-    ]
-    return tuple(dict.fromkeys(names))
 
 
 def state_of(thing: Thing, segments: tuple[Segment, ...]) -> tuple[tuple[str, str], ...]:

@@ -10,8 +10,10 @@ from types import MappingProxyType
 import attrs
 
 from crmsim.applications.directions import direction_of, lacks_of
+from crmsim.applications.logistics import Logistics
 from crmsim.business.master import Record, RecordEdit
 from crmsim.chance import Distribution, Exponential, Lognormal
+from crmsim.erp.erp import Erp
 from crmsim.errors import BadValue
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.trouble import NO_TROUBLE, Trouble
@@ -41,7 +43,6 @@ from crmsim.replication.demon import QueueDemon
 from crmsim.replication.receivers import facts_of_record, wanting
 from crmsim.systems.channels import Channel
 from crmsim.systems.enterprise import CrmEnterprise, Policies
-from crmsim.systems.erp import Erp
 from crmsim.systems.people import Clerk, ClerkHabits, Operator, Worklist
 from crmsim.systems.recovery import OwnService, OwnServices
 from crmsim.units import Duration, milliseconds, minutes
@@ -284,6 +285,7 @@ class Building:
         *,
         crm: str = "crm",
         ship_days: dict[str, int] | None = None,
+        logistics: Logistics = Logistics(),
         work_processes: int = 2,
         service_s: Distribution = BOOKING_S,
         policy: RetryPolicy = RetryPolicy(),
@@ -299,6 +301,8 @@ class Building:
             link: Both directions of the line between CRM and ERP.
             crm: The name of CRM Enterprise.
             ship_days: The warehouse's plan: reference of an order -> day of the run.
+            logistics: How it delivers and bills; all at once on the planned day, and no bills, if
+                left out.
             work_processes: How many orders are booked at the same time.
             service_s: How long booking takes, in seconds.
             policy: When a report to CRM is tried again.
@@ -321,7 +325,17 @@ class Building:
         staff = _staff_of(name, work_processes, operator_s)
         self.simulation.seat(
             name,
-            lambda: Erp(crm, plan, service_s, staff, policy, self.guarantees, queue_key, poisons),
+            lambda: Erp(
+                crm,
+                plan,
+                logistics,
+                service_s,
+                staff,
+                policy,
+                self.guarantees,
+                queue_key,
+                poisons,
+            ),
         )
         self._seat_staff(name, staff, operator_s, last_resort, Worklist.OLDEST_FIRST)
 

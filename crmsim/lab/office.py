@@ -13,6 +13,7 @@ from typing import Any
 from crmsim.applications.directions import direction_of, named
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import OrderEdit, SalesOrder
+from crmsim.erp.erp import Erp
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import Change, SiteCrashed
 from crmsim.kernel.simulation import Simulation
@@ -22,7 +23,6 @@ from crmsim.lab.trouble import NO_TROUBLE, Trouble
 from crmsim.middleware.replication import Kind, Subscription, pattern_of
 from crmsim.systems.channels import edited_by
 from crmsim.systems.enterprise import CrmEnterprise
-from crmsim.systems.erp import Erp
 from crmsim.units import minutes
 
 __all__ = ["Office"]

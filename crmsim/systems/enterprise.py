@@ -19,11 +19,11 @@ from crmsim.business.document import OrderDocument
 from crmsim.business.sales import SalesOrder
 from crmsim.chance import Distribution, word_of
 from crmsim.formats.bapi import (
-    BapiDelivery,
     BapiMasters,
     BapiRecord,
     BapiRecordStored,
     BapiResult,
+    BapiStatus,
 )
 from crmsim.formats.bdoc import BulkPackage, MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.actor import handles
@@ -79,7 +79,7 @@ CONTEXTS: dict[type, Context] = {
     RecordBDoc: Context.MO1,
     MassBDoc: Context.MO2,
     BapiResult: Context.MI0,
-    BapiDelivery: Context.MI0,
+    BapiStatus: Context.MI0,
     BapiRecord: Context.MI0,
     BapiRecordStored: Context.MI0,
     BapiMasters: Context.MI0,

@@ -10,18 +10,18 @@ from collections.abc import Callable
 
 import attrs
 
+from crmsim.applications.changes import why_not_change
 from crmsim.applications.directions import why_not_from_laptop
-from crmsim.applications.guards import why_not_change
 from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
 from crmsim.business.document import Fate
 from crmsim.formats.bapi import (
-    BapiDelivery,
     BapiMasters,
     BapiRecord,
     BapiRecordStored,
     BapiResult,
+    BapiStatus,
 )
-from crmsim.formats.bdoc import SyncBDoc, Task, fields_of
+from crmsim.formats.bdoc import SyncBDoc, Task, order_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
@@ -45,12 +45,12 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.trace.kinds import DISTRIBUTED, OUTDATED, PARKED
+from crmsim.trace.kinds import DISTRIBUTED, OUTDATED, PARKED, PROGRESSED
 from crmsim.units import Duration
 
 __all__ = ["Inflow", "ParkedLong"]
 
-News = BapiResult | BapiDelivery | BapiRecord | BapiRecordStored | BapiMasters
+News = BapiResult | BapiStatus | BapiRecord | BapiRecordStored | BapiMasters
 """What the ERP tells."""
 PROGRAMS = "programs"
 """What an upload is called outdated by, besides publications."""
@@ -187,7 +187,7 @@ class Inflow:
         reason = (
             (BEING_DISTRIBUTED if is_locked else None)
             or self._why_not_theirs(bdoc)
-            or why_not_change(record.document, fields_of(bdoc.segments))
+            or self._why_final(record, bdoc)
             or self._why_too_late(luw, bdoc)
         )
         if reason is None:
@@ -195,6 +195,11 @@ class Inflow:
         else:
             self._orders.reject(change, bdoc, reason)
         return True
+
+    def _why_final(self, record: OrderRecord, bdoc: SyncBDoc) -> str | None:
+        """Return why what a laptop changes is final, or None."""
+        wanted = order_of(bdoc.guid, record.document.order, bdoc.segments)
+        return why_not_change(record.document, wanted)
 
     def _why_not_theirs(self, bdoc: SyncBDoc) -> str | None:
         """Return why a laptop may not change what it has to give up, or None."""
@@ -309,13 +314,10 @@ class Inflow:
             self._take_order_news(change, news)
         return True
 
-    def _take_order_news(self, change: Change, news: BapiResult | BapiDelivery) -> None:
+    def _take_order_news(self, change: Change, news: BapiResult | BapiStatus) -> None:
         record: OrderRecord = self._actor.store.get("orders", news.number)
-        if isinstance(news, BapiDelivery):
-            document = attrs.evolve(
-                record.document, fate=Fate.SHIPPED, shipped_day=news.shipped_day
-            )
-            self._online.store_order(change, attrs.evolve(record, document=document), ERP)
+        if isinstance(news, BapiStatus):
+            self._take_status(change, record, news)
             return
         answered = news.number, news.version
         self._outflow.erp_answered(change, answered, is_ok=news.is_booked)
@@ -323,12 +325,29 @@ class Inflow:
             self._online.store_order(change, self._settle(change, record, news), ERP)
             self._orders.confirm_late(change, news.number)
 
+    def _take_status(self, change: Change, record: OrderRecord, news: BapiStatus) -> None:
+        """Show how far an order has got; what comes late, and says less, changes nothing."""
+        document = record.document.after(news.progress)
+        if news.shipped_day is not None:
+            document = attrs.evolve(document, fate=Fate.SHIPPED, shipped_day=news.shipped_day)
+        if document != record.document:
+            order = document.order
+            change.note(
+                PROGRESSED,
+                order.reference,
+                guid=order.guid,
+                lines=tuple(
+                    (one.line, one.delivered, one.issued, one.billed) for one in document.progress
+                ),
+            )
+            self._online.store_order(change, attrs.evolve(record, document=document), ERP)
+
     def _news_record(self, luw: Luw, news: News) -> BDocRecord:
         """Return the mBDoc that the ERP adapter makes of news, or the one it made before."""
         if isinstance(luw.body, Reprocess):
             return self._monitor.record(luw.luw)
         version = 1
-        if isinstance(news, BapiResult | BapiDelivery):
+        if isinstance(news, BapiResult | BapiStatus):
             record: OrderRecord = self._actor.store.get("orders", news.number)
             version = record.document.order.version
         return begin(luw.luw, luw.guid, version, Context.MI0)

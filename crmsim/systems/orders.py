@@ -12,11 +12,11 @@ from decimal import Decimal
 
 import attrs
 
+from crmsim.applications.changes import why_not_change
 from crmsim.applications.guards import (
     errors_of,
     fitting_contracts,
     is_open,
-    why_not_change,
     why_not_create,
     why_not_move,
     why_not_transfer,
@@ -28,7 +28,7 @@ from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.master import Record
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.formats.answer import Overruled
-from crmsim.formats.bdoc import Segment, SyncBDoc, Task, fields_of, order_of, segments_of, state_of
+from crmsim.formats.bdoc import Segment, SyncBDoc, Task, order_of, segments_of, state_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
@@ -273,7 +273,7 @@ class Orders:
         old = record.document.order
         wanted = edit(record.document)
         segments = segments_of(old, wanted.order)
-        reason = why_not_change(record.document, fields_of(segments)) or why_not_move(
+        reason = why_not_change(record.document, wanted.order) or why_not_move(
             old, wanted.order, self._customer_of(wanted.order)
         )
         if reason is not None:

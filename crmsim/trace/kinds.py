@@ -119,10 +119,23 @@ COMMITTED = _kind(
     "it; whether it waits for a release; what it is, unless an order. (ONLINE_COMMIT)",
 )
 BOOKED = _kind(
-    "booked", Level.METRICS, "The ERP stored a document: version, net value. (ERP_COMMIT)"
+    "booked",
+    Level.METRICS,
+    "The ERP stored a document: version, net value, (line, pieces, price, product) of its items. "
+    "(ERP_COMMIT)",
 )
-SHIPPED = _kind(
-    "shipped", Level.METRICS, "The warehouse shipped an order: planned day, day. (POST)"
+POSTED = _kind(
+    "posted",
+    Level.METRICS,
+    "The ERP posted a document for an order: which sort, its number, the one before it, (line, "
+    "pieces, value) of its items. (POST)",
+)
+SHIPPED = _kind("shipped", Level.METRICS, "The last goods of an order have left: planned day, day.")
+PROGRESSED = _kind(
+    "progressed",
+    Level.BUSINESS,
+    "CRM Online shows how far an order has got: (line, pieces delivered, pieces that have left, "
+    "pieces billed).",
 )
 DISTRIBUTED = _kind(
     "distributed", Level.BUSINESS, "The distribution status of a document changed. (DIST)"

@@ -1,6 +1,6 @@
 """What does the one ERP system do?
 
-It books what CRM sends, ships it on the day that the warehouse has planned, and reports both back.
+It books what CRM sends, delivers and bills it (`crmsim.erp.fulfilment`), and reports that back.
 It knows orders by their number and never hears of BDocs or laptops.
 Sources: CONTRIBUTING.md, S01, S05, S37.
 """
@@ -10,12 +10,14 @@ from decimal import Decimal
 
 import attrs
 
-from crmsim.applications.logistics import ship_time_ns
-from crmsim.applications.pricing import exact_sum, net_value
+from crmsim.applications.changes import why_not_change_items
+from crmsim.applications.logistics import Logistics
+from crmsim.applications.pricing import exact_sum
 from crmsim.business.master import Record
 from crmsim.chance import Distribution as Chances
+from crmsim.erp.fulfilment import Fulfilment, StepDue
+from crmsim.erp.orders import ErpOrder
 from crmsim.formats.bapi import (
-    BapiDelivery,
     BapiMasters,
     BapiOrder,
     BapiRecord,
@@ -24,34 +26,12 @@ from crmsim.formats.bapi import (
 )
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
-from crmsim.kernel.message import message
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, queue_name
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
-from crmsim.trace.kinds import BOOKED, MAINTAINED, SHIPPED
-from crmsim.units import days
+from crmsim.trace.kinds import BOOKED, MAINTAINED
 
-__all__ = ["Erp", "ErpOrder"]
-
-
-@message(about=("key",))
-class ShipDue:
-    """The warehouse ships an order now."""
-
-    key: str
-
-
-@attrs.frozen
-class ErpOrder:
-    """An order as the ERP holds it."""
-
-    order: BapiOrder
-    shipped_day: int | None = None
-
-    @property
-    def net_value(self) -> Decimal:
-        """What the booked items are worth."""
-        return net_value(self.order.items)
+__all__ = ["Erp"]
 
 
 class Erp(QueuePartner):
@@ -60,6 +40,7 @@ class Erp(QueuePartner):
     Args:
         crm: The name of CRM Enterprise's actor.
         ship_days: The warehouse's plan: reference of an order -> day of the run.
+        logistics: How it delivers and bills.
         service_s: How long booking takes, in seconds.
         staff: Work processes and operator of its site.
         policy: When a LUW for CRM is tried again.
@@ -72,6 +53,7 @@ class Erp(QueuePartner):
         self,
         crm: str,
         ship_days: dict[str, int],
+        logistics: Logistics,
         service_s: Chances,
         staff: Staff,
         policy: RetryPolicy,
@@ -81,12 +63,11 @@ class Erp(QueuePartner):
     ) -> None:
         super().__init__(crm, service_s, staff, policy, guarantees, poisons)
         self._queue_key = queue_key
-        self._ship_days = ship_days
+        self._fulfilment = Fulfilment(self, logistics, ship_days, self._report)
 
     def started(self) -> None:
-        """Take up all queues and the warehouse's plan on the durable state."""
-        for key, booked in self.store.table("orders").items():
-            self._plan_shipping(key, booked)
+        """Take up all queues, deliveries and bills on the durable state."""
+        self._fulfilment.started()
         super().started()
 
     def execute(self, change: Change, queue: str, luw: Luw) -> bool:
@@ -101,12 +82,18 @@ class Erp(QueuePartner):
             self._book(change, order.number, order, luw)
         elif not self._guarantees.dedup:
             self._book(change, f"{order.number}#{luw.serial}", order, luw)
-        elif held.shipped_day is not None and held.order.items != order.items:
-            reason = f"order {order.number} is fully delivered"
-            self._answer(change, BapiResult(order.number, order.version, False, reason), luw)
         else:
-            self._book(change, order.number, order, luw, held.shipped_day)
+            reason = self._why_not(held, order)
+            if reason is not None:
+                self._answer(change, BapiResult(order.number, order.version, False, reason), luw)
+            else:
+                self._book(change, order.number, order, luw, held)
         return True
+
+    def _why_not(self, held: ErpOrder, order: BapiOrder) -> str | None:
+        """Return why a change of an order cannot be booked, or None."""
+        progress = self._fulfilment.progress(order.number)
+        return why_not_change_items(order.number, held.order.items, order.items, progress)
 
     def _book(
         self,
@@ -114,9 +101,9 @@ class Erp(QueuePartner):
         key: str,
         order: BapiOrder,
         luw: Luw,
-        shipped_day: int | None = None,
+        held: ErpOrder | None = None,
     ) -> None:
-        booked = ErpOrder(order, shipped_day)
+        booked = ErpOrder(order, self.now_ns) if held is None else attrs.evolve(held, order=order)
         change.put("orders", key, booked)
         change.note(
             BOOKED,
@@ -127,11 +114,15 @@ class Erp(QueuePartner):
             rep=order.rep,
             customer=order.customer,
             items=len(order.items),
+            lines=tuple(
+                (item.line, item.quantity, f"{item.unit_price} -{item.discount}", item.product)
+                for item in order.items
+            ),
             value=str(booked.net_value),
-            planned=-1 if order.delivery_block else self._ship_days.get(order.reference, -1),
+            planned=self._fulfilment.planned_day(booked),
         )
         self._answer(change, BapiResult(order.number, order.version, True), luw)
-        change.then(lambda: self._plan_shipping(key, booked))
+        change.then(lambda: self._fulfilment.go_on(key))
 
     def _answer(self, change: Change, result: BapiResult, luw: Luw) -> None:
         answer = Luw(f"booking of {luw.luw}", result, luw.guid)
@@ -185,45 +176,19 @@ class Erp(QueuePartner):
     def _delta_queue(self, number: str, customer: str) -> str:
         return queue_name("R3AD", self._queue_key, number, customer)
 
-    def _plan_shipping(self, key: str, booked: ErpOrder) -> None:
-        planned_day = self._ship_days.get(booked.order.reference)
-        if planned_day is None or booked.order.delivery_block or booked.shipped_day is not None:
-            return
-        due_ns = ship_time_ns(planned_day, self.now_ns)
-        self.after(due_ns - self.now_ns, ShipDue(key))
+    @handles(StepDue)
+    def step_due(self, message: StepDue, sender: object) -> None:
+        """Deliver, pick, let leave or bill what is due."""
+        self._fulfilment.due(message.key)
 
-    @handles(ShipDue)
-    def ship(self, message: ShipDue, sender: object) -> None:
-        """Let the goods of an order leave, once."""
-        booked: ErpOrder = self.store.get("orders", message.key)
-        if booked.shipped_day is not None or booked.order.delivery_block:
-            return  # it has been, or a change of the order has stopped it
-        day, number = self.now_ns // days(1), booked.order.number
-        planned_day = self._ship_days[booked.order.reference]
-        with self.commit() as change:
-            change.put("orders", message.key, attrs.evolve(booked, shipped_day=day))
-            change.note(
-                SHIPPED,
-                booked.order.reference,
-                guid=booked.order.guid,
-                number=message.key,
-                planned=planned_day,
-                day=day,
-            )
-            news = f"delivery of order {message.key}"
-            luw = Luw(news, BapiDelivery(number, day), booked.order.guid)
-            queue = self._delta_queue(number, booked.order.customer)
-            self._outbound.enqueue(change, queue, luw)
+    def _report(self, change: Change, key: str, booked: ErpOrder, luw: Luw) -> None:
+        queue = self._delta_queue(booked.order.number, booked.order.customer)
+        self._outbound.enqueue(change, queue, luw)
 
     @property
     def left_to_ship(self) -> int:
-        """How many booked orders the warehouse still has to ship."""
-        return sum(
-            row.shipped_day is None
-            and not row.order.delivery_block
-            and row.order.reference in self._ship_days
-            for row in self.orders
-        )
+        """How many booked orders still have to be delivered or billed."""
+        return sum(self._fulfilment.is_waiting(key) for key in self.store.table("orders"))
 
     @property
     def orders(self) -> list[ErpOrder]:

@@ -1,0 +1,1 @@
+"""What happens behind CRM: booking, delivering, billing?"""

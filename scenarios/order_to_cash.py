@@ -1,0 +1,154 @@
+"""An order is written on a laptop. What happens to it until the money is in the books?
+
+A rep writes an order; the ERP books it, and the warehouse delivers it, perhaps in two parts,
+perhaps only when there is enough. What has left is billed, and the bill goes into the books. After
+each of these steps the ERP tells CRM, and CRM tells the laptop: so the rep sees what the customer
+will ask about.
+
+Hypothesis: every piece is ordered, delivered, issued and billed exactly once, whatever line breaks
+and whatever system crashes meanwhile; and the rep knows it after the next call.
+
+Runs in: 2 s.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+
+from attrs import frozen
+
+from crmsim.applications.logistics import Billing, Logistics, Stock
+from crmsim.applications.pricing import exact_sum
+from crmsim.business.sales import OrderItem, SalesOrder
+from crmsim.checks.catalogue import ALL_CHECKS
+from crmsim.lab.landscape import Landscape
+from crmsim.lab.scenario import Result, scenario
+from crmsim.lab.settings import setting
+from crmsim.measure.latency import quantile
+from crmsim.mobile.rep import DiaryEntry, Habits
+from crmsim.network.faults import Outage
+from crmsim.network.profiles import gprs, wan
+from crmsim.units import Duration, Share, days, hours, minutes, to_seconds
+
+PRODUCTS = ("tea", "coffee", "cocoa", "sugar")
+
+
+@frozen
+class Settings:
+    """What can be changed about the story."""
+
+    reps: int = setting(4, "reps who write orders", low=1, high=500)
+    orders: int = setting(10, "orders of each rep", low=1, high=1_000)
+    partial: Share = setting(Share(0.3), "share of the orders that leave in two deliveries")
+    pieces: int = setting(60, "pieces of each product in the warehouse at the beginning", low=0)
+    refill: int = setting(100, "pieces that come when some are missing", low=1)
+    billing: Billing = setting(Billing.DELIVERIES, "what is billed")
+    picking: Duration = setting(hours(2), "from the delivery to the ramp, and on to the road")
+    outage: Duration = setting(hours(4), "how long the ERP is out of reach in the evening")
+    crashes: bool = setting(True, "each system crashes once")
+
+
+def cash_metrics(result: Result) -> Mapping[str, object]:
+    """Return what became of the orders in the ERP, and what CRM and the laptops know of it.
+
+    `cash_s`: from the save on the laptop to the last bill of the order. `news_s`: from a posting to
+    the moment in which the rep's laptop shows it.
+    """
+    documents: Counter[str] = Counter()
+    pieces: Counter[str] = Counter()
+    billed = []
+    for event in result.journal.select("posted"):
+        sort, items = str(event.detail["document"]), event.detail["items"]
+        assert isinstance(items, tuple)
+        documents[sort] += 1
+        pieces[sort] += sum(quantity for _, quantity, _ in items)
+        if sort == "accounting document":
+            billed += [Decimal(value) for _, _, value in items]
+    rows = list(result.simulation.store("erp").table("orders").values())
+    cash_s, news_s = _times(result)
+    return {
+        "orders": len(rows),
+        "pieces_ordered": sum(item.quantity for row in rows for item in row.order.items),
+        "documents": dict(documents),
+        "pieces": dict(pieces),
+        "value_ordered": str(exact_sum(row.net_value for row in rows)),
+        "value_in_the_books": str(exact_sum(billed)),
+        "in_two_parts": _in_parts(result),
+        "cash_s_p50": quantile(cash_s, 0.5),
+        "cash_s_max": max(cash_s, default=None),
+        "news_s_p50": quantile(news_s, 0.5),
+        "news_s_max": max(news_s, default=None),
+    }
+
+
+def _in_parts(result: Result) -> int:
+    """Count the orders that had more than one delivery."""
+    deliveries: Counter[str] = Counter()
+    for event in result.journal.select("posted"):
+        deliveries[event.subject] += event.detail["document"] == "delivery"
+    return sum(count > 1 for count in deliveries.values())
+
+
+def _times(result: Result) -> tuple[list[float], list[float]]:
+    written: dict[str, int] = {}
+    last_bill: dict[str, int] = {}
+    waiting: dict[str, list[int]] = {}
+    news_s: list[float] = []
+    for event in result.journal.select("saved", "posted", "imported"):
+        guid = str(event.detail.get("guid", ""))
+        if event.kind == "saved":
+            written.setdefault(guid, event.time_ns)
+        elif event.kind == "posted":
+            waiting.setdefault(guid, []).append(event.time_ns)
+            if event.detail["document"] == "accounting document":
+                last_bill[guid] = event.time_ns
+        elif event.detail["what"] != "confirmation":
+            news_s += [to_seconds(event.time_ns - since) for since in waiting.pop(guid, [])]
+    cash_s = [to_seconds(last_bill[guid] - written[guid]) for guid in last_bill if guid in written]
+    return cash_s, news_s
+
+
+@scenario(Settings, checks=ALL_CHECKS, metrics=cash_metrics)
+async def order_to_cash(land: Landscape, settings: Settings) -> None:
+    logistics = Logistics(
+        lead=days(1),
+        picking=settings.picking,
+        partial=settings.partial,
+        billing=settings.billing,
+        stock=Stock(settings.pieces, settings.refill),
+    )
+    land.add_crm()
+    land.add_erp(wan(), logistics=logistics)
+    land.add_station("station", wan())
+    for rep in range(1, settings.reps + 1):
+        land.add_laptop(
+            f"laptop-{rep}",
+            gprs(dial_up=True),
+            rep=f"{rep}",
+            station="station",
+            habits=Habits(working_days=7),
+            diary=diary(land, settings, rep),
+        )
+    land.check()
+    if settings.outage:
+        land.at("1d 17:00", Outage("erp", under_way="drop"), for_=settings.outage)
+    if settings.crashes:
+        for hour, site in enumerate(("erp", "crm", "station", "laptop-1"), 10):
+            land.at(days(1) + hours(hour), land.crash, site, down=minutes(20))
+    await land.run(days(5))
+    await land.settle()
+
+
+def diary(land: Landscape, settings: Settings, rep: int) -> tuple[DiaryEntry, ...]:
+    """Return what a rep writes: orders of one to three products, over two days."""
+    luck = land.simulation.luck.stream("orders", f"rep {rep}")
+    entries = []
+    for number in range(settings.orders):
+        items = tuple(
+            OrderItem(PRODUCTS[(number + place) % 4], 1 + luck.below(9, number, place), Decimal(5))
+            for place in range(1 + luck.below(3, number, 10))
+        )
+        order = SalesOrder("", f"{rep}-{number}", f"{rep}", f"C{rep}", items)
+        day = days(luck.below(2, number, 11))
+        entries.append(DiaryEntry(day + hours(9) + luck.below(hours(8), number, 12), order))
+    return tuple(sorted(entries, key=lambda entry: entry.time_ns))
