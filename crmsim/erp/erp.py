@@ -186,7 +186,7 @@ class Erp(QueuePartner):
         self._outbound.enqueue(change, queue, luw)
 
     @property
-    def left_to_ship(self) -> int:
+    def left_to_fulfil(self) -> int:
         """How many booked orders still have to be delivered or billed."""
         return sum(self._fulfilment.is_waiting(key) for key in self.store.table("orders"))
 

@@ -17,6 +17,7 @@ import shutil
 import sys
 import traceback
 import types
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -244,6 +245,7 @@ def _monitors(result: Result) -> dict[str, list[dict[str, object]]]:
     queues: list[dict[str, object]] = []
     bdocs: list[dict[str, object]] = []
     sites: list[dict[str, object]] = []
+    restarts = Counter(event.actor for event in result.journal.select("restarted"))
     for name, site in result.simulation.sites.items():
         actor = result.simulation.actor(name) if site.seats else None
         if isinstance(actor, QueuePartner):
@@ -261,8 +263,8 @@ def _monitors(result: Result) -> dict[str, list[dict[str, object]]]:
         bdocs += [_bdoc_row(name, record) for record in site.store.table("bdocs").values()]
         for state, count in site.store.table("bdocs done").items():
             bdocs.append({"site": name, "state": state, "count": count})
-        restarts = sum(1 for _ in result.journal.select("restarted", actor=name))
-        sites.append({"site": name, "kind": site.kind, "up": site.is_up, "restarts": restarts})
+        told = {"kind": site.kind, "up": site.is_up, "restarts": restarts[name]}
+        sites.append({"site": name, **told})
     return {"queues": queues, "bdocs": bdocs, "sites": sites}
 
 

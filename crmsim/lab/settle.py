@@ -28,6 +28,8 @@ __all__ = ["LeftToDo", "Quiet", "behind", "settle", "what_moves"]
 
 LOOK_EVERY: Duration = hours(6)
 """How often one looks whether all is quiet."""
+LEFT = (("left_to_write", "to write"), ("left_to_fulfil", "to deliver or bill"))
+"""What an actor counts that it still has to do, and how that is told."""
 SESSIONS_SINCE = 2
 """Sessions that every laptop finishes after the last change."""
 
@@ -179,7 +181,10 @@ def _left_at(
     errors = site.store.table("error list")
     if errors and isinstance(actor, QueuePartner) and actor.has_operator:
         yield f"{name}: {len(errors)} BDocs in the error list, first {next(iter(errors))!r}"
-    for attribute, what in (("left_to_write", "to write"), ("left_to_ship", "to ship")):
+    for attribute, what in (
+        ("left_to_write", "to write"),
+        ("left_to_fulfil", "to deliver or bill"),
+    ):
         left = getattr(actor, attribute, 0)
         if left:
             yield f"{name}: {left} still {what}"
