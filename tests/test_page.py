@@ -288,6 +288,8 @@ def test_the_events_of_a_page_stand_around_the_first_thing_that_was_wrong(bad_pa
     assert bad in numbers
     assert told["total"] == len(result.journal)
     assert MOST_EVENTS == 20_000
+    lost = next(iter(result.journal.select("booked"))).subject
+    assert any(told["documents"][row[6]] for row in told["events"] if row[6] >= 0), lost
     every = events_as_json(result)
     for row in every["events"][::50]:
         event = result.journal.event(row[0])

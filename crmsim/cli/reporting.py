@@ -87,7 +87,9 @@ def _run_of_study(source: str, which: str) -> "tuple[Scenario, Result]":
                 scenario = load_scenario(study.origin.path)
                 return scenario, _run(scenario, dict(cell.settings), row.seed)
     cells = ", ".join(str(cell.number) for cell in study.cells)
-    raise BadInput(f"{source}#{which}: no such run; write #CELL,REPLICATION (cells: {cells})")
+    raise BadInput(
+        f"{source}#{which}: no such run; write #CELL,REPLICATION, such as #1,1 (cells: {cells})"
+    )
 
 
 def _run(scenario: "Scenario", settings: dict[str, str], seed: int) -> "Result":
@@ -106,7 +108,7 @@ def _report_study(path: Path, form: str, output: str | None, show: str | None) -
     study = read_study(path)
     metrics = study.telling() if show is None else chosen_metrics(show, study.metrics)
     if form == "html":
-        _write_page(study_page(study, metrics, f"crmsim report {path}"), output)
+        _write_page(study_page(study, metrics), output)
     elif form == "csv":
         _write_text(_as_csv(study), output)
     elif output is None:

@@ -120,8 +120,12 @@ def read_metrics(result: Result, warm_up_ns: int = 0) -> Mapping[str, object]:
 
     An answer is out of date if anybody had written something about the document by then that who
     answered could not see: another rep on a laptop, the office, the shop. `.._behind_s`: since when
-    the oldest of that was written. A refused change never counts. Questions that were asked before
-    `warm_up_ns` are left out.
+    the oldest of that was written. A refused change never counts. `rep`: the rep answered, by the
+    laptop; `other`: somebody on the telephone or the shop, by CRM.
+
+    Args:
+        result: The run.
+        warm_up_ns: Questions that were asked before are left out.
     """
     asked: Counter[str] = Counter()
     stale: Counter[str] = Counter()

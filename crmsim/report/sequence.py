@@ -139,8 +139,9 @@ def _chosen(
     arrows = [arrow for arrow in arrows if arrow.source in chosen and arrow.target in chosen]
     if not 0 < len(arrows) <= MOST_MESSAGES:
         raise BadValue(
-            f"there are {len(arrows):,} messages to draw; choose actors, begin_ns and end_ns so "
-            f"that there are 1 to {MOST_MESSAGES}"
+            f"there are {len(arrows):,} messages to draw; choose actors and a span of time "
+            "(--actors, --from, --until; in Python actors, begin_ns, end_ns) so that there are 1 "
+            f"to {MOST_MESSAGES}"
         )
     return chosen, arrows
 

@@ -1,11 +1,11 @@
 """What of a history goes into a page, and in which form?
 
-A page holds at most so many events; of a longer history, those around the first thing that was
-wrong, or the first ones. Texts that occur often stand once in a table and are named by their place.
+A page holds at most so many events; of a longer history, those of documents that were wrong, and
+around the first thing that was, or the first ones. Texts that occur often stand once in a table and are named by their place.
 """
 
+import re
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 from crmsim.lab.scenario import Result
@@ -35,12 +35,27 @@ class _Table:
         return list(self._places)
 
 
-def chosen_events(result: Result, most: int) -> list[Event]:
-    """Return the events of a page, in order."""
+def chosen_events(result: Result, most: int, names: dict[str, str]) -> list[Event]:
+    """Return the events of a page, in order.
+
+    A history that is too long loses what is far from what was wrong: kept are the documents that a
+    finding names, each with what led to it, and then what happened around the first bad event.
+    """
     journal = result.journal
+    if len(journal) <= most:
+        return list(journal)
+    told = set(re.findall(r"[^\s,;:]+", " ".join(result.findings)))
+    guids = {guid for guid, name in names.items() if name in told}
+    kept: dict[int, None] = {}
+    for event in journal:
+        if guids and event.detail.get("guid") in guids and len(kept) < most:
+            kept |= dict.fromkeys(one.number for one in journal.causes(event.number))
     bad = result.first_bad_event
-    first = 0 if bad is None else max(bad.number - most // 2, 0)
-    return list(islice(journal, first, first + most))
+    middle = bad.number if bad is not None else min(kept, default=0)
+    room = max(most - len(kept), 0)
+    first = max(min(middle - room // 2, len(journal) - room), 1)
+    numbers = sorted({*kept, *range(first, first + room)})
+    return [journal.event(number) for number in numbers[:most]]
 
 
 def events_as_json(result: Result, most: int = MOST_EVENTS) -> dict[str, Any]:
@@ -49,12 +64,12 @@ def events_as_json(result: Result, most: int = MOST_EVENTS) -> dict[str, Any]:
     `events` holds rows of number, time in ns, actor, kind, subject, cause, document, to, attempt
     and detail; actor, kind, subject, document and to are places in the tables, or -1.
     """
-    events = chosen_events(result, most)
+    names = _references(result.journal)
+    events = chosen_events(result, most, names)
     actors, kinds, subjects, documents = _Table(), _Table(), _Table(), _Table()
     topology = result.simulation.topology
     for name in sorted(topology.sites(), key=lambda name: COLUMNS.get(topology.kind(name), 0)):
         actors.place(name)  # from the laptops to the ERP, as on the map
-    names = _references(result.journal)
     rows = [
         [
             event.number,

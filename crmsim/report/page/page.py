@@ -21,7 +21,7 @@ from crmsim.report.curves import differences_height_inches, draw_differences, dr
 from crmsim.report.distribution import draw_times, sync_lags
 from crmsim.report.look import as_svg
 from crmsim.report.page.events import events_as_json
-from crmsim.report.study import command_of, named_metric, show_estimate, show_value
+from crmsim.report.study import command_of, named_metric, show_estimate, show_value, study_command
 from crmsim.report.timeline import draw_timeline
 from crmsim.report.topology import topology_svg
 from crmsim.study.study import StudyResult
@@ -189,13 +189,12 @@ def _findings(result: Result) -> list[dict[str, Any]]:
     return rows
 
 
-def study_page(study: StudyResult, metrics: Sequence[str], command: str) -> str:
+def study_page(study: StudyResult, metrics: Sequence[str]) -> str:
     """Return the page of a study.
 
     Args:
         study: What was found.
         metrics: Which metrics are in its table; the first ones are drawn as well.
-        command: What repeats it.
     """
     rows = [
         {
@@ -203,7 +202,9 @@ def study_page(study: StudyResult, metrics: Sequence[str], command: str) -> str:
             "settings": [study.text(cell, name) for name in study.varied],
             "held": f"{cell.held}/{len(cell.rows)}",
             "is_bad": cell.held < len(cell.rows),
-            "estimates": [show_estimate(metric, cell.estimate(metric)) for metric in metrics],
+            "estimates": [
+                show_estimate(metric, cell.estimate(metric), len(cell.rows)) for metric in metrics
+            ],
             "censored": cell.censored,
         }
         for cell in study.cells
@@ -230,7 +231,7 @@ def study_page(study: StudyResult, metrics: Sequence[str], command: str) -> str:
         pictures=_study_pictures(study, metrics[:STUDY_CURVES]),
         fixed=_fixed(study),
         has_censored=any(cell.censored for cell in study.cells),
-        command=command,
+        command=study_command(study),
         style=_text("page.css"),
     )
 

@@ -123,7 +123,7 @@
     lanes = data.actors.map((_, at) => at).filter((at) => used.has(at));
     laneOf = new Map(lanes.map((actor, lane) => [actor, lane]));
     const kept = events.length < data.total ?
-      ` (of ${data.total.toLocaleString("en")} in the run, these are kept here)` : "";
+      ` (of ${data.total.toLocaleString("en")} in the run; what is far from what was wrong is left out)` : "";
     byId("shown").textContent = `${rows.length.toLocaleString("en")} of ` +
       `${events.length.toLocaleString("en")} events${kept}`;
     layOut();
