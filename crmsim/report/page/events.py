@@ -1,7 +1,8 @@
 """What of a history goes into a page, and in which form?
 
 A page holds at most so many events; of a longer history, those of documents that were wrong, and
-around the first thing that was, or the first ones. Texts that occur often stand once in a table and are named by their place.
+around the first thing that was, or the first ones. Texts that occur often stand once in a table and
+are named by their place.
 """
 
 import re
