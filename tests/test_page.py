@@ -308,7 +308,7 @@ def test_a_document_that_a_finding_names_is_kept_however_long_the_history(bad_pa
         first_bad_event=None,
     )
     found = chosen_events(wrong, 2_000, names)
-    assert len(found) == 2_000
+    assert 1_500 < len(found) <= 2_000
     numbers = [event.number for event in found]
     assert numbers == sorted(numbers)
     its = {e.number for e in result.journal if e.detail.get("guid") == guid}
