@@ -46,6 +46,7 @@ def test_everything_holds_under_the_default_trouble(seed):
         "fields that only laptops have survive",
         "whoever asks sees what was written where he asks",
         "no laptop is older than its last session",
+        "what is delivered or billed stays",
         "parents come first and go last",
         "nothing is anywhere without what it depends on",
         "only what is kept in step is realigned",
