@@ -80,7 +80,7 @@ def test_what_cannot_be_drawn_is_refused_with_the_remedy():
     world, _ = drawn()
     with pytest.raises(BadValue, match="there are 0 messages"):
         draw_sequence(world.journal, axes(), actors=["a"])
-    with pytest.raises(BadValue, match="choose actors, begin_ns and end_ns"):
+    with pytest.raises(BadValue, match="choose actors and a span of time"):
         draw_sequence(drawn(90)[0].journal, axes(), end_ns=seconds(1e6), begin_ns=seconds(1e5))
     many = pair(sends(150), Echo, Link(latency=Constant(1.0)))
     many.run()

@@ -283,8 +283,8 @@ def test_a_study_shows_what_was_varied_and_what_that_changed(folder, capsys):
     assert (code, err) == (0, "")
     head = out.splitlines()[2]
     assert head.split()[:3] == ["cell", "loss", "held"]
-    assert "messages lost" in head
-    assert "orders booked" not in head, "it is the same in both"
+    assert "messages_lost" in head
+    assert "orders_booked" not in head, "it is the same in both"
     assert "4/4" in out
     assert "±" in out
     assert "kept in late.sqlite" in out
@@ -293,11 +293,11 @@ def test_a_study_shows_what_was_varied_and_what_that_changed(folder, capsys):
 def test_one_replication_has_means_and_no_intervals(folder, capsys):
     code, out, _ = study(capsys, "--vary", "loss=0%,30%", "--repeat", 1)
     assert code == 0
-    assert "messages lost" in out
+    assert "messages_lost" in out
     assert out.count("±") == 1, "in the headline alone"
     words = "--set", "loss=0%", "--versus", "loss=30%", "--repeat", 1, "--jobs", 1
     code, out, _ = here(capsys, "compare", "late.py", *words)
-    assert "messages lost" in out
+    assert "messages_lost" in out
     assert "one pair tells nothing of chance" in out
 
 
@@ -326,7 +326,7 @@ def test_a_metric_that_does_not_exist_is_told_after_what_does(folder, capsys):
     code, out, err = study(capsys, "--repeat", 2, "--show", "orders_bookd", "--json", "told.json")
     assert code == 2
     assert "did you mean 'orders_booked'?" in err
-    assert "orders written" in out
+    assert "orders_written" in out
     assert (folder / "told.json").exists()
     name = "crashes.crm.after commit, before the receipt"
     assert study(capsys, "--repeat", 2, "--show", name)[0] == 0, "a name may hold a comma"

@@ -1,9 +1,8 @@
 """What do `crmsim study` and `crmsim compare` do?"""
 
 import contextlib
-import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +127,7 @@ def study(
     if dry_run:
         return _tell(plan, path, processes)
     out = console(stderr=json_file == "-")
-    result = _work(plan, path, processes, executor, show)
+    result = _work(plan, path, processes, executor)
     metrics, unknown = _choose(show, result.metrics, result.telling())
     show_study(out, result, metrics)
     out.print(f"  kept in {path}", markup=False, soft_wrap=True)
@@ -181,14 +180,8 @@ def _tell(plan: "Plan", path: Path, processes: int) -> int:
     return HELD
 
 
-def _work(
-    plan: "Plan", path: Path | None, processes: int, executor: str, show: str | None
-) -> "StudyResult":
-    """Run what is missing; say at Ctrl-C what is kept.
-
-    Raises:
-        BadInput: a metric is to be shown that the first run does not have.
-    """
+def _work(plan: "Plan", path: Path | None, processes: int, executor: str) -> "StudyResult":
+    """Run what is missing; say at Ctrl-C what is kept."""
     from crmsim.study.store import open_store
     from crmsim.study.study import missing, result_of, work_off
 
@@ -196,20 +189,9 @@ def _work(
         todo = missing(plan, store)
         done = work_off(todo, store, jobs=processes, address=executor)
         with _kept(store, path), progress(len(todo), "runs") as step, contextlib.closing(done):
-            for row in done:
+            for _ in done:
                 step()
-                _must_measure(show, row.metrics)
         return result_of(store, store.defaults(), plan)
-
-
-def _must_measure(show: str | None, metrics: Mapping[str, Any]) -> None:
-    """Refuse a misspelt metric after the first run rather than after the last."""
-    for name in (show or "").split(","):
-        table = name.partition(".")[0]
-        if name and metrics and table not in metrics and show not in metrics:
-            near = difflib.get_close_matches(table, metrics, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise BadInput(f"--show {name}: no such metric{hint} (there are {', '.join(metrics)})")
 
 
 @contextlib.contextmanager
@@ -290,7 +272,7 @@ def compare(
         values = common | read_pairs(pairs), common | read_pairs(versus, option="--versus")
         plan = _pair_of(first, values, repeat, first_seed, _warm_up(warm_up))
         path = None if store is None else Path(store)
-        found = [_compare_settings(plan, path, jobs or os.cpu_count() or 1, executor, show)]
+        found = [_compare_settings(plan, path, jobs or os.cpu_count() or 1, executor)]
     else:
         raise BadInput("compare: name two studies, or a scenario with --set and --versus")
     out = console(stderr=json_file == "-")
@@ -325,11 +307,10 @@ def _compare_settings(
     path: Path | None,
     processes: int,
     executor: str,
-    show: str | None,
 ) -> "Comparison":
     from crmsim.study.paired import compare_cells
 
-    result = _work(plan, path, processes, executor, show)
+    result = _work(plan, path, processes, executor)
     ours, theirs = result.cells
     titles = result.label(ours), result.label(theirs)
     return compare_cells(ours, theirs, titles, result.metrics)

@@ -39,7 +39,7 @@ def _seconds(processes: int) -> float:
         for number, cell in enumerate(cells)
     ]
     began_s = perf_counter()
-    with workers(processes) as crew:
+    with workers(processes, len(jobs)) as crew:
         rows = [row for _, row in spread(crew, run_row, jobs)]
     assert all(row["held"] for row in rows)
     return perf_counter() - began_s
