@@ -12,7 +12,7 @@ from crmsim.lab.runs import load_scenario
 from crmsim.study.design import grid
 from crmsim.study.executors import spread, workers
 from crmsim.study.study import Plan
-from crmsim.study.work import packed, run_row
+from crmsim.study.work import lost_row, packed, run_row
 
 SCENARIO = Path(__file__).parent.parent.parent / "scenarios" / "order_book.py"
 REPEAT = 12
@@ -40,6 +40,6 @@ def _seconds(processes: int) -> float:
     ]
     began_s = perf_counter()
     with workers(processes, len(jobs)) as crew:
-        rows = [row for _, row in spread(crew, run_row, jobs)]
+        rows = [row for _, row in spread(crew, run_row, jobs, lost_row)]
     assert all(row["held"] for row in rows)
     return perf_counter() - began_s
