@@ -15,7 +15,7 @@ from crmsim.study.study import Plan
 from crmsim.study.work import lost_row, packed, run_row
 
 SCENARIO = Path(__file__).parent.parent.parent / "scenarios" / "order_book.py"
-REPEAT = 12
+REPEAT = 24
 
 
 def measure(turns: int) -> dict[str, float]:
