@@ -19,8 +19,9 @@ from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.cli import run_command
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
+from crmsim.report.look import save_text
 from crmsim.report.page.events import MOST_EVENTS, chosen_events, events_as_json
-from crmsim.report.page.page import run_page, save_page
+from crmsim.report.page.page import run_page
 from crmsim.units import days, hours
 
 BOOK = "scenarios/order_book.py"
@@ -89,7 +90,7 @@ def bad_page(tmp_path_factory):
     story = load_scenario(BOOK)
     result = story.run(seed=1, level=Level.MESSAGES, dedup=False, **SMALL)
     path = tmp_path_factory.mktemp("page") / "bad.html"
-    save_page(run_page(result, story.doc, "0"), path)
+    save_text(run_page(result, story.doc, "0"), path)
     return path, result
 
 
@@ -258,7 +259,7 @@ async def evil(land: Landscape, settings: Evil) -> None:
 def test_texts_of_users_are_texts_and_never_code(browser, tmp_path):
     result = evil.run(seed=1, level=Level.MESSAGES)
     path = tmp_path / "evil.html"
-    save_page(run_page(result, EVIL, "0"), path)
+    save_text(run_page(result, EVIL, "0"), path)
     opened(browser, path)
     assert browser.execute_script("return window.hacked") is None
     assert text(browser, "h1") == EVIL
@@ -273,7 +274,7 @@ def test_a_run_without_deliveries_says_how_to_get_them(browser, tmp_path):
     story = load_scenario(BOOK)
     result = story.run(seed=1, **SMALL)
     path = tmp_path / "plain.html"
-    save_page(run_page(result, story.doc, "0"), path)
+    save_text(run_page(result, story.doc, "0"), path)
     opened(browser, path)
     assert "--report FILE.html" in text(browser, "#sequence")
     assert browser.find_elements(By.ID, "canvas") == []

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import attrs
 
-from crmsim.business.fulfilment import ErpDocument, PostedItem, Posting, Progress
+from crmsim.business.fulfilment import ErpDocument, PostedItem, Progress, progress_of
 from crmsim.business.sales import OrderItem
 from crmsim.errors import BadValue
 from crmsim.units import Duration, Share, days, hours
@@ -122,16 +122,12 @@ def billable(
     items: tuple[OrderItem, ...], documents: tuple[ErpDocument, ...], billing: Billing
 ) -> tuple[PostedItem, ...]:
     """Return what can be billed now: what has left, or was ordered, and is on no bill yet."""
-    done: dict[Posting, dict[str, int]] = {posting: {} for posting in Posting}
-    for document in documents:
-        lines = done[document.posting]
-        for posted in document.items:
-            lines[posted.line] = lines.get(posted.line, 0) + posted.quantity
+    progress = {one.line: one for one in progress_of(documents)}
     found = []
     for item in items:
-        issued = done[Posting.GOODS_ISSUE].get(item.line, 0)
-        due = item.quantity if billing is Billing.ORDERS else issued
-        open_ = due - done[Posting.BILLING].get(item.line, 0)
+        known = progress.get(item.line, Progress(item.line))
+        due = item.quantity if billing is Billing.ORDERS else known.issued
+        open_ = due - known.billed
         if open_ > 0 and billing is not Billing.NONE:
             found.append(PostedItem(item.line, open_, value_of(item, open_)))
     return tuple(found)

@@ -13,6 +13,7 @@ from crmsim.cli.output import (
     console,
     read_level,
     read_pairs,
+    run_named,
     set_option,
     trace_option,
 )
@@ -57,13 +58,10 @@ def replay(folder: str, until: str | None) -> int:
 
 def _run_again(saved: "SavedRun") -> "Result":
     from crmsim.lab.runs import load_scenario
-    from crmsim.lab.settings import read_settings
 
-    scenario = load_scenario(saved.scenario)
-    settings = read_settings(scenario.settings, saved.settings, f"{saved.folder}/run.json")
-    level = Level[saved.level.upper()]
-    with busy(f"running {scenario.name}, seed {saved.seed}"):
-        return scenario.run_with(settings, seed=saved.seed, level=level, log_draws=True)
+    scenario, place = load_scenario(saved.scenario), f"{saved.folder}/run.json"
+    level = read_level(saved.level)
+    return run_named(scenario, saved.settings, saved.seed, level, place, log_draws=True)
 
 
 def _recording(result: "Result") -> "Recording":

@@ -8,9 +8,9 @@ import click
 
 from crmsim.cli.output import (
     HELD,
-    busy,
     must_be_writable,
     read_pairs,
+    run_named,
     set_option,
     settings_option,
 )
@@ -50,19 +50,15 @@ def _run(
     level: Level,
 ) -> "Result":
     from crmsim.lab.runs import load_scenario
-    from crmsim.lab.settings import read_settings
 
-    scenario = load_scenario(scenario_name)
-    settings = read_settings(scenario.settings, read_pairs(pairs, settings_file), "settings")
-    with busy(f"running {scenario.name}"):
-        chosen = scenario.seed if seed is None else seed
-        return scenario.run_with(settings, seed=chosen, level=level)
+    values = read_pairs(pairs, settings_file)
+    return run_named(load_scenario(scenario_name), values, seed, level)
 
 
 def _save(picture: Draw, svg: str, width_inches: float, height_inches: float) -> int:
-    from crmsim.report.look import as_svg, save_svg
+    from crmsim.report.look import as_svg, save_text
 
-    save_svg(as_svg(picture, width_inches, height_inches), Path(svg))
+    save_text(as_svg(picture, width_inches, height_inches), Path(svg))
     click.echo(f"written to {svg}")
     return HELD
 

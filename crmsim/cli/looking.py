@@ -120,9 +120,9 @@ def topology(
 
         write_graphml(built, Path(graphml))
     if svg is not None:
-        from crmsim.report.look import save_svg
+        from crmsim.report.look import save_text
         from crmsim.report.topology import topology_svg
 
-        save_svg(topology_svg(built, title=scenario.question), Path(svg))
+        save_text(topology_svg(built, title=scenario.question), Path(svg))
     click.echo(f"{scenario.name}: {len(built.sites())} sites, {len(built.links()) // 2} lines")
     return HELD

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from crmsim.trace.kinds import Level
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from crmsim.lab.scenario import Result, Scenario
 
 __all__ = [
     "BAD_INPUT",
@@ -31,6 +33,7 @@ __all__ = [
     "progress",
     "read_level",
     "read_pairs",
+    "run_named",
     "set_option",
     "settings_option",
     "show_option",
@@ -80,6 +83,36 @@ def read_pairs(
             raise BadInput(f"{option} {pair}: write NAME=VALUE")
         values[name] = text
     return values
+
+
+def run_named(
+    scenario: "Scenario",
+    values: Mapping[str, Any],
+    seed: int | None,
+    level: Level,
+    place: str = "settings",
+    *,
+    log_draws: bool = False,
+) -> "Result":
+    """Run a scenario once, and show on a terminal that this is going on.
+
+    Args:
+        scenario: Which one.
+        values: Setting -> what a user wrote.
+        seed: The seed; None for that of the scenario.
+        level: What the journal keeps.
+        place: Where the settings were written, for messages.
+        log_draws: Whether the journal keeps what every random draw was for.
+
+    Raises:
+        BadInput: a setting does not exist or makes no sense.
+    """
+    from crmsim.lab.settings import read_settings
+
+    settings = read_settings(scenario.settings, values, place)
+    seed = scenario.seed if seed is None else seed
+    with busy(f"running {scenario.name}, seed {seed}"):
+        return scenario.run_with(settings, seed=seed, level=level, log_draws=log_draws)
 
 
 def must_be_writable(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crmsim import __version__
-from crmsim.cli.output import HELD, busy, console, must_be_writable, show_option
+from crmsim.cli.output import HELD, console, must_be_writable, run_named, show_option
 from crmsim.errors import BadInput
 from crmsim.trace.kinds import Level
 
@@ -48,10 +48,10 @@ def report(source: str, form: str, output: str | None, show: str | None) -> int:
 
 
 def _write_page(page: str, output: str | None) -> None:
-    from crmsim.report.page.page import save_page
+    from crmsim.report.look import save_text
 
     path = Path(output or "report.html")
-    save_page(page, path)
+    save_text(page, path)
     click.echo(f"written to {path}")
 
 
@@ -71,7 +71,7 @@ def _saved_run(folder: str) -> "tuple[Scenario, Result]":
             f"{folder}: {saved.scenario} has changed since; its history cannot be had again"
         )
     scenario = load_scenario(saved.scenario)
-    return scenario, _run(scenario, saved.settings, saved.seed)
+    return scenario, run_named(scenario, saved.settings, saved.seed, Level.MESSAGES)
 
 
 def _run_of_study(source: str, which: str) -> "tuple[Scenario, Result]":
@@ -85,19 +85,11 @@ def _run_of_study(source: str, which: str) -> "tuple[Scenario, Result]":
                 if not study.origin.path:
                     raise BadInput(f"{source}: its scenario stands in no file; run it again there")
                 scenario = load_scenario(study.origin.path)
-                return scenario, _run(scenario, dict(cell.settings), row.seed)
+                return scenario, run_named(scenario, cell.settings, row.seed, Level.MESSAGES)
     cells = ", ".join(str(cell.number) for cell in study.cells)
     raise BadInput(
         f"{source}#{which}: no such run; write #CELL,REPLICATION, such as #1,1 (cells: {cells})"
     )
-
-
-def _run(scenario: "Scenario", settings: dict[str, str], seed: int) -> "Result":
-    from crmsim.lab.settings import read_settings
-
-    values = read_settings(scenario.settings, settings, "settings")
-    with busy(f"running {scenario.name}, seed {seed}"):
-        return scenario.run_with(values, seed=seed, level=Level.MESSAGES)
 
 
 def _report_study(path: Path, form: str, output: str | None, show: str | None) -> int:
@@ -123,29 +115,23 @@ def _report_study(path: Path, form: str, output: str | None, show: str | None) -
 
 
 def _write_text(text: str, output: str | None) -> None:
-    from crmsim.lab.runs import write_text
+    from crmsim.report.look import save_text
 
-    if output in (None, "-"):
+    if output is None or output == "-":
         click.echo(text, nl=False)
-        return
-    try:
-        write_text(Path(str(output)), text)
-    except OSError as error:
-        raise BadInput(f"-o {output}: cannot be written ({error.strerror})") from None
+    else:
+        save_text(text, Path(output))
 
 
 def _as_csv(study: "StudyResult") -> str:
     """Return a line for each run: its cell, its settings, whether it held, what was measured."""
-    from crmsim.study.estimates import numbers_of
-
     told = io.StringIO()
     names = list(study.varied)
     table = csv.writer(told, lineterminator="\n")
     table.writerow(["cell", *names, "replication", "seed", "held", *study.metrics])
     for cell in study.cells:
-        for row in cell.rows:
-            numbers = numbers_of(row.metrics)
+        for row, numbers in zip(cell.rows, cell.numbers, strict=True):
             texts = [study.text(cell, name) for name in names]
-            values = [numbers.get(metric, "") for metric in study.metrics]
+            values = [numbers.get(metric) for metric in study.metrics]
             table.writerow([cell.number, *texts, row.replication, row.seed, int(row.held), *values])
     return told.getvalue()

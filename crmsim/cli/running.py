@@ -105,9 +105,10 @@ def _run_one(
     if save is not None:
         save_run(Path(save), scenario_name, result, told)
     if report is not None:
-        from crmsim.report.page.page import run_page, save_page
+        from crmsim.report.look import save_text
+        from crmsim.report.page.page import run_page
 
-        save_page(run_page(result, scenario.doc, __version__), Path(report))
+        save_text(run_page(result, scenario.doc, __version__), Path(report))
     return FAILED if result.findings or (strict and _is_loose(told)) else HELD
 
 

@@ -191,7 +191,7 @@ def _work(plan: "Plan", path: Path | None, processes: int, executor: str) -> "St
         with _kept(store, path), progress(len(todo), "runs") as step, contextlib.closing(done):
             for _ in done:
                 step()
-        return result_of(store, store.defaults(), plan)
+        return result_of(store, plan)
 
 
 @contextlib.contextmanager

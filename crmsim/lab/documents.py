@@ -36,7 +36,7 @@ def field_metrics(result: Result, warm_up_ns: int = 0) -> Mapping[str, object]:
     journal = result.journal
     refused = _since(warm_up_ns, journal.select("rejected"))
     reasons = Counter(_sort_of(event) for event in refused)
-    kinds = _kinds(journal, warm_up_ns)
+    kinds = Counter(journal.kind_names(warm_up_ns))
     waits_s = [wait_s for since_ns, wait_s in _clerk_waits_s(journal) if since_ns >= warm_up_ns]
     saved = _since(warm_up_ns, journal.select("saved"))
     return {
@@ -65,13 +65,6 @@ def field_metrics(result: Result, warm_up_ns: int = 0) -> Mapping[str, object]:
 
 def _since(moment_ns: int, events: Iterator[Event]) -> Iterator[Event]:
     return (event for event in events if event.time_ns >= moment_ns)
-
-
-def _kinds(journal: Journal, since_ns: int) -> Counter[str]:
-    """Count events by kind."""
-    if since_ns:
-        return Counter(event.kind for event in _since(since_ns, iter(journal)))
-    return Counter(journal.kind_names())
 
 
 def _numbers_changed(result: Result) -> int:

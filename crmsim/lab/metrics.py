@@ -120,10 +120,7 @@ def _money(amount: Decimal) -> str:
 
 
 def _messages(journal: Journal, warm_up_ns: int) -> dict[str, object]:
-    if warm_up_ns:
-        counts = Counter(event.kind for event in journal if event.time_ns >= warm_up_ns)
-    else:
-        counts = Counter(journal.kind_names())
+    counts = Counter(journal.kind_names(warm_up_ns))
     reasons = Counter(
         str(event.detail.get("reason"))
         for event in journal.select("lost")

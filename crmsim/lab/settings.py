@@ -43,7 +43,6 @@ __all__ = [
     "read_settings",
     "read_settings_file",
     "setting",
-    "setting_as_text",
     "settings_as_json",
     "settings_as_text",
 ]
@@ -263,11 +262,6 @@ def settings_as_text(settings: Any) -> dict[str, str]:
         for field in attrs.fields(type(settings))
         if getattr(settings, field.name) != field.default
     }
-
-
-def setting_as_text(settings: Any, name: str) -> str:
-    """Return one setting as a user would write it, default or not."""
-    return _exact(getattr(settings, name), _types(type(settings))[name])
 
 
 def _exact(value: Any, kind: Any) -> str:

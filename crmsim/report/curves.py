@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crmsim.errors import BadInput
 from crmsim.report.look import BLUE, COLOURS, GREY, LINES, RED, new_axes, tidy, time_unit
-from crmsim.report.study import is_in_seconds, named_metric
+from crmsim.report.text import is_in_seconds, named_metric
 from crmsim.study.paired import compare_cells, is_shown
 from crmsim.study.study import CellResult, StudyResult, must_be_metric
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crmsim.errors import BadInput
+from crmsim.lab.runs import write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ __all__ = [
     "YELLOW",
     "as_svg",
     "new_axes",
-    "save_svg",
+    "save_text",
     "tidy",
     "time_unit",
 ]
@@ -82,13 +83,13 @@ def as_svg(
     return told.getvalue()
 
 
-def save_svg(svg: str, path: Path) -> None:
-    """Write a picture into a file.
+def save_text(text: str, path: Path) -> None:
+    """Write a picture, a page or a table in one go: the file is either whole or not there.
 
     Raises:
         BadInput: the file cannot be written.
     """
     try:
-        path.write_text(svg, encoding="utf-8")
+        write_text(path, text)
     except OSError as error:
         raise BadInput(f"{path}: cannot be written ({error.strerror})") from None

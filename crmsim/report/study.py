@@ -1,6 +1,5 @@
 """How are a study and a comparison told on a terminal?"""
 
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crmsim.report.text import is_in_seconds
 from crmsim.study.estimates import Estimate, PairedEstimate
 from crmsim.study.paired import Comparison, is_shown
 from crmsim.study.study import StudyResult
@@ -17,7 +17,6 @@ from crmsim.units import seconds, show_duration
 __all__ = [
     "command_of",
     "comparison_as_json",
-    "named_metric",
     "show_comparison",
     "show_estimate",
     "show_study",
@@ -27,24 +26,6 @@ __all__ = [
 ]
 
 FINDINGS_SHOWN = 5
-
-
-def is_in_seconds(metric: str) -> bool:
-    """Say whether a metric is a span of time; its name tells.
-
-    >>> is_in_seconds("sync_lag_s_p95"), is_in_seconds("orders_booked")
-    (True, False)
-    """
-    return re.search(r"_s(?=_|\.|$)", metric) is not None
-
-
-def named_metric(metric: str) -> str:
-    """Return the name of a metric as one reads it.
-
-    >>> named_metric("sync_lag_s_p95")
-    'sync lag p95'
-    """
-    return re.sub(r"_s(?=_|\.|$)", "", metric).replace("_", " ")
 
 
 def show_value(metric: str, value: float | None) -> str:

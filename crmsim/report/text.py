@@ -15,7 +15,7 @@ from crmsim.trace.journal import show_event
 from crmsim.trace.kinds import Level
 from crmsim.units import seconds, show_duration
 
-__all__ = ["show_run", "show_seeds", "show_verdicts"]
+__all__ = ["is_in_seconds", "named_metric", "show_run", "show_seeds", "show_verdicts"]
 
 MARKS = {
     Outcome.HELD: ("held", "green"),
@@ -108,12 +108,29 @@ def show_metrics(console: Console, metrics: Mapping[str, Any]) -> None:
         _pair(console, *_told_metric(name, value))
 
 
+def is_in_seconds(metric: str) -> bool:
+    """Say whether a metric is a span of time; its name tells.
+
+    >>> is_in_seconds("sync_lag_s_p95"), is_in_seconds("orders_booked")
+    (True, False)
+    """
+    return re.search(r"_s(?=_|\.|$)", metric) is not None
+
+
+def named_metric(metric: str) -> str:
+    """Return the name of a metric as one reads it.
+
+    >>> named_metric("sync_lag_s_p95")
+    'sync lag p95'
+    """
+    return re.sub(r"_s(?=_|\.|$)", "", metric).replace("_", " ")
+
+
 def _told_metric(name: str, value: Any) -> tuple[str, str]:
     """Tell a metric by its name: one in seconds is shown as a duration."""
-    plain = re.sub(r"_s(?=_|$)", "", name)
-    if plain != name and isinstance(value, int | float):
-        return plain.replace("_", " "), show_duration(seconds(value))
-    return plain.replace("_", " "), _value(value)
+    if is_in_seconds(name) and isinstance(value, int | float):
+        return named_metric(name), show_duration(seconds(value))
+    return named_metric(name), _value(value)
 
 
 def _value(value: Any) -> str:

@@ -296,7 +296,7 @@ def must_be_metric(name: str, metrics: Sequence[str]) -> str:
     raise BadInput(f"there is no metric {name!r}{hint} (there are {there or 'none'})")
 
 
-def result_of(store: Store, defaults: Mapping[str, str], plan: Plan | None = None) -> StudyResult:
+def result_of(store: Store, plan: Plan | None = None) -> StudyResult:
     """Return what a store says: of the cells of a plan, or of all that have been run.
 
     Raises:
@@ -311,7 +311,7 @@ def result_of(store: Store, defaults: Mapping[str, str], plan: Plan | None = Non
     held = store.cells()
     numbers = sorted(rows) if plan is None else store.add_cells(plan.cells)
     cells = [CellResult(n, held[n], tuple(rows.get(n, ()))) for n in numbers]
-    return StudyResult(origin, tuple(cells), defaults)
+    return StudyResult(origin, tuple(cells), store.defaults())
 
 
 def read_study(path: Path) -> StudyResult:
@@ -321,7 +321,7 @@ def read_study(path: Path) -> StudyResult:
         BadInput: the file is missing or is no study.
     """
     with read_store(path) as store:
-        return result_of(store, store.defaults())
+        return result_of(store)
 
 
 def run_study(
@@ -356,4 +356,4 @@ def run_study(
         with closing(work_off(missing(plan, opened), opened, jobs=jobs)) as done:
             for _ in done:
                 pass
-        return result_of(opened, opened.defaults(), plan)
+        return result_of(opened, plan)

@@ -126,10 +126,15 @@ class Journal:
         for row in self._rows:
             yield (row.time_ns, row.cause) if isinstance(row, Event) else (row[0], row[4])
 
-    def kind_names(self) -> Iterator[str]:
-        """Yield the kind of every event, without telling the rest."""
+    def kind_names(self, since_ns: int = 0) -> Iterator[str]:
+        """Yield the kind of every event from a moment on, without telling the rest."""
         for row in self._rows:
-            yield row.kind if isinstance(row, Event) else row[1].name
+            if isinstance(row, Event):
+                time_ns, kind = row.time_ns, row.kind
+            else:
+                time_ns, kind = row[0], row[1].name
+            if time_ns >= since_ns:
+                yield kind
 
     def keeps(self, kind: Kind) -> bool:
         """Say whether events of this kind are written down."""

@@ -7,7 +7,8 @@ from crmsim.lab.scenario import Result
 from crmsim.report.curves import draw_study
 from crmsim.report.look import as_svg
 from crmsim.report.page.page import metric_rows, template
-from crmsim.report.study import named_metric, show_difference_of, show_estimate, show_value
+from crmsim.report.study import show_difference_of, show_estimate, show_value
+from crmsim.report.text import named_metric
 from crmsim.report.timeline import draw_timeline
 from crmsim.study.paired import Comparison
 from crmsim.study.study import StudyResult

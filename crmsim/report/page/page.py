@@ -8,20 +8,18 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crmsim.checks.check import Check, Outcome, Verdict
-from crmsim.errors import BadInput, BadValue
-from crmsim.lab.runs import write_text
+from crmsim.checks.check import Outcome, Verdict
+from crmsim.errors import BadValue
 from crmsim.lab.scenario import Result
-from crmsim.lab.settings import describe, setting_as_text
-from crmsim.measure.expect import Expectation
+from crmsim.lab.settings import describe, settings_as_text
 from crmsim.report.curves import differences_height_inches, draw_differences, draw_study
 from crmsim.report.distribution import draw_times, sync_lags
 from crmsim.report.look import as_svg
 from crmsim.report.page.events import events_as_json
-from crmsim.report.study import command_of, named_metric, show_estimate, show_value, study_command
+from crmsim.report.study import command_of, show_estimate, show_value, study_command
+from crmsim.report.text import named_metric
 from crmsim.report.timeline import draw_timeline
 from crmsim.report.topology import topology_svg
 from crmsim.study.study import StudyResult
@@ -31,7 +29,7 @@ from crmsim.units import show_duration
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
-__all__ = ["metric_rows", "run_page", "save_page", "study_page", "template"]
+__all__ = ["metric_rows", "run_page", "study_page", "template"]
 
 EVIDENCE_SHOWN = 3
 STUDY_CURVES = 4
@@ -53,18 +51,6 @@ def _text(name: str) -> str:
 def template(name: str) -> "Template":
     """Return a template that stands beside this file."""
     return _environment().get_template(name)
-
-
-def save_page(html: str, path: Path) -> None:
-    """Write a page in one go: the file is either whole or not there.
-
-    Raises:
-        BadInput: the file cannot be written.
-    """
-    try:
-        write_text(path, html)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def run_page(result: Result, doc: str, version: str) -> str:
@@ -95,8 +81,14 @@ def run_page(result: Result, doc: str, version: str) -> str:
         ],
         faults=[(one.name, one.touched) for one in result.simulation.fabric.faults],
         pictures=_pictures(result),
-        checks=[_check_row(check, verdict) for check, verdict in result.verdicts],
-        expectations=[_expectation_row(one, verdict) for one, verdict in result.expectations],
+        checks=[
+            _judged_row(check.name, verdict, check.explanation, ", ".join(check.invariants))
+            for check, verdict in result.verdicts
+        ],
+        expectations=[
+            _judged_row(one.sentence, verdict, "", one.family)
+            for one, verdict in result.expectations
+        ],
         findings=_findings(result),
         style=_text("page.css"),
         script=_text("sequence.js"),
@@ -110,12 +102,16 @@ def _safe(data: str) -> str:
 
 
 def _settings(settings: Any) -> list[dict[str, Any]]:
-    rows = []
-    for name, default, _, meaning in describe(type(settings)):
-        value = setting_as_text(settings, name)
-        is_set = getattr(settings, name) != getattr(type(settings)(), name)
-        rows.append({"name": name, "value": value or default, "set": is_set, "meaning": meaning})
-    return rows
+    changed = settings_as_text(settings)
+    return [
+        {
+            "name": name,
+            "value": changed.get(name) or default,
+            "set": name in changed,
+            "meaning": meaning,
+        }
+        for name, default, _, meaning in describe(type(settings))
+    ]
 
 
 def metric_rows(metrics: Mapping[str, Any], table: str = "") -> list[tuple[str, str]]:
@@ -156,23 +152,13 @@ def _pictures(result: Result) -> list[tuple[str, str]]:
     return found
 
 
-def _check_row(check: Check, verdict: Verdict) -> dict[str, Any]:
+def _judged_row(name: str, verdict: Verdict, explanation: str, kind: str) -> dict[str, Any]:
     return {
-        "name": check.name,
+        "name": name,
         "outcome": verdict.outcome.value,
         "judged": verdict.judged,
-        "explanation": check.explanation,
-        "invariants": ", ".join(check.invariants),
-    }
-
-
-def _expectation_row(expectation: Expectation, verdict: Verdict) -> dict[str, Any]:
-    return {
-        "name": expectation.sentence,
-        "outcome": verdict.outcome.value,
-        "judged": verdict.judged,
-        "explanation": "",
-        "invariants": expectation.family,
+        "explanation": explanation,
+        "invariants": kind,
     }
 
 
