@@ -11,13 +11,13 @@ from crmsim import __version__
 from crmsim.cli.output import (
     FAILED,
     HELD,
-    busy,
     console,
     json_option,
     must_be_writable,
     progress,
     read_level,
     read_pairs,
+    run_named,
     set_option,
     settings_option,
     trace_option,
@@ -87,17 +87,12 @@ def _run_one(
     strict: bool,
 ) -> int:
     from crmsim.lab.runs import load_scenario, run_as_json, save_run
-    from crmsim.lab.settings import read_settings
     from crmsim.report.text import show_run
 
     scenario = load_scenario(scenario_name)
-    settings = read_settings(scenario.settings, values, "settings")
-    seed = scenario.seed if seed is None else seed
-    with busy(f"running {scenario.name}, seed {seed}"):
-        began = perf_counter()
-        log_draws = save is not None
-        result = scenario.run_with(settings, seed=seed, level=level, log_draws=log_draws)
-        wall_s = perf_counter() - began
+    began = perf_counter()
+    result = run_named(scenario, values, seed, level, log_draws=save is not None)
+    wall_s = perf_counter() - began
     told = run_as_json(result, wall_s)
     if json_file != "-":
         show_run(console(), result, wall_s)
