@@ -171,15 +171,18 @@ class Fulfilment:
     ) -> "_Step | None":
         get = self._actor.store.get if change is None else change.get
         documents: Documents = get("documents", key, ())
-        steps = list(self._steps(key, booked, documents))
+        waits_ns: int | None = get("waits for stock", key)
+        steps = list(self._steps(booked, documents, waits_ns))
         return min(steps, key=lambda step: step.time_ns) if steps else None
 
-    def _steps(self, key: str, booked: ErpOrder, documents: Documents) -> Iterator[_Step]:
+    def _steps(
+        self, booked: ErpOrder, documents: Documents, waits_ns: int | None
+    ) -> Iterator[_Step]:
         open_ = _open(documents)
         if open_ is not None:
             yield _Step(open_.posted_ns + self._logistics.picking, self._move)
         elif self._undelivered(booked, documents):
-            time_ns = self._delivery_ns(key, booked, documents)
+            time_ns = self._delivery_ns(booked, documents, waits_ns)
             if time_ns is not None:
                 yield _Step(time_ns, self._deliver)
         if billable(booked.order.items, documents, self._logistics.billing):
@@ -194,14 +197,15 @@ class Fulfilment:
         items = booked.order.items
         return bool(deliverable(items, progress, None, only_first_part=False))
 
-    def _delivery_ns(self, key: str, booked: ErpOrder, documents: Documents) -> int | None:
+    def _delivery_ns(
+        self, booked: ErpOrder, documents: Documents, waits_ns: int | None
+    ) -> int | None:
         """Return when the next delivery is due; None when nobody has planned any."""
         day = self.planned_day(booked)
         if day < 0:
             return None
-        waits_ns = self._actor.store.get("waits for stock", key)
         if waits_ns is not None:
-            return int(waits_ns)
+            return waits_ns
         before = [d for d in documents if d.posting is Posting.DELIVERY]
         if before:
             return before[-1].posted_ns + self._logistics.rest_after

@@ -32,6 +32,7 @@ __all__ = [
     "realignment_metrics",
     "replacement_metrics",
     "station_metrics",
+    "sync_lags_s",
 ]
 
 _OF_MESSAGES = (
@@ -163,11 +164,7 @@ def _sessions(journal: Journal, warm_up_ns: int) -> dict[str, object]:
 
 
 def _lags(journal: Journal, written: Mapping[str, _WrittenOrder]) -> dict[str, object]:
-    """Measure from the first save on the laptop to the first booking in the ERP."""
-    saved = {guid: order.first_ns for guid, order in written.items()}
-    booked: dict[str, int] = {}
-    for event in journal.select("booked"):
-        booked.setdefault(str(event.detail["guid"]), event.time_ns)
+    saved, booked = _saved_and_booked(journal, written)
     lags = [to_seconds(booked[guid] - begin) for guid, begin in saved.items() if guid in booked]
     return {
         "sync_lag_spent_s_mean": _spent(journal, saved, booked),
@@ -176,6 +173,23 @@ def _lags(journal: Journal, written: Mapping[str, _WrittenOrder]) -> dict[str, o
         "sync_lag_s_max": max(lags, default=None),
         "sync_lag_censored": len(saved) - len(lags),
     }
+
+
+def sync_lags_s(journal: Journal) -> tuple[list[float], int]:
+    """Return how long orders took from the laptop to the ERP, and how many never got there."""
+    saved, booked = _saved_and_booked(journal, _written(journal, 0))
+    lags = [to_seconds(booked[guid] - begin) for guid, begin in saved.items() if guid in booked]
+    return lags, len(saved) - len(lags)
+
+
+def _saved_and_booked(
+    journal: Journal, written: Mapping[str, _WrittenOrder]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return GUID -> first save on the laptop, and GUID -> first booking in the ERP."""
+    booked: dict[str, int] = {}
+    for event in journal.select("booked"):
+        booked.setdefault(str(event.detail["guid"]), event.time_ns)
+    return {guid: order.first_ns for guid, order in written.items()}, booked
 
 
 def _spent(

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from crmsim.errors import BadValue
+from crmsim.lab.metrics import sync_lags_s
 from crmsim.measure.latency import quantile
 from crmsim.report.look import COLOURS, GREY, LINES, new_axes, tidy, time_unit
 from crmsim.trace.journal import Journal
-from crmsim.units import seconds, show_duration, to_seconds
+from crmsim.units import seconds, show_duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,15 +31,10 @@ class Times:
     """How many had not ended."""
 
 
-def sync_lags(journal: Journal, begin: str = "saved", end: str = "booked") -> Times:
-    """Return how long documents took from the first event of one kind to the first of another."""
-    begun: dict[str, int] = {}
-    ended: dict[str, int] = {}
-    for event in journal.select(begin, end):
-        guid = str(event.detail.get("guid", ""))
-        (begun if event.kind == begin else ended).setdefault(guid, event.time_ns)
-    lags = [to_seconds(ended[guid] - since) for guid, since in begun.items() if guid in ended]
-    return Times(tuple(sorted(lags)), len(begun) - len(lags))
+def sync_lags(journal: Journal) -> Times:
+    """Return how long orders took from the laptop to the ERP."""
+    lags_s, unended = sync_lags_s(journal)
+    return Times(tuple(sorted(lags_s)), unended)
 
 
 def draw_times(
