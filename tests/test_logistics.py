@@ -93,6 +93,16 @@ def test_what_is_not_there_leaves_when_the_stock_is_filled_up():
     assert left == {"tea": 0, "cup": 2}
 
 
+def test_the_second_of_two_deliveries_keeps_its_distance_also_after_a_wait_for_stock():
+    stock = Stock(pieces=0, refill=100, refill_after=hours(10))
+    logistics = attrs.evolve(ALL, partial=Share(1.0), rest_after=days(1), stock=stock)
+    told = story(logistics=logistics)
+    assert told.result.held, told.result.findings
+    (first, one), (second, other) = posted(told, "delivery")
+    assert (one, other) == (4, 4)
+    assert second - first == pytest.approx(24)
+
+
 def test_orders_can_be_billed_before_anything_leaves():
     told = story(logistics=attrs.evolve(ALL, billing=Billing.ORDERS, lead=days(2)))
     assert told.result.held, told.result.findings

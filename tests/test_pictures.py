@@ -125,6 +125,12 @@ def test_a_curve_of_times_ends_below_all_by_what_never_ended(run):
         draw_times({"none": Times((), 3)}, axes())
 
 
+def test_visits_are_not_on_their_way_to_the_erp():
+    run = load_scenario("scenarios/rejected_visit.py").run(seed=1)
+    assert "activity" in {str(e.detail.get("object")) for e in run.journal.select("saved")}
+    assert sync_lags(run.journal).unended == 0
+
+
 @pytest.mark.parametrize(
     ("span_s", "unit"),
     [(0.0, "ms"), (0.5, "ms"), (1, "seconds"), (90, "minutes"), (7_200, "hours"), (1e6, "days")],
