@@ -18,9 +18,11 @@ The rooms of the house, from the ground up; imports point only downwards::
     replication              who gets what?
     mobile                   what does a laptop do, and whom does it call?
     erp                      what happens behind CRM?
+    online                   what does CRM Online do with a document?
     systems                  who acts?
     checks                   was it right?
     measure                  was it as expected, and how long did it take?
+    quiet                    when is all at rest?
     lab                      what is the story?
     workload                 who writes what, and when?
     study                    what do many runs say?

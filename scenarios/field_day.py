@@ -38,8 +38,8 @@ from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.link import Link
 from crmsim.network.profiles import gprs, gsm, lan, modem, wan
+from crmsim.online.clerk import ClerkHabits
 from crmsim.systems.enterprise import Policies
-from crmsim.systems.people import ClerkHabits
 from crmsim.units import Duration, Share, days, hours, minutes
 from crmsim.workload.field import PRODUCTS, FieldForce, catalogue_price, product
 

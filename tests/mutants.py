@@ -28,6 +28,7 @@ from crmsim.hunt.hunting import Hunt, cut_all_down, different, hunt
 from crmsim.lab.runs import load_scenario
 from crmsim.mobile import client as mobile
 from crmsim.mobile.client import MobileClient
+from crmsim.online.recovery import ErrorList
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import QueuePartner
@@ -36,7 +37,6 @@ from crmsim.replication.realignment import Realignment
 from crmsim.replication.sites import SiteQueue
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.outflow import Outflow
-from crmsim.systems.recovery import ErrorList
 
 __all__ = ["MUTANTS", "SCENARIO", "Mutant", "measure"]
 

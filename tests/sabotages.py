@@ -118,7 +118,7 @@ def has_seen_one_save_more(patch: pytest.MonkeyPatch) -> None:
     def resolve(policy: Any, order: Any, stamps: Any, base: int, *others: Any) -> Any:
         return plain(policy, order, stamps, base + 1, *others)
 
-    patch.setattr("crmsim.systems.orders.resolve", resolve)
+    patch.setattr("crmsim.online.orders.resolve", resolve)
 
 
 def one_call_in_five_left_out(patch: pytest.MonkeyPatch) -> None:

@@ -28,10 +28,10 @@ from crmsim.mobile.holdings import local_of
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
+from crmsim.online import records
+from crmsim.online.answers import Answers
 from crmsim.replication.returned import Returned
 from crmsim.sync.conflict import ConflictPolicy
-from crmsim.systems import records
-from crmsim.systems.answers import Answers
 from crmsim.systems.enterprise import Policies
 from crmsim.units import Share, days, hours, milliseconds, minutes
 

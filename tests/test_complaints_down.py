@@ -17,9 +17,9 @@ from crmsim.mobile.client import MobileClient
 from crmsim.mobile.holdings import local_of
 from crmsim.mobile.rep import DiaryEntry
 from crmsim.network.faults import Outage
+from crmsim.online import records
 from crmsim.replication.receivers import Receivers
 from crmsim.sync import importer
-from crmsim.systems import records
 from crmsim.systems.enterprise import Policies
 from crmsim.systems.outflow import Outflow
 from crmsim.units import Share, days, hours, milliseconds

@@ -27,10 +27,10 @@ from crmsim.middleware.replication import BY_CUSTOMER
 from crmsim.mobile import imports
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
+from crmsim.online import answers as tell_laptop
+from crmsim.online import orders
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
 from crmsim.sync.inbox import entry_for
-from crmsim.systems import answers as tell_laptop
-from crmsim.systems import orders
 from crmsim.systems.enterprise import Policies
 from crmsim.units import hours, minutes
 

@@ -9,7 +9,6 @@ from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.checks.laptops import replication, sessions
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import CrashPoint
-from crmsim.lab.aside import lost_saves
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.metrics import replacement_metrics
 from crmsim.lab.scenario import Result, scenario
@@ -17,9 +16,10 @@ from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.replication import Job, RrQueue, TakenAway
 from crmsim.mobile.calls import Upload
 from crmsim.mobile.client import MobileClient
+from crmsim.online.answers import Answers
+from crmsim.quiet.aside import lost_saves
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.sites import tell as tell_site
-from crmsim.systems.answers import Answers
 from crmsim.systems.enterprise import Policies
 from crmsim.units import Share, days, hours, milliseconds, minutes, seconds
 

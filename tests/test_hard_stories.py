@@ -12,11 +12,11 @@ from crmsim.errors import BadValue
 from crmsim.middleware.flow import Breakage, Context
 from crmsim.middleware.queue import QueueKey
 from crmsim.network.faults import Outage
+from crmsim.online.clerk import ClerkHabits
 from crmsim.qrfc.partner import Poison
 from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.enterprise import Policies
 from crmsim.systems.outflow import CdbOnError
-from crmsim.systems.people import ClerkHabits
 from crmsim.units import hours, minutes
 
 from .telling import FREE, TEA, VISIT, do, drop, edit, order, rewrite, tell, visit

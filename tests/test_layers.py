@@ -25,10 +25,12 @@ BELOW["replication"] = GROUND | {
 }
 BELOW["mobile"] = BELOW["replication"] | {"sync", "qrfc", "replication"}
 BELOW["erp"] = BELOW["qrfc"] | {"business", "applications", "formats", "qrfc"}
-BELOW["systems"] = GROUND | (set(BELOW) - {"erp"})
+BELOW["online"] = GROUND | (set(BELOW) - {"erp"})
+BELOW["systems"] = BELOW["online"] | {"online"}
 BELOW["checks"] = BELOW["systems"] | {"systems", "erp"}
 BELOW["measure"] = BELOW["checks"] | {"checks"}
-BELOW["lab"] = BELOW["measure"] | {"measure"}
+BELOW["quiet"] = BELOW["systems"] | {"systems", "erp"}
+BELOW["lab"] = BELOW["measure"] | {"measure", "quiet"}
 BELOW["workload"] = BELOW["lab"] | {"lab"}
 for _room in ("study", "hunt", "truths", "testing"):
     BELOW[_room] = BELOW["workload"] | {"workload"}

@@ -19,10 +19,10 @@ from crmsim.middleware.flow import Breakage, Context, answered, begin, handed_ov
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
+from crmsim.online.recovery import OwnServices, Recovery
 from crmsim.qrfc.wire import Guarantees
 from crmsim.sync.conflict import ConflictPolicy, resolve
 from crmsim.systems.people import Worklist
-from crmsim.systems.recovery import OwnServices, Recovery
 from crmsim.trace.kinds import NOTED
 from crmsim.units import days, hours, minutes
 

@@ -19,10 +19,10 @@ from crmsim.middleware.replication import FIELD_SALES
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
+from crmsim.online.clerk import ClerkHabits
+from crmsim.online.orders import ConfirmAfter
 from crmsim.systems.enterprise import Policies
-from crmsim.systems.orders import ConfirmAfter
 from crmsim.systems.outflow import CdbOnError
-from crmsim.systems.people import ClerkHabits
 from crmsim.units import days, hours
 
 from .stories import fired, rejudge

@@ -16,11 +16,11 @@ from crmsim.chance import Constant
 from crmsim.checks import distribution
 from crmsim.kernel.durable import Site
 from crmsim.lab.settings import setting
-from crmsim.lab.settle import behind
 from crmsim.middleware.flow import Breakage, Context
 from crmsim.middleware.publication import Publication
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
+from crmsim.quiet.settle import behind
 from crmsim.units import days, hours, minutes
 
 from .stories import changed_store, event, fired, history, rejudge

@@ -10,10 +10,10 @@ from crmsim.business.sales import OrderEdit, OrderItem, SalesOrder
 from crmsim.checks.check import Outcome
 from crmsim.errors import BadValue
 from crmsim.lab.metrics import order_metrics
-from crmsim.lab.settle import LeftToDo, what_moves
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage, Partition
 from crmsim.network.profiles import gprs, wan
+from crmsim.quiet.settle import LeftToDo, what_moves
 from crmsim.units import days, hours, seconds
 
 

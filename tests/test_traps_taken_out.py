@@ -24,11 +24,12 @@ from crmsim.middleware.queue import QueueKey, QueueStatus
 from crmsim.middleware.replication import RrQueue
 from crmsim.mobile import imports
 from crmsim.mobile.rep import DiaryEntry
+from crmsim.online import orders
+from crmsim.online.answers import Answers
 from crmsim.qrfc.inbound import Outcome
 from crmsim.replication import realignment, receivers
 from crmsim.sync.importer import LocalDocument
-from crmsim.systems import orders, outflow
-from crmsim.systems.answers import Answers
+from crmsim.systems import outflow
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.units import hours
 

@@ -17,7 +17,6 @@ from crmsim.checks.check import Check
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, Scenario
-from crmsim.lab.settle import Quiet
 from crmsim.lab.trouble import (
     NO_TROUBLE,
     Administered,
@@ -41,6 +40,7 @@ from crmsim.lab.trouble import (
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap, NthMessage
 from crmsim.qrfc.wire import Guarantees
+from crmsim.quiet.settle import Quiet
 from crmsim.trace.kinds import Level
 from crmsim.units import Duration, days, parse_duration, parse_moment
 

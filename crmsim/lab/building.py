@@ -1,7 +1,8 @@
 """How is a landscape built?
 
-One CRM Enterprise, one ERP, stations, laptops and the lines between them; whatever the permitted
-channels rule out is refused at once, with the reason.
+One CRM Enterprise, stations, laptops and the lines between them; what stands behind CRM is put up
+by `crmsim.lab.backend`. Whatever the permitted channels rule out is refused at once, with the
+reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,8 @@ from types import MappingProxyType
 import attrs
 
 from crmsim.applications.directions import direction_of, lacks_of
-from crmsim.applications.logistics import Logistics
 from crmsim.business.master import Record, RecordEdit
 from crmsim.chance import Distribution, Exponential, Lognormal
-from crmsim.erp.erp import Erp
 from crmsim.errors import BadValue
 from crmsim.kernel.simulation import Simulation
 from crmsim.lab.trouble import NO_TROUBLE, Trouble
@@ -36,6 +35,8 @@ from crmsim.mobile.dialling import REDIAL_POLICY, Dialling
 from crmsim.mobile.rep import DiaryEntry, Habits, why_not_in_diary
 from crmsim.mobile.station import Station
 from crmsim.network.link import Link
+from crmsim.online.clerk import Clerk, ClerkHabits
+from crmsim.online.recovery import OwnService, OwnServices
 from crmsim.qrfc.inbound import WorkProcess, work_process_names
 from crmsim.qrfc.partner import Poison, Staff
 from crmsim.qrfc.wire import Guarantees
@@ -43,18 +44,15 @@ from crmsim.replication.demon import QueueDemon
 from crmsim.replication.receivers import facts_of_record, wanting
 from crmsim.systems.channels import Channel
 from crmsim.systems.enterprise import CrmEnterprise, Policies
-from crmsim.systems.people import Clerk, ClerkHabits, Operator, Worklist
-from crmsim.systems.recovery import OwnService, OwnServices
+from crmsim.systems.people import Operator, Worklist
 from crmsim.units import Duration, milliseconds, minutes
 
-__all__ = ["REACTION_S", "Building"]
+__all__ = ["REACTION_S", "WRITE", "Building", "staff_of"]
 
 VALIDATION_S = Lognormal.of_mean(0.3, 0.6)
 """Validation of a change in CRM: mean 300 ms (assumed)."""
 DISTRIBUTION_S = Lognormal.of_mean(0.05, 0.6)
 """Passing a saved document on to its receivers: mean 50 ms (assumed)."""
-BOOKING_S = Lognormal.of_mean(0.8, 0.6)
-"""Booking of an order in the ERP: mean 800 ms (assumed)."""
 REACTION_S = Exponential(7_200.0)
 """Reaction of an operator whom only trouble brings along: two hours on average (assumed)."""
 WRITE: Duration = milliseconds(5)
@@ -254,7 +252,7 @@ class Building:
         breakages += self._trouble.breakages
         operator_s = self._needed(operator_s, is_needed=bool(self._trouble.breakages))
         self.simulation.add_site(name, "crm").write_ns = WRITE
-        staff = _staff_of(name, work_processes, operator_s, f"{name}-demon")
+        staff = staff_of(name, work_processes, operator_s, f"{name}-demon")
         self.simulation.seat(
             name,
             lambda: CrmEnterprise(
@@ -278,66 +276,6 @@ class Building:
         )
         self._seat_staff(name, staff, operator_s, last_resort, worklist, clerk)
         self.simulation.store(name).load("policies", {"conflict": policies.conflict})
-
-    def add_erp(
-        self,
-        link: Link,
-        *,
-        crm: str = "crm",
-        ship_days: dict[str, int] | None = None,
-        logistics: Logistics = Logistics(),
-        work_processes: int = 2,
-        service_s: Distribution = BOOKING_S,
-        policy: RetryPolicy = RetryPolicy(),
-        queue_key: QueueKey = QueueKey.PER_DOCUMENT,
-        poisons: tuple[Poison, ...] = (),
-        operator_s: Distribution | None = None,
-        last_resort: str = "delete LUW",
-        name: str = "erp",
-    ) -> None:
-        """Add the one ERP and its line to CRM.
-
-        Args:
-            link: Both directions of the line between CRM and ERP.
-            crm: The name of CRM Enterprise.
-            ship_days: The warehouse's plan: reference of an order -> day of the run.
-            logistics: How it delivers and bills; all at once on the planned day, and no bills, if
-                left out.
-            work_processes: How many orders are booked at the same time.
-            service_s: How long booking takes, in seconds.
-            policy: When a report to CRM is tried again.
-            queue_key: What shares a queue to CRM.
-            poisons: Units of work that it cannot digest.
-            operator_s: How long it takes until somebody looks at a stuck queue, in seconds; None
-                when nobody ever does.
-            last_resort: What that person does when activating did not help: ``delete LUW`` or
-                ``park``.
-            name: The name of the site and its actor.
-
-        Raises:
-            ForbiddenLink: there is an ERP already.
-        """
-        plan = {} if ship_days is None else ship_days
-        poisons += self._trouble.poisons
-        operator_s = self._needed(operator_s, is_needed=bool(self._trouble.poisons))
-        self.simulation.add_site(name, "erp").write_ns = WRITE
-        self.simulation.connect(crm, name, link)
-        staff = _staff_of(name, work_processes, operator_s)
-        self.simulation.seat(
-            name,
-            lambda: Erp(
-                crm,
-                plan,
-                logistics,
-                service_s,
-                staff,
-                policy,
-                self.guarantees,
-                queue_key,
-                poisons,
-            ),
-        )
-        self._seat_staff(name, staff, operator_s, last_resort, Worklist.OLDEST_FIRST)
 
     def _seat_staff(
         self,
@@ -487,7 +425,7 @@ class Building:
         self.simulation.topology.check()
 
 
-def _staff_of(
+def staff_of(
     site: str, work_processes: int, operator_s: Distribution | None, demon: str = ""
 ) -> Staff:
     """Return the names of who works at a system."""

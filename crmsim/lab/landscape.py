@@ -1,8 +1,8 @@
 """With which verbs is the story of a landscape told?
 
 A landscape is what a scenario gets as `land`. First it is built (`crmsim.lab.building`), then its
-story is told: run, sleep, at, start_soon, faults, crashes, settle; what people in the office do
-meanwhile stands in `crmsim.lab.office`.
+story is told: run, sleep, at, start_soon, faults, crashes, settle. What people do meanwhile stands
+in `crmsim.lab.office` and `crmsim.lab.back_office`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,8 +15,7 @@ from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import CrashAt, CrashPoint, SiteCrashed
 from crmsim.kernel.simulation import Simulation
-from crmsim.lab.office import Office
-from crmsim.lab.settle import Quiet, settle
+from crmsim.lab.back_office import BackOffice
 from crmsim.lab.trouble import NO_TROUBLE, Trouble, crashes_everywhere
 from crmsim.measure.expect import Expect
 from crmsim.middleware.queue import QueueStatus
@@ -26,6 +25,7 @@ from crmsim.network.faults import Fault, Flap, NthMessage
 from crmsim.qrfc.inbound import ACTIONS
 from crmsim.qrfc.partner import QueuePartner, QueueRow
 from crmsim.qrfc.wire import Action
+from crmsim.quiet.settle import Quiet, settle
 from crmsim.units import (
     Duration,
     days,
@@ -43,7 +43,7 @@ class Built(BaseException):
     """Ends a story of which only the map is wanted; never leaves the lab."""
 
 
-class Landscape(Office):
+class Landscape(BackOffice):
     """The systems of one run and the verbs of its story."""
 
     def __init__(

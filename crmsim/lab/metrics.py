@@ -15,12 +15,12 @@ import attrs
 from crmsim.applications.pricing import exact_sum
 from crmsim.checks.check import is_order
 from crmsim.kernel.durable import CrashPoint
-from crmsim.lab.aside import lost_saves
 from crmsim.lab.scenario import Result
 from crmsim.lab.trouble import CRASH_KINDS
 from crmsim.measure.latency import quantile
 from crmsim.measure.road import ROAD_KINDS, Part, Road
 from crmsim.mobile.dialling import BUSY
+from crmsim.quiet.aside import lost_saves
 from crmsim.sync.session import Phase
 from crmsim.trace.journal import Event, Journal
 from crmsim.trace.kinds import ENQUEUED, KINDS, SENT

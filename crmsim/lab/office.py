@@ -1,34 +1,33 @@
 """What do people in the office do while the story goes on?
 
-They work in CRM Online and in the ERP: change customers and orders, publish prices, say who gets
-what. Whatever they do goes the same way as everything else from there. If the system is down, or
-loses what they did in a crash, they try again ten minutes later.
+They work in CRM Online: change customers and orders, publish prices, say who gets what. Whatever
+they do goes the same way as everything else from there. If the system is down, or loses what they
+did in a crash, they try again ten minutes later. What people do at the ERP:
+`crmsim.lab.back_office`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from crmsim.applications.directions import direction_of, named
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import OrderEdit, SalesOrder
-from crmsim.erp.erp import Erp
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import Change, SiteCrashed
 from crmsim.kernel.simulation import Simulation
-from crmsim.lab.building import Building
-from crmsim.lab.settle import LeftToDo
+from crmsim.lab.backend import BackEnd
 from crmsim.lab.trouble import NO_TROUBLE, Trouble
 from crmsim.middleware.replication import Kind, Subscription, pattern_of
+from crmsim.quiet.settle import LeftToDo
 from crmsim.systems.channels import edited_by
 from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.units import minutes
 
-__all__ = ["Office"]
+__all__ = ["Office", "must_be_texts"]
 
 
-class Office(Building):
+class Office(BackEnd):
     """A landscape with an office."""
 
     def __init__(self, simulation: Simulation, trouble: Trouble = NO_TROUBLE) -> None:
@@ -49,7 +48,7 @@ class Office(Building):
             values: Key of a record -> its new value.
             crm: The name of CRM Enterprise.
         """
-        _must_be_texts(publication, values)
+        must_be_texts(publication, values)
         for one in self._model.objects:
             if one.name == publication and one.kind is not Kind.BULK:
                 raise BadValue(f"{publication!r} is {one.kind.value}: change it")
@@ -57,54 +56,10 @@ class Office(Building):
                 raise BadValue(f"{publication!r} comes from the ERP: publish_in_erp")
         self._in_crm(crm, lambda it, done: it.publish(publication, values, done))
 
-    def publish_in_erp(
-        self, publication: str, values: Mapping[str, str], *, erp: str = "erp"
-    ) -> None:
-        """Let somebody at the ERP change products or prices now; CRM takes them over.
-
-        Args:
-            publication: A bulk object of the model that the ERP has.
-            values: Key of a record -> its new value.
-            erp: The name of the ERP.
-        """
-        _must_be_texts(publication, values)
-        if publication == "prices":
-            _must_be_prices(values)
-        kind = self._model.of(publication)
-        if kind.kind is not Kind.BULK or not kind.in_erp:
-            raise BadValue(f"{publication!r} does not come from the ERP")
-        self._at_erp(erp, lambda it, done: it.publish(publication, values, done))
-
-    def change_in_erp(self, about: str, key: str, *, erp: str = "erp", **fields: str) -> None:
-        """Let somebody at the ERP create or change a record now that both systems have.
-
-        Args:
-            about: The name of the replication object.
-            key: Its key.
-            erp: The name of the ERP.
-            fields: Field -> new value; the others stay as they are.
-
-        Raises:
-            BadValue: the ERP has no such thing, or nothing is changed.
-        """
-        kind = self._kind_of_record(about, key, "", fields)
-        if not kind.in_erp:
-            raise BadValue(f"the ERP knows no {about}")
-        if "parent" in fields:
-            raise BadValue(f"the ERP knows nothing that a {about} depends on; say it with change")
-        if not fields:
-            raise BadValue(f"say what of {about} {key!r} is changed, such as name='new'")
-        self._at_erp(erp, lambda it, done: it.change_record(about, key, fields, done))
-
     def _in_crm(self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None]) -> None:
         if not isinstance(self.simulation.actor(crm), CrmEnterprise):
             raise BadValue(f"{crm!r} is no CRM Enterprise")
         self._in_office(crm, do)
-
-    def _at_erp(self, erp: str, do: Callable[[Erp, Callable[[], None]], None]) -> None:
-        if not isinstance(self.simulation.actor(erp), Erp):
-            raise BadValue(f"{erp!r} is no ERP")
-        self._in_office(erp, do)
 
     def _in_office(self, site: str, do: Callable[[Any, Callable[[], None]], None]) -> None:
         """Do something in a system, behind what its office wanted before.
@@ -332,18 +287,7 @@ class Office(Building):
         )
 
 
-def _must_be_prices(values: Mapping[str, str]) -> None:
-    """Refuse what cannot be put into an order."""
-    for name, value in values.items():
-        try:
-            is_price = Decimal(value) >= 0
-        except InvalidOperation:
-            is_price = False
-        if not is_price:
-            raise BadValue(f"the price of {name!r} is {value!r}; write a number, such as '12.50'")
-
-
-def _must_be_texts(publication: str, values: Mapping[str, str]) -> None:
+def must_be_texts(publication: str, values: Mapping[str, str]) -> None:
     """Refuse what is no table of records."""
     if not isinstance(values, Mapping) or not values:
         raise BadValue(f"what is published as {publication!r} is no table, such as {{'tea': '2'}}")

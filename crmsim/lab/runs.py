@@ -30,9 +30,9 @@ from crmsim.checks.check import Evidence, Outcome, Verdict
 from crmsim.errors import BadInput
 from crmsim.lab.scenario import Result, Scenario, told
 from crmsim.lab.settings import settings_as_json, settings_as_text
-from crmsim.lab.settle import behind
 from crmsim.middleware.flow import BDocRecord
 from crmsim.qrfc.partner import QueuePartner, QueueRow
+from crmsim.quiet.settle import behind
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level
 from crmsim.trace.record import Recording, read_recording, write_recording

@@ -27,10 +27,10 @@ from crmsim.kernel.simulation import Simulation
 from crmsim.kernel.watch import Statistics, single
 from crmsim.lab.landscape import Built, Landscape
 from crmsim.lab.settings import must_be_setting, read_settings, settings_as_text
-from crmsim.lab.settle import Quiet
 from crmsim.lab.trouble import NO_TROUBLE, Trouble
 from crmsim.measure.expect import Expectation
 from crmsim.network.topology import CRM_CHANNELS, Topology
+from crmsim.quiet.settle import Quiet
 from crmsim.trace.journal import Event, Fingerprint, Journal, show_event
 from crmsim.trace.kinds import Level
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from crmsim.checks.check import Evidence, Outcome, Verdict
 from crmsim.lab.scenario import Result, told
-from crmsim.lab.settle import Quiet
+from crmsim.quiet.settle import Quiet
 from crmsim.trace.journal import show_event
 from crmsim.trace.kinds import Level
 from crmsim.units import seconds, show_duration

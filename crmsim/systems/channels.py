@@ -19,7 +19,7 @@ from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.mobile.rep import DiaryEntry
-from crmsim.systems.orders import BEING_DISTRIBUTED, NO_SUCH_ORDER, Orders
+from crmsim.online.orders import BEING_DISTRIBUTED, NO_SUCH_ORDER, Orders
 from crmsim.trace.kinds import FORBIDDEN, READ
 from crmsim.units import Duration, minutes
 

@@ -33,6 +33,25 @@ from crmsim.middleware.flow import Breakage, Context, OnLock
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
 from crmsim.middleware.replication import Replication
 from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
+from crmsim.online.answers import Answers
+from crmsim.online.clerk import ClerkHabits, Completed, Desk, completed
+from crmsim.online.online import OFFICE, Online
+from crmsim.online.orders import (
+    BEING_DISTRIBUTED,
+    NO_SUCH_ORDER,
+    ConfirmAfter,
+    Orders,
+)
+from crmsim.online.records import Records
+from crmsim.online.recovery import (
+    BDocMonitor,
+    ErrorList,
+    OwnService,
+    OwnServices,
+    Recovery,
+    Reprocess,
+    body_of,
+)
 from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
@@ -42,30 +61,9 @@ from crmsim.replication.receivers import Receivers
 from crmsim.replication.returned import Returned, SendAgain
 from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
 from crmsim.sync.conflict import ConflictPolicy
-from crmsim.systems.answers import Answers
 from crmsim.systems.channels import TAKEN, Contact, ContactAnswered, Contacts, identified
 from crmsim.systems.inflow import Inflow, ParkedLong
-from crmsim.systems.online import OFFICE, Online
-from crmsim.systems.orders import (
-    BEING_DISTRIBUTED,
-    NO_SUCH_ORDER,
-    ConfirmAfter,
-    Desk,
-    Orders,
-    completed,
-)
 from crmsim.systems.outflow import CdbOnError, Outflow
-from crmsim.systems.people import ClerkHabits, Completed
-from crmsim.systems.records import Records
-from crmsim.systems.recovery import (
-    BDocMonitor,
-    ErrorList,
-    OwnService,
-    OwnServices,
-    Recovery,
-    Reprocess,
-    body_of,
-)
 from crmsim.trace.kinds import CLEARED, FORBIDDEN, REFUSED
 from crmsim.units import Duration, hours
 

@@ -29,15 +29,11 @@ from crmsim.middleware.flow import BDocRecord, Context, OnLock, begin, step
 from crmsim.middleware.queue import Luw
 from crmsim.middleware.replication import TakenAway
 from crmsim.middleware.status import BDocEvent, BDocState
-from crmsim.qrfc.inbound import InboundQueues
-from crmsim.qrfc.wire import Guarantees
-from crmsim.replication.sites import gets_bulk
-from crmsim.systems.answers import Answers
-from crmsim.systems.online import BOTH, ERP, Online
-from crmsim.systems.orders import BEING_DISTRIBUTED, Orders
-from crmsim.systems.outflow import Outflow
-from crmsim.systems.records import Records
-from crmsim.systems.recovery import (
+from crmsim.online.answers import Answers
+from crmsim.online.online import BOTH, ERP, Online
+from crmsim.online.orders import BEING_DISTRIBUTED, Orders
+from crmsim.online.records import Records
+from crmsim.online.recovery import (
     BEGUN,
     BDocMonitor,
     ErrorList,
@@ -45,6 +41,10 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
+from crmsim.qrfc.inbound import InboundQueues
+from crmsim.qrfc.wire import Guarantees
+from crmsim.replication.sites import gets_bulk
+from crmsim.systems.outflow import Outflow
 from crmsim.trace.kinds import DISTRIBUTED, OUTDATED, PARKED, PROGRESSED
 from crmsim.units import Duration
 

@@ -15,7 +15,6 @@ import attrs
 
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import OrderRecord
-from crmsim.business.document import OrderDocument
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesOrder
 from crmsim.formats.bapi import BapiOrder, BapiRecord
@@ -32,11 +31,8 @@ from crmsim.middleware.flow import Context, answered, begin, handed_over, repair
 from crmsim.middleware.publication import Publication
 from crmsim.middleware.queue import Luw, QueueKey, queue_name
 from crmsim.middleware.status import BDocEvent
-from crmsim.qrfc.outbound import OutboundQueues
-from crmsim.qrfc.wire import Guarantees
-from crmsim.replication.receivers import Receivers, facts_of_order, facts_of_record
-from crmsim.systems.online import ERP
-from crmsim.systems.recovery import (
+from crmsim.online.online import ERP
+from crmsim.online.recovery import (
     BEGUN,
     BDocMonitor,
     ErrorList,
@@ -44,27 +40,18 @@ from crmsim.systems.recovery import (
     Reprocess,
     body_of,
 )
+from crmsim.qrfc.outbound import OutboundQueues
+from crmsim.qrfc.wire import Guarantees
+from crmsim.replication.cdb import CdbRow
+from crmsim.replication.receivers import Receivers, facts_of_order, facts_of_record
 from crmsim.trace.kinds import REPLICATED, SPREAD
 
-__all__ = ["CdbOnError", "CdbRow", "Outflow"]
+__all__ = ["CdbOnError", "Outflow"]
 
 Body = MessageBDoc | MassBDoc | RecordBDoc
 """What goes out of CRM Online."""
 CDB = "cdb"
 """One of the receivers of an mBDoc; the other one is the ERP."""
-
-
-@attrs.frozen
-class CdbRow:
-    """A document as the CDB holds it."""
-
-    document: OrderDocument
-    save: int
-    """The how-manieth save of the document in CRM Online this is."""
-    shown: OrderDocument | None = None
-    """As laptops have been told of it: the newest state without errors."""
-    shown_save: int = 0
-    """Which save that is."""
 
 
 class CdbOnError(enum.Enum):

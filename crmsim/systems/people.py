@@ -2,29 +2,21 @@
 
 An operator looks after the queues and the error list of one system. A queue that is stuck waits for
 the operator's reaction; then it is activated, and if the same unit of work gets stuck again, taken
-out. BDocs in the error list are worked off together, one after the other.
-
-Between the laptop and the ERP another person may stand: a clerk, who completes what is missing in
-an order, chooses the contract, and releases it. A clerk works at certain hours, on one order after
-the other, in the order in which they came; until then the order waits in CRM. Sources:
-CONTRIBUTING.md, S04 (distribution lock), S20 (the user chooses the contract); hours and speed are
-assumed.
+out. BDocs in the error list are worked off together, one after the other. Sources: CONTRIBUTING.md,
+S41, S43; reaction and speed are assumed.
 """
 
 import enum
 
-import attrs
-
-from crmsim.chance import Distribution, Exponential, word_of
-from crmsim.errors import BadValue
+from crmsim.chance import Distribution
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.message import message
+from crmsim.online.recovery import BDocAlert, Recovery
 from crmsim.qrfc.wire import Action, Alert
 from crmsim.replication.returned import ReturnAlert, SendAgain
-from crmsim.systems.recovery import BDocAlert, Recovery
-from crmsim.units import Duration, days, hours, minutes
+from crmsim.units import Duration, days, minutes
 
-__all__ = ["Clerk", "ClerkHabits", "Completed", "Operator", "Paper", "Worklist"]
+__all__ = ["Operator", "Worklist"]
 
 HANDLING: Duration = minutes(1)
 """How long an operator needs for one BDoc of the error list (assumed)."""
@@ -154,102 +146,3 @@ class Operator(Actor):
 
 def _age(alert: BDocAlert) -> int:
     return alert.since_ns
-
-
-HANDLING_S = Exponential(180.0)
-"""How long a clerk needs for an order: three minutes on average (assumed)."""
-
-
-@attrs.frozen
-class ClerkHabits:
-    """When a clerk works, and how fast."""
-
-    releases: bool = True
-    """Whether every order from outside waits for a release; else only what contains errors."""
-    handling_s: Distribution = HANDLING_S
-    """Seconds for one order: three minutes on average (assumed)."""
-    opens: Duration = hours(8)
-    closes: Duration = hours(17)
-    working_days: int = 5
-    first_weekday: int = 0
-    """Which weekday day 0 is; 0 is Monday."""
-
-    def __attrs_post_init__(self) -> None:
-        if not 0 <= self.opens < self.closes <= days(1):
-            raise BadValue("a clerk begins before the day's work ends, within one day")
-        if not 1 <= self.working_days <= 7:
-            raise BadValue(f"a clerk works on 1 to 7 days a week, not on {self.working_days}")
-
-    def next_moment_ns(self, now_ns: int) -> int:
-        """Return when a clerk can begin with something that is there now."""
-        day = now_ns // days(1)
-        while True:
-            if (day + self.first_weekday) % 7 < self.working_days:
-                begin_ns = max(now_ns, days(day) + self.opens)
-                if begin_ns < days(day) + self.closes:
-                    return begin_ns
-            day += 1
-
-
-@message(about=("guid", "version"))
-class Paper:
-    """An order waits for the clerk. CRM to its clerk."""
-
-    guid: str
-    version: int
-
-
-@message(about=("guid", "version"))
-class Completed:
-    """The clerk has dealt with an order. Clerk to CRM."""
-
-    guid: str
-    version: int
-
-
-@message(about=("guid", "version"))
-class HandlingDue:
-    """The clerk is done with an order."""
-
-    guid: str
-    version: int
-
-
-class Clerk(Actor):
-    """Completes and releases orders.
-
-    Args:
-        crm: The name of CRM's actor.
-        habits: When the clerk works, and how fast.
-    """
-
-    def __init__(self, crm: str, habits: ClerkHabits) -> None:
-        self._crm = crm
-        self._habits = habits
-        self._papers: dict[str, Paper] = {}
-        """What lies on the desk, in the order in which it came."""
-        self._is_busy = False
-
-    @handles(Paper)
-    def lay(self, message: Paper, sender: object) -> None:
-        """Lay an order on the desk; a newer version takes the place of an older one."""
-        self._papers[message.guid] = message
-        if not self._is_busy:
-            self._begin()
-
-    def _begin(self) -> None:
-        paper = next(iter(self._papers.values()))
-        self._is_busy = True
-        u = self.luck("handling").uniform(word_of(paper.guid), paper.version)
-        handling_ns = int(self._habits.handling_s.at(u) * 1e9)
-        begin_ns = self._habits.next_moment_ns(self.now_ns)
-        self.after(begin_ns - self.now_ns + handling_ns, HandlingDue(paper.guid, paper.version))
-
-    @handles(HandlingDue)
-    def finish(self, message: HandlingDue, sender: object) -> None:
-        """Hand an order on, and take up the next one."""
-        paper = self._papers.pop(message.guid)
-        self._is_busy = False
-        self.send(self.address(self._crm), Completed(paper.guid, paper.version))
-        if self._papers:
-            self._begin()

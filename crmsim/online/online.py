@@ -29,9 +29,9 @@ from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import Context, begin
 from crmsim.middleware.queue import Luw, QueueKey, queue_name
 from crmsim.middleware.replication import Key, Model
+from crmsim.online.recovery import BDocMonitor
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.sync.conflict import Stamp, stamped
-from crmsim.systems.recovery import BDocMonitor
 from crmsim.trace.kinds import CHANGED, DELETED, PUBLISHED
 
 __all__ = ["BOTH", "ERP", "OFFICE", "Online"]

@@ -7,7 +7,7 @@ before that, systems legitimately differ.
 
 A minority of the laptops may be kept still meanwhile, as a rep on holiday keeps his: the others
 must come to rest without them. What waits for such a laptop, or for a person, is set aside by name
-(see `crmsim.lab.aside`).
+(see `crmsim.quiet.aside`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +18,8 @@ from crmsim.errors import BadValue
 from crmsim.kernel.durable import Site, Store
 from crmsim.kernel.message import Address
 from crmsim.kernel.simulation import Simulation
-from crmsim.lab.aside import SetAside, set_aside, stands_still, waits_for_people
 from crmsim.qrfc.partner import QueuePartner
+from crmsim.quiet.aside import SetAside, set_aside, stands_still, waits_for_people
 from crmsim.replication.sites import gets_bulk
 from crmsim.systems.channels import Channel
 from crmsim.units import Duration, hours

@@ -17,9 +17,9 @@ from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.durable import Store
 from crmsim.kernel.simulation import Simulation
 from crmsim.middleware.queue import Luw, QueueStatus
+from crmsim.online.orders import UNCONFIRMED
+from crmsim.online.recovery import body_of
 from crmsim.qrfc.partner import QueuePartner
-from crmsim.systems.orders import UNCONFIRMED
-from crmsim.systems.recovery import body_of
 
 __all__ = ["SetAside", "lost_saves", "set_aside", "stands_still", "waits_for_people"]
 

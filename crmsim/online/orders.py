@@ -8,7 +8,6 @@ further until somebody has put it right. Sources: CONTRIBUTING.md, S04, S16, S18
 
 import enum
 from collections.abc import Callable
-from decimal import Decimal
 
 import attrs
 
@@ -31,11 +30,11 @@ from crmsim.formats.answer import Overruled
 from crmsim.formats.bdoc import Segment, SyncBDoc, Task, order_of, segments_of, state_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
+from crmsim.online.answers import Answers
+from crmsim.online.clerk import Desk
+from crmsim.online.online import OFFICE, Online
+from crmsim.replication.cdb import CdbRow
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
-from crmsim.systems.answers import Answers
-from crmsim.systems.online import OFFICE, Online
-from crmsim.systems.outflow import CdbRow
-from crmsim.systems.people import ClerkHabits, Paper
 from crmsim.trace.kinds import COMMITTED, DISTRIBUTED, REPRICED
 
 __all__ = [
@@ -43,9 +42,7 @@ __all__ = [
     "NO_SUCH_ORDER",
     "UNCONFIRMED",
     "ConfirmAfter",
-    "Desk",
     "Orders",
-    "completed",
 ]
 
 NO_SUCH_ORDER = "CRM knows no such order"
@@ -66,41 +63,6 @@ class ConfirmAfter(enum.Enum):
     """A yes only says that CRM has it."""
     ERP = "the ERP has answered"
     """A yes says that the ERP knows of it; until then the laptop waits."""
-
-
-class Desk:
-    """What CRM knows of the papers that wait for its clerk.
-
-    Args:
-        actor: CRM's actor.
-        clerk: When the clerk works; None when there is none.
-    """
-
-    TABLE = "clerk list"
-
-    def __init__(self, actor: Actor, clerk: ClerkHabits | None) -> None:
-        self._actor = actor
-        self._clerk = clerk
-        self.releases = clerk is not None and clerk.releases
-        """Whether every order from outside waits for a release."""
-
-    def started(self) -> None:
-        """Lay everything on the desk again after a crash."""
-        for guid, version in list(self._actor.store.table(self.TABLE).items()):
-            self._lay(guid, version)
-
-    def put(self, change: Change, document: OrderDocument) -> None:
-        """Lay a document on the desk if it needs somebody, else take it off the list."""
-        guid, version = document.order.guid, document.order.version
-        if self._clerk is None or not (document.errors or document.is_locked):
-            change.delete(self.TABLE, guid)
-            return
-        change.put(self.TABLE, guid, version)
-        change.then(lambda: self._lay(guid, version))
-
-    def _lay(self, guid: str, version: int) -> None:
-        if self._clerk is not None:
-            self._actor.send(self._actor.address(f"{self._actor.name}-clerk"), Paper(guid, version))
 
 
 class Orders:
@@ -423,24 +385,3 @@ def _told_of(document: OrderDocument, by: str) -> dict[str, object]:
     if document.order.kind.value != "order":
         told["object"] = document.order.kind.value
     return told
-
-
-LIST_PRICE = Decimal(10)
-"""What a clerk writes where neither the order nor the list has a price (assumed)."""
-
-
-def completed(actor: Actor, document: OrderDocument) -> OrderDocument:
-    """Return a document as the clerk leaves it: priced, with a contract, released."""
-    items = []
-    for item in document.order.items:
-        price = list_price(actor.store.get, item.product)
-        price = LIST_PRICE if price is None else price
-        items.append(item if item.unit_price else attrs.evolve(item, unit_price=price))
-    order = attrs.evolve(document.order, items=tuple(items))
-    for error in document.errors:
-        first, fits, choice = error.partition(" fit: ")
-        if fits and first == "several contracts":
-            order = attrs.evolve(order, contract=choice.split(", ")[0])
-        elif error.startswith("contract "):
-            order = attrs.evolve(order, contract="")
-    return attrs.evolve(document, order=order, is_locked=False)

@@ -14,8 +14,8 @@ from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import Context, step
 from crmsim.middleware.status import BDocEvent
+from crmsim.online.recovery import BEGUN, BDocMonitor, OwnServices
 from crmsim.replication.sites import tell
-from crmsim.systems.recovery import BEGUN, BDocMonitor, OwnServices
 from crmsim.trace.kinds import CONFIRMED, OVERRULED, REJECTED
 
 __all__ = ["Answers"]

@@ -15,9 +15,9 @@ from crmsim.formats.bdoc import SyncBDoc, Task, record_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.replication import Key, Model
+from crmsim.online.answers import Answers
+from crmsim.online.online import Online
 from crmsim.sync.conflict import ConflictPolicy, resolve
-from crmsim.systems.answers import Answers
-from crmsim.systems.online import Online
 
 __all__ = ["Records"]
 

@@ -1,0 +1,74 @@
+"""What do people at the ERP do while the story goes on?
+
+Whatever they do goes to CRM, and from there its usual way. If the ERP is down, or loses what they
+did in a crash, they try again ten minutes later.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+
+from crmsim.erp.erp import Erp
+from crmsim.errors import BadValue
+from crmsim.lab.office import Office, must_be_texts
+from crmsim.middleware.replication import Kind
+
+__all__ = ["BackOffice"]
+
+
+class BackOffice(Office):
+    """A landscape with people at the ERP."""
+
+    def publish_in_erp(
+        self, publication: str, values: Mapping[str, str], *, erp: str = "erp"
+    ) -> None:
+        """Let somebody at the ERP change products or prices now; CRM takes them over.
+
+        Args:
+            publication: A bulk object of the model that the ERP has.
+            values: Key of a record -> its new value.
+            erp: The name of the ERP.
+        """
+        must_be_texts(publication, values)
+        if publication == "prices":
+            _must_be_prices(values)
+        kind = self._model.of(publication)
+        if kind.kind is not Kind.BULK or not kind.in_erp:
+            raise BadValue(f"{publication!r} does not come from the ERP")
+        self._at_erp(erp, lambda it, done: it.publish(publication, values, done))
+
+    def change_in_erp(self, about: str, key: str, *, erp: str = "erp", **fields: str) -> None:
+        """Let somebody at the ERP create or change a record now that both systems have.
+
+        Args:
+            about: The name of the replication object.
+            key: Its key.
+            erp: The name of the ERP.
+            fields: Field -> new value; the others stay as they are.
+
+        Raises:
+            BadValue: the ERP has no such thing, or nothing is changed.
+        """
+        kind = self._kind_of_record(about, key, "", fields)
+        if not kind.in_erp:
+            raise BadValue(f"the ERP knows no {about}")
+        if "parent" in fields:
+            raise BadValue(f"the ERP knows nothing that a {about} depends on; say it with change")
+        if not fields:
+            raise BadValue(f"say what of {about} {key!r} is changed, such as name='new'")
+        self._at_erp(erp, lambda it, done: it.change_record(about, key, fields, done))
+
+    def _at_erp(self, erp: str, do: Callable[[Erp, Callable[[], None]], None]) -> None:
+        if not isinstance(self.simulation.actor(erp), Erp):
+            raise BadValue(f"{erp!r} is no ERP")
+        self._in_office(erp, do)
+
+
+def _must_be_prices(values: Mapping[str, str]) -> None:
+    """Refuse what cannot be put into an order."""
+    for name, value in values.items():
+        try:
+            is_price = Decimal(value) >= 0
+        except InvalidOperation:
+            is_price = False
+        if not is_price:
+            raise BadValue(f"the price of {name!r} is {value!r}; write a number, such as '12.50'")

@@ -1,0 +1,79 @@
+"""How is the back end of a landscape built: the one ERP, and what belongs to it?"""
+
+from crmsim.applications.logistics import Logistics
+from crmsim.chance import Distribution, Lognormal
+from crmsim.erp.erp import Erp
+from crmsim.lab.building import WRITE, Building, staff_of
+from crmsim.middleware.queue import QueueKey, RetryPolicy
+from crmsim.network.link import Link
+from crmsim.qrfc.partner import Poison
+from crmsim.systems.people import Worklist
+
+__all__ = ["BackEnd"]
+
+BOOKING_S = Lognormal.of_mean(0.8, 0.6)
+"""Booking of an order in the ERP: mean 800 ms (assumed)."""
+
+
+class BackEnd(Building):
+    """A landscape with a back end."""
+
+    def add_erp(
+        self,
+        link: Link,
+        *,
+        crm: str = "crm",
+        ship_days: dict[str, int] | None = None,
+        logistics: Logistics = Logistics(),
+        work_processes: int = 2,
+        service_s: Distribution = BOOKING_S,
+        policy: RetryPolicy = RetryPolicy(),
+        queue_key: QueueKey = QueueKey.PER_DOCUMENT,
+        poisons: tuple[Poison, ...] = (),
+        operator_s: Distribution | None = None,
+        last_resort: str = "delete LUW",
+        name: str = "erp",
+    ) -> None:
+        """Add the one ERP and its line to CRM.
+
+        Args:
+            link: Both directions of the line between CRM and ERP.
+            crm: The name of CRM Enterprise.
+            ship_days: The warehouse's plan: reference of an order -> day of the run.
+            logistics: How it delivers and bills; all at once on the planned day, and no bills, if
+                left out.
+            work_processes: How many orders are booked at the same time.
+            service_s: How long booking takes, in seconds.
+            policy: When a report to CRM is tried again.
+            queue_key: What shares a queue to CRM.
+            poisons: Units of work that it cannot digest.
+            operator_s: How long it takes until somebody looks at a stuck queue, in seconds; None
+                when nobody ever does.
+            last_resort: What that person does when activating did not help: ``delete LUW`` or
+                ``park``.
+            name: The name of the site and its actor.
+
+        Raises:
+            ForbiddenLink: there is an ERP already.
+        """
+        plan = {} if ship_days is None else ship_days
+        poisons += self._trouble.poisons
+        operator_s = self._needed(operator_s, is_needed=bool(self._trouble.poisons))
+        self.simulation.add_site(name, "erp").write_ns = WRITE
+        self.simulation.connect(crm, name, link)
+        staff = staff_of(name, work_processes, operator_s)
+        self.simulation.seat(
+            name,
+            lambda: Erp(
+                crm,
+                plan,
+                logistics,
+                service_s,
+                staff,
+                policy,
+                self.guarantees,
+                queue_key,
+                poisons,
+            ),
+        )
+        self._seat_staff(name, staff, operator_s, last_resort, Worklist.OLDEST_FIRST)

@@ -1,0 +1,1 @@
+"""What does CRM Online do with a document: decide, save, answer, recover?"""

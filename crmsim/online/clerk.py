@@ -1,0 +1,177 @@
+"""What does the clerk do?
+
+Between the laptop and the ERP another person may stand: a clerk, who completes what is missing in
+an order, chooses the contract, and releases it. A clerk works at certain hours, on one order after
+the other, in the order in which they came; until then the order waits in CRM. Sources:
+CONTRIBUTING.md, S04 (distribution lock), S20 (the user chooses the contract); hours and speed are
+assumed.
+"""
+
+from decimal import Decimal
+
+import attrs
+
+from crmsim.applications.pricing import list_price
+from crmsim.business.document import OrderDocument
+from crmsim.chance import Distribution, Exponential, word_of
+from crmsim.errors import BadValue
+from crmsim.kernel.actor import Actor, handles
+from crmsim.kernel.durable import Change
+from crmsim.kernel.message import message
+from crmsim.units import Duration, days, hours
+
+__all__ = ["Clerk", "ClerkHabits", "Completed", "Desk", "Paper", "completed"]
+
+HANDLING_S = Exponential(180.0)
+"""How long a clerk needs for an order: three minutes on average (assumed)."""
+
+
+@attrs.frozen
+class ClerkHabits:
+    """When a clerk works, and how fast."""
+
+    releases: bool = True
+    """Whether every order from outside waits for a release; else only what contains errors."""
+    handling_s: Distribution = HANDLING_S
+    """Seconds for one order: three minutes on average (assumed)."""
+    opens: Duration = hours(8)
+    closes: Duration = hours(17)
+    working_days: int = 5
+    first_weekday: int = 0
+    """Which weekday day 0 is; 0 is Monday."""
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.opens < self.closes <= days(1):
+            raise BadValue("a clerk begins before the day's work ends, within one day")
+        if not 1 <= self.working_days <= 7:
+            raise BadValue(f"a clerk works on 1 to 7 days a week, not on {self.working_days}")
+
+    def next_moment_ns(self, now_ns: int) -> int:
+        """Return when a clerk can begin with something that is there now."""
+        day = now_ns // days(1)
+        while True:
+            if (day + self.first_weekday) % 7 < self.working_days:
+                begin_ns = max(now_ns, days(day) + self.opens)
+                if begin_ns < days(day) + self.closes:
+                    return begin_ns
+            day += 1
+
+
+@message(about=("guid", "version"))
+class Paper:
+    """An order waits for the clerk. CRM to its clerk."""
+
+    guid: str
+    version: int
+
+
+@message(about=("guid", "version"))
+class Completed:
+    """The clerk has dealt with an order. Clerk to CRM."""
+
+    guid: str
+    version: int
+
+
+@message(about=("guid", "version"))
+class HandlingDue:
+    """The clerk is done with an order."""
+
+    guid: str
+    version: int
+
+
+class Clerk(Actor):
+    """Completes and releases orders.
+
+    Args:
+        crm: The name of CRM's actor.
+        habits: When the clerk works, and how fast.
+    """
+
+    def __init__(self, crm: str, habits: ClerkHabits) -> None:
+        self._crm = crm
+        self._habits = habits
+        self._papers: dict[str, Paper] = {}
+        """What lies on the desk, in the order in which it came."""
+        self._is_busy = False
+
+    @handles(Paper)
+    def lay(self, message: Paper, sender: object) -> None:
+        """Lay an order on the desk; a newer version takes the place of an older one."""
+        self._papers[message.guid] = message
+        if not self._is_busy:
+            self._begin()
+
+    def _begin(self) -> None:
+        paper = next(iter(self._papers.values()))
+        self._is_busy = True
+        u = self.luck("handling").uniform(word_of(paper.guid), paper.version)
+        handling_ns = int(self._habits.handling_s.at(u) * 1e9)
+        begin_ns = self._habits.next_moment_ns(self.now_ns)
+        self.after(begin_ns - self.now_ns + handling_ns, HandlingDue(paper.guid, paper.version))
+
+    @handles(HandlingDue)
+    def finish(self, message: HandlingDue, sender: object) -> None:
+        """Hand an order on, and take up the next one."""
+        paper = self._papers.pop(message.guid)
+        self._is_busy = False
+        self.send(self.address(self._crm), Completed(paper.guid, paper.version))
+        if self._papers:
+            self._begin()
+
+
+class Desk:
+    """What CRM knows of the papers that wait for its clerk.
+
+    Args:
+        actor: CRM's actor.
+        clerk: When the clerk works; None when there is none.
+    """
+
+    TABLE = "clerk list"
+
+    def __init__(self, actor: Actor, clerk: ClerkHabits | None) -> None:
+        self._actor = actor
+        self._clerk = clerk
+        self.releases = clerk is not None and clerk.releases
+        """Whether every order from outside waits for a release."""
+
+    def started(self) -> None:
+        """Lay everything on the desk again after a crash."""
+        for guid, version in list(self._actor.store.table(self.TABLE).items()):
+            self._lay(guid, version)
+
+    def put(self, change: Change, document: OrderDocument) -> None:
+        """Lay a document on the desk if it needs somebody, else take it off the list."""
+        guid, version = document.order.guid, document.order.version
+        if self._clerk is None or not (document.errors or document.is_locked):
+            change.delete(self.TABLE, guid)
+            return
+        change.put(self.TABLE, guid, version)
+        change.then(lambda: self._lay(guid, version))
+
+    def _lay(self, guid: str, version: int) -> None:
+        if self._clerk is not None:
+            self._actor.send(self._actor.address(f"{self._actor.name}-clerk"), Paper(guid, version))
+
+
+LIST_PRICE = Decimal(10)
+"""What a clerk writes where neither the order nor the list has a price (assumed)."""
+
+
+def completed(actor: Actor, document: OrderDocument) -> OrderDocument:
+    """Return a document as the clerk leaves it: priced, with a contract, released."""
+    items = []
+    for item in document.order.items:
+        price = list_price(actor.store.get, item.product)
+        price = LIST_PRICE if price is None else price
+        items.append(item if item.unit_price else attrs.evolve(item, unit_price=price))
+    order = attrs.evolve(document.order, items=tuple(items))
+    for error in document.errors:
+        first, fits, choice = error.partition(" fit: ")
+        if fits and first == "several contracts":
+            order = attrs.evolve(order, contract=choice.split(", ")[0])
+        elif error.startswith("contract "):
+            order = attrs.evolve(order, contract="")
+    return attrs.evolve(document, order=order, is_locked=False)
