@@ -7,7 +7,15 @@ import attrs
 from crmsim.business.fulfilment import How, Progress, how_far
 from crmsim.business.sales import SalesOrder
 
-__all__ = ["Fate", "OrderDocument"]
+__all__ = ["Fate", "OrderDocument", "Owner"]
+
+
+class Owner(enum.Enum):
+    """Which system may change an order that is in both; the other one only shows it."""
+
+    CRM = "CRM"
+    ERP = "the ERP"
+    BOTH = "CRM and the ERP"
 
 
 class Fate(enum.Enum):
@@ -36,6 +44,7 @@ class OrderDocument:
     """Somebody in the office has to release it first (SAP: a distribution lock)."""
     progress: tuple[Progress, ...] = ()
     """How far its lines have got in the back end, as far as one knows."""
+    owner: Owner = Owner.CRM
 
     def after(self, news: tuple[Progress, ...]) -> "OrderDocument":
         """Return it with what else is known of how far it has got; late news take nothing back."""

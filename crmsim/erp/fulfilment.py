@@ -26,6 +26,7 @@ from crmsim.business.fulfilment import (
     how_far,
     progress_of,
 )
+from crmsim.business.sales import SalesKind
 from crmsim.chance import word_of
 from crmsim.erp.orders import ErpOrder
 from crmsim.formats.bapi import BapiStatus
@@ -73,6 +74,7 @@ class Fulfilment:
         logistics: How it delivers and bills.
         ship_days: The warehouse's plan: reference of an order -> day of the run.
         report: Puts news about an order into the queue to CRM.
+        is_locked: Says whether somebody has an order locked; then nothing is done about it.
     """
 
     def __init__(
@@ -80,12 +82,14 @@ class Fulfilment:
         actor: Actor,
         logistics: Logistics,
         ship_days: Mapping[str, int],
-        report: Callable[[Change, str, ErpOrder, Luw], None],
+        report: Callable[[Change, ErpOrder, Luw], None],
+        is_locked: Callable[[str], bool],
     ) -> None:
         self._actor = actor
         self._logistics = logistics
         self._ship_days = ship_days
         self._report = report
+        self._is_locked = is_locked
 
     def started(self) -> None:
         """Go on with all orders."""
@@ -94,7 +98,7 @@ class Fulfilment:
 
     def planned_day(self, booked: ErpOrder) -> int:
         """Return the day on which an order is to leave; -1 when nobody has planned that."""
-        if booked.order.delivery_block:
+        if booked.order.delivery_block or booked.order.kind is SalesKind.QUOTATION:
             return -1
         day = self._ship_days.get(booked.order.reference, -1)
         if day < 0 and self._logistics.lead is not None:
@@ -121,7 +125,12 @@ class Fulfilment:
         return self._next_step(key, self._actor.store.get("orders", key)) is not None
 
     def due(self, key: str) -> None:
-        """Do what is due of an order, all of it that is due at this moment, in one commit."""
+        """Do what is due of an order, all of it that is due at this moment, in one commit.
+
+        While somebody has the order locked, nothing is; `go_on` takes it up again.
+        """
+        if self._is_locked(key):
+            return
         booked: ErpOrder = self._actor.store.get("orders", key)
         posted: Documents = ()
         with self._actor.commit() as change:
@@ -162,7 +171,7 @@ class Fulfilment:
         last = posted[-1]
         status = BapiStatus(booked.order.number, progress, booked.shipped_day)
         name = f"{last.posting.value} {last.number} of order {key}"
-        self._report(change, key, booked, Luw(name, status, booked.order.guid))
+        self._report(change, booked, Luw(name, status, booked.order.guid))
 
     # --- what comes next ---
 
@@ -185,7 +194,8 @@ class Fulfilment:
             time_ns = self._delivery_ns(booked, documents, waits_ns)
             if time_ns is not None:
                 yield _Step(time_ns, self._deliver)
-        if billable(booked.order.items, documents, self._logistics.billing):
+        is_offer = booked.order.kind is SalesKind.QUOTATION
+        if not is_offer and billable(booked.order.items, documents, self._logistics.billing):
             since_ns = booked.booked_ns
             if self._logistics.billing is Billing.DELIVERIES:
                 issues = [d for d in documents if d.posting is Posting.GOODS_ISSUE]

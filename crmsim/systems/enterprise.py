@@ -9,33 +9,45 @@ Sources: CONTRIBUTING.md, S50, S54.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import islice, takewhile
 from types import MappingProxyType
 
 import attrs
 
-from crmsim.applications.numbering import Numbering, NumberRange
+from crmsim.applications.exchange import UNASKED, SalesExchange
+from crmsim.applications.numbering import Numbering
+from crmsim.applications.status import Distribution as Status
+from crmsim.applications.status import OrderRecord
 from crmsim.business.document import OrderDocument
-from crmsim.business.sales import SalesOrder
+from crmsim.business.sales import OrderEdit, SalesOrder
 from crmsim.chance import Distribution, word_of
 from crmsim.formats.bapi import (
+    BapiChange,
     BapiMasters,
     BapiRecord,
     BapiRecordStored,
     BapiResult,
     BapiStatus,
 )
-from crmsim.formats.bdoc import BulkPackage, MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
+from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.middleware.flow import Breakage, Context, OnLock
-from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
+from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy
 from crmsim.middleware.replication import Replication
 from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
 from crmsim.online.answers import Answers
-from crmsim.online.clerk import ClerkHabits, Completed, Desk, completed
+from crmsim.online.asking import AskAgain, Asking
+from crmsim.online.clerk import ClerkHabits, Completed, Desk, LayAgain, completed
 from crmsim.online.online import OFFICE, Online
+from crmsim.online.opening import (
+    CLOSED,
+    NOT_NEEDED,
+    LeaseEnds,
+    Opened,
+    Openings,
+    ThoughtOver,
+)
 from crmsim.online.orders import (
     BEING_DISTRIBUTED,
     NO_SUCH_ORDER,
@@ -59,18 +71,17 @@ from crmsim.replication.demon import DemonDone
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.receivers import Receivers
 from crmsim.replication.returned import Returned, SendAgain
-from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
+from crmsim.rfc.lock import LockAnswer
 from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.channels import TAKEN, Contact, ContactAnswered, Contacts, identified
-from crmsim.systems.inflow import Inflow, ParkedLong
+from crmsim.systems.inflow import Inflow, OpenAgain, ParkedLong
 from crmsim.systems.outflow import CdbOnError, Outflow
-from crmsim.trace.kinds import CLEARED, FORBIDDEN, REFUSED
+from crmsim.systems.sessions import Sessions
+from crmsim.trace.kinds import FORBIDDEN
 from crmsim.units import Duration, hours
 
 __all__ = ["CrmEnterprise", "Policies"]
 
-PACKAGE_COUNT = 10
-"""Contents of one package to a laptop (assumed)."""
 CONTEXTS: dict[type, Context] = {
     SyncBDoc: Context.SI0,
     MessageBDoc: Context.MO1,
@@ -78,6 +89,7 @@ CONTEXTS: dict[type, Context] = {
     MassBDoc: Context.MO2,
     BapiResult: Context.MI0,
     BapiStatus: Context.MI0,
+    BapiChange: Context.MI0,
     BapiRecord: Context.MI0,
     BapiRecordStored: Context.MI0,
     BapiMasters: Context.MI0,
@@ -85,8 +97,6 @@ CONTEXTS: dict[type, Context] = {
 """What comes through a queue -> where the flow takes it up."""
 CLERK = "clerk"
 """Who makes the changes of a clerk."""
-BULK_COUNT = 100
-"""Records of a publication in one package (assumed)."""
 
 
 @attrs.frozen
@@ -129,6 +139,7 @@ class CrmEnterprise(QueuePartner):
         connections: How many LUWs are on their way to the ERP at once; None for any number.
         policies: How it decides where SAP leaves a choice.
         clerk: When somebody completes and releases orders; None when nobody does.
+        exchange: How CRM and the ERP share sales transactions.
     """
 
     def __init__(
@@ -149,6 +160,7 @@ class CrmEnterprise(QueuePartner):
         connections: int | None = None,
         policies: Policies = Policies(),
         clerk: ClerkHabits | None = None,
+        exchange: SalesExchange = UNASKED,
     ) -> None:
         super().__init__(erp, service_s, staff, policy, guarantees, poisons, connections)
         self._distribution_s = distribution_s
@@ -177,12 +189,18 @@ class CrmEnterprise(QueuePartner):
             queue_key,
             own,
             policies.cdb_on_error,
+            exchange,
         )
+        self._exchange = exchange
+        self._asking = Asking(self, erp)
+        self._openings = Openings(self, exchange, self._asking, erp)
         answers = Answers(self, monitor, own)
         self._desk = Desk(self, clerk)
         self._records = Records(self, model, self._online, answers, conflict)
         desk, after = self._desk, policies.confirm_after
-        self._orders = Orders(self, self._online, answers, conflict, desk, after)
+        self._orders = Orders(
+            self, self._online, answers, conflict, desk, after, exchange, self._openings
+        )
         self._contacts = Contacts(self, self._orders)
         self._inflow = Inflow(
             self,
@@ -199,11 +217,26 @@ class CrmEnterprise(QueuePartner):
             self._records,
             self._orders,
             replication.taken_away,
+            self._openings,
+            exchange.on_erp_down,
         )
         self._services = self._inflow.services | self._outflow.services
+        self._sessions = Sessions(
+            self,
+            self._inbound,
+            guarantees,
+            policies.numbering,
+            policies.range_size,
+            self.receivers,
+            self.realignment,
+            self._returned,
+            self._inflow.take_upload,
+        )
 
     def started(self) -> None:
         """Take up all queues and the error list on the durable state."""
+        if self._exchange.locks:
+            self._asking.count_start()
         super().started()
         self._errors.started()
         self.realignment.jobs.started()
@@ -215,107 +248,18 @@ class CrmEnterprise(QueuePartner):
 
     @handles(Dial)
     def dialled(self, message: Dial, sender: Address[Admitted | Refused]) -> None:
-        """Open a session; say what is known of the session before, whose outcome may be unknown."""
-        reason = self._why_refused(message.site)
-        if reason:
-            subject = f"{message.site} session {message.session}"
-            self.note(REFUSED, subject, laptop=message.site, reason=reason)
-            no = Refused(message.site, message.session, message.attempt, reason)
-            self.send(sender, no, attempt=message.attempt)
-            return
-        row = message.site, message.disk
-        if message.disk < self.store.get("disks", message.site, 0):
-            return
-        known = self.store.get("received", row, 0) if self._guarantees.dedup else 0
-        with self.commit() as change:
-            if message.disk > self.store.get("disks", message.site, 0):
-                self.realignment.fill(change, message.site, message.disk)
-            self._returned.learn(change, message.site, message.release)
-            numbers = self._more_numbers(change, message)
-            answer = Admitted(message.site, message.session, message.attempt, known, numbers)
-            change.send(sender, answer, attempt=message.attempt)
-
-    def _more_numbers(self, change: Change, dial: Dial) -> NumberRange | None:
-        """Return further numbers for a laptop that has few left; the same for the same session."""
-        size = self._policies.range_size
-        if self._policies.numbering is not Numbering.CLIENT_RANGES or dial.numbers_left >= size:
-            return None
-        row = dial.site, dial.session
-        granted: NumberRange | None = self.store.get("ranges", row)
-        if granted is None:
-            first = int(self.store.get("counts", "range numbers", 0))
-            granted = NumberRange(first, size)
-            change.put("counts", "range numbers", first + size)
-            change.put("ranges", row, granted)
-        return granted
-
-    def _why_refused(self, site: str) -> str:
-        if not self.receivers.is_laptop(site):
-            return "site unknown"
-        return "site deactivated" if self.store.get("deactivated", site, False) else ""
+        """Open a session."""
+        self._sessions.dialled(message, sender)
 
     @handles(Upload)
     def uploaded(self, message: Upload, sender: Address[UploadReceipt]) -> None:
         """Store the changes of a laptop durably, in order, then receipt them."""
-        if message.disk != self.store.get("disks", message.site, 0):
-            return  # it was still under way when another disk had taken its place
-        queue, row = site_queue(message.site), (message.site, message.disk)
-        expected = self.store.get("received", row, 0) + 1
-        guarded = self._guarantees.dedup and self._guarantees.receipts
-        with self.commit() as change:
-            for bdoc in message.changes:
-                if guarded and bdoc.number > expected:
-                    break  # an earlier one is still missing: take nothing out of order
-                if self._inbound.store(change, queue, Luw(bdoc.message, bdoc, bdoc.guid)):
-                    self._inflow.take_upload(change, bdoc)
-                    change.put("received", row, bdoc.number)
-                    expected = bdoc.number + 1
-            numbers = tuple(bdoc.number for bdoc in message.changes if bdoc.number < expected)
-            self._returned.take(change, message.site, message.unread)
-            places = tuple(one.place for one in message.unread)
-            answer = UploadReceipt(
-                message.site, message.session, message.step, message.attempt, numbers, places
-            )
-            change.send(sender, answer, attempt=message.attempt)
+        self._sessions.uploaded(message, sender)
 
     @handles(Fetch)
     def fetched(self, message: Fetch, sender: Address[Package]) -> None:
         """Forget what the laptop holds durably; hand out what comes next."""
-        if message.disk != self.store.get("disks", message.site, 0):
-            return
-        lying: SiteQueue = self.store.get("site queues", message.site, SiteQueue())
-        gone = list(takewhile(lambda row: row[0] <= message.held, lying.contents))
-        left = lying.contents.popleft(len(gone))
-        with self.commit() as change:
-            if gone:
-                change.put("site queues", message.site, attrs.evolve(lying, contents=left))
-                out = site_queue(message.site) + " out"
-                for place, content in gone:
-                    subject = place_of(message.site, place)
-                    change.note(CLEARED, subject, queue=out, guid=content.guid)
-            held = dict(message.held_bulk)
-            for publication in self.store.table("publications"):
-                cursor, position = (message.site, publication), held.get(publication, 0)
-                if position != self.store.get("cursors", cursor, 0):
-                    change.put("cursors", cursor, position)
-            package = tuple(islice(left, PACKAGE_COUNT))
-            bulk = None if package else self._next_bulk(message)
-            releases = tuple(self.store.table("formats").items()) if package else ()
-            about = message.site, message.session, message.step, message.attempt
-            answer = Package(*about, package, bulk, releases)
-            change.send(sender, answer, attempt=message.attempt)
-
-    def _next_bulk(self, message: Fetch) -> BulkPackage | None:
-        """Return what a laptop has not got yet of the first publication that it lags behind."""
-        held = dict(message.held_bulk)
-        for name, publication in self.store.table("publications").items():
-            if not gets_bulk(self.store.get, message.site, name):
-                continue
-            position = held.get(name, 0)
-            records = publication.behind(position, BULK_COUNT)
-            if records:
-                return BulkPackage(name, position + 1, records)
-        return None
+        self._sessions.fetched(message, sender)
 
     @handles(SendAgain)
     def sent_again(self, message: SendAgain, sender: object) -> None:
@@ -385,30 +329,112 @@ class CrmEnterprise(QueuePartner):
         reference: str,
         edit: Callable[[OrderDocument], OrderDocument],
         by: str,
-        done: Callable[[], None],
+        lasts_ns: int,
         end: Callable[..., None],
     ) -> None:
-        """Change an order in CRM Online.
+        """Open an order in CRM Online, and save it changed.
 
-        `end` is told `is_done`: False when it is being distributed just now.
+        Args:
+            reference: Which order.
+            edit: The order as it is -> as it is to be.
+            by: Who changes it.
+            lasts_ns: How long it is open, if it must be locked in the ERP meanwhile.
+            end: Is told `is_done`: False when it has to be tried again later.
         """
+
+        def save(opened: Opened) -> None:
+            with self.commit() as change:
+                reason = self._edit(change, reference, edit, by, opened)
+                change.then(partial(end, is_done=reason not in (BEING_DISTRIBUTED, *CLOSED)))
+
+        self._when_open(reference, by, save, lasts_ns)
+
+    def _when_open(
+        self, reference: str, by: str, save: Callable[[Opened], None], lasts_ns: int = 0
+    ) -> None:
+        """Let somebody save an order, once it is open if that is needed."""
+        number = self.store.get("numbers", self.store.get("by reference", reference))
+        record: OrderRecord | None = self.store.get("orders", number)
+        is_locked = record is not None and record.distribution is Status.TO_BE
+        if record is None or is_locked or not self._openings.needs(record):
+            save(NOT_NEEDED)
+        else:
+            self._openings.open(number, by, save, lasts_ns)
+
+    def _edit(
+        self,
+        change: Change,
+        reference: str,
+        edit: Callable[[OrderDocument], OrderDocument],
+        by: str,
+        opened: Opened,
+    ) -> str | None:
+        """Save an order that somebody has changed; return why not, if it cannot be."""
         guid = self.store.get("by reference", reference)
-        with self.commit() as change:
-            if guid is None:
-                reason: str | None = NO_SUCH_ORDER
-            else:
-                reason = self._orders.edit_here(change, guid, edit, by)
-            if reason is not None:
-                change.note(FORBIDDEN, reference, guid=guid or "", reason=reason)
-            change.then(done)
-            change.then(partial(end, is_done=reason != BEING_DISTRIBUTED))
+        number = self.store.get("numbers", guid)
+        reason: str | None = NO_SUCH_ORDER
+        if guid is not None:
+            reason = self._orders.edit_here(change, guid, edit, by, opened)
+        if reason is not None:
+            change.note(FORBIDDEN, reference, guid=guid or "", reason=reason)
+        self._close(change, number, opened)
+        return reason
+
+    def _close(self, change: Change, number: str | None, opened: Opened) -> None:
+        """Close an order after somebody has saved it, or has not."""
+        if number is None or not opened.epoch:
+            return
+        is_saved = change.get("orders", number) != self.store.get("orders", number)
+        close = self._openings.saved if is_saved else self._openings.left
+        change.then(lambda: close(number))
 
     @handles(Contact)
     def contacted(self, message: Contact, sender: Address[ContactAnswered]) -> None:
         """Serve a customer who turns to another channel."""
-        with self.commit() as change:
-            answer = self._contacts.serve(change, message)
-            change.send(sender, answer, attempt=message.attempt)
+
+        def serve(opened: Opened) -> None:
+            with self.commit() as change:
+                answer = self._contacts.serve(change, message, opened)
+                number = self.store.get(
+                    "numbers", self.store.get("by reference", message.wish.reference)
+                )
+                self._close(change, number, opened)
+                change.send(sender, answer, attempt=message.attempt)
+
+        if isinstance(message.wish, OrderEdit):
+            self._when_open(message.wish.reference, message.channel, serve)
+        else:
+            serve(NOT_NEEDED)
+
+    @handles(LockAnswer)
+    def erp_answered(self, message: LockAnswer, sender: object) -> None:
+        """The ERP says how far an order has got."""
+        self._asking.answered(message)
+
+    @handles(AskAgain)
+    def ask_again(self, message: AskAgain, sender: object) -> None:
+        """The ERP has not answered in time."""
+        self._asking.again(message)
+
+    @handles(ThoughtOver)
+    def thought_over(self, message: ThoughtOver, sender: object) -> None:
+        """Somebody saves what was open."""
+        self._openings.thought_over(message)
+
+    @handles(LeaseEnds)
+    def lease_ends(self, message: LeaseEnds, sender: object) -> None:
+        """A lock may be over in the ERP."""
+        self._openings.lease_ends(message)
+
+    @handles(OpenAgain)
+    def open_again(self, message: OpenAgain, sender: object) -> None:
+        """An order may be free by now."""
+        self._inflow.open_again(message)
+
+    @handles(LayAgain)
+    def lay_again(self, message: LayAgain, sender: object) -> None:
+        """The clerk tries again what was not to be had."""
+        self._desk.lay_again(message)
 
     @handles(ParkedLong)
     def parked_long(self, message: ParkedLong, sender: object) -> None:
@@ -420,10 +446,16 @@ class CrmEnterprise(QueuePartner):
         """Store an order as the clerk leaves it, unless it has changed meanwhile."""
         if self.store.get(Desk.TABLE, message.guid) != message.version:
             return
-        with self.commit() as change:
-            self._orders.edit_here(
-                change, message.guid, lambda document: completed(self, document), CLERK
-            )
+        reference = str(self.store.get("references", message.guid))
+
+        def save(opened: Opened) -> None:
+            with self.commit() as change:
+                edit = partial(completed, self)
+                reason = self._edit(change, reference, edit, CLERK, opened)
+                if reason in (BEING_DISTRIBUTED, *CLOSED):
+                    change.then(lambda: self._desk.lay_later(message.guid, message.version))
+
+        self._when_open(reference, CLERK, save)
 
     @handles(DemonDone)
     def demon_done(self, message: DemonDone, sender: object) -> None:
