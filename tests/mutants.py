@@ -216,7 +216,7 @@ def nobody_waits_for_the_distribution(patch: pytest.MonkeyPatch) -> None:
 
 
 def parked_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Inflow, "_release", lambda self, change, number: None)
+    patch.setattr(Inflow, "release", lambda self, change, number: None)
 
 
 # --- disks ---

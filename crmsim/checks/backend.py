@@ -255,7 +255,8 @@ class _Totals(Finals):
         aside = {*ending.set_aside, *self._shared}
         written = exact_sum(v for ref, v in self._values.items() if ref not in aside)
         rows = ending.stores[self.site("erp")].table("orders").values()
-        judged = [row for row in rows if row.order.reference not in aside]
+        orders = [row for row in rows if row.order.kind is SalesKind.ORDER]
+        judged = [row for row in orders if row.order.reference not in aside]
         booked = exact_sum(net_value(row.order.items) for row in judged)
         self.judged = sum(len(row.order.items) for row in judged)
         if written != booked:

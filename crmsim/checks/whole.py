@@ -299,6 +299,8 @@ class _Conservation(Judge):
             self._move(event.subject, _Stage.REFUSED, event)
 
     def on_booked(self, event: Event) -> None:
+        if not is_order(event):
+            return
         if "by" in event.detail:
             self._write_in_erp(event)
             return
@@ -308,7 +310,7 @@ class _Conservation(Judge):
     def _write_in_erp(self, event: Event) -> None:
         """Let something be written in the ERP; unless CRM is not told, it is to come there."""
         message = str(event.detail.get("message", ""))
-        if message and is_order(event):
+        if message:
             guid = str(event.detail["guid"])
             self._names[guid], self._guids[message] = event.subject, guid
             self._stages[message] = _Stage.WRITTEN

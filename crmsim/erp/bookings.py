@@ -211,11 +211,14 @@ class Bookings:
     # --- both ---
 
     def _own_number(self, change: Change) -> str:
-        """Return the next number out of the ERP's own range."""
-        count = int(change.get("counts", "orders", 0))
-        change.put("counts", "orders", count + 1)
+        """Return the next number out of the ERP's own range that is free."""
         is_shared = self._exchange.numbers is Numbers.OVERLAP
-        return order_number(count) if is_shared else erp_number(count)
+        give = order_number if is_shared else erp_number
+        count = int(change.get("counts", "orders", 0))
+        while self._actor.store.get("orders", give(count)) is not None:
+            count += 1
+        change.put("counts", "orders", count + 1)
+        return give(count)
 
     def _store(
         self, change: Change, booked: ErpOrder, by: str = "", *, is_told: bool = False

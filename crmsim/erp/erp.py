@@ -178,7 +178,13 @@ class Erp(QueuePartner):
             self._fulfilment.progress(key),
             0 if held is None else held.changes,
             is_busy,
+            not request.is_to_lock and self._is_waiting(request.number),
         )
+
+    def _is_waiting(self, number: str) -> bool:
+        """Say whether something of CRM about an order stands in a queue here."""
+        queues = self.store.table("inbound").values()
+        return any(getattr(luw.body, "number", "") == number for luws in queues for luw in luws)
 
     @handles(LockRequest)
     def lock_requested(self, message: LockRequest, sender: Address[LockAnswer]) -> None:

@@ -221,6 +221,13 @@ class Office(BackEnd):
 
         self._until_done(crm, edit.reference, change)
 
+    def check_distribution(self, *, crm: str = "crm") -> None:
+        """Let somebody run the report now that finds orders stuck on their way to the ERP.
+
+        Those that the ERP has are distributed; the others can be changed, and so sent, once more.
+        """
+        self._in_crm(crm, lambda it, done: it.check_distribution(done))
+
     def left_to_do(self) -> list[LeftToDo]:
         """Return what the office wants and has not done yet."""
         return [

@@ -17,7 +17,7 @@ from crmsim.business.document import Owner
 from crmsim.business.fulfilment import Progress
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.message import message
-from crmsim.online.asking import Asking
+from crmsim.rfc.asking import Asking
 from crmsim.rfc.lock import LockAnswer, LockRelease
 from crmsim.trace.kinds import LOCKED, UNLOCKED, Kind
 

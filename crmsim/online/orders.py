@@ -53,6 +53,7 @@ __all__ = [
 NO_SUCH_ORDER = "CRM knows no such order"
 BEING_DISTRIBUTED = "it is being distributed; try again later"
 """Why nobody changes an order just now."""
+LOST = "its transfer never came to an end"
 Before = tuple[OrderDocument | None, int]
 """A before-image, and which save of the order that is."""
 
@@ -177,32 +178,45 @@ class Orders:
     def settle(self, change: Change, record: OrderRecord, news: BapiResult) -> None:
         """End the distribution of an order: the ERP has booked it, or refused it."""
         event = DistributionEvent.ACCEPTED if news.is_booked else DistributionEvent.REFUSED
+        refused = attrs.evolve(record, refusal=news.reason, is_mendable=news.is_mendable)
+        self._end_distribution(change, refused, event, news.version)
+
+    def end_transfer(self, change: Change, record: OrderRecord, *, is_there: bool) -> None:
+        """End the distribution of an order of which nothing is under way any more.
+
+        Args:
+            change: The commit that does it.
+            record: The order.
+            is_there: Whether the ERP has it; else it can be saved, and so sent, once more.
+        """
+        event = DistributionEvent.ACCEPTED if is_there else DistributionEvent.GIVEN_UP
+        lost = attrs.evolve(record, refusal="" if is_there else LOST, is_mendable=not is_there)
+        self._end_distribution(change, lost, event, record.document.order.version)
+
+    def _end_distribution(
+        self, change: Change, record: OrderRecord, event: DistributionEvent, version: int
+    ) -> None:
+        is_booked = event is DistributionEvent.ACCEPTED
         status = next_status(record.distribution, event)
-        order = record.document.order
-        told = {} if news.is_booked else {"reason": news.reason}
+        order, number = record.document.order, record.document.number
+        told = {} if is_booked else {"reason": record.refusal}
         change.note(
-            DISTRIBUTED,
-            news.number,
-            status=status.name,
-            guid=order.guid,
-            version=news.version,
-            **told,
+            DISTRIBUTED, number, status=status.name, guid=order.guid, version=version, **told
         )
-        fate = Fate.BOOKED if news.is_booked else Fate.REFUSED
+        fate = Fate.BOOKED if is_booked else Fate.REFUSED
         if record.document.fate is Fate.SHIPPED:
             fate = Fate.SHIPPED
-        settled = OrderRecord(
-            attrs.evolve(record.document, fate=fate),
-            status,
-            is_in_erp=record.is_in_erp or news.is_booked,
-            erp_changes=record.erp_changes,
-            refusal=news.reason,
-            is_mendable=news.is_mendable,
-            refused_count=0 if news.is_booked else record.refused_count + 1,
+        settled = attrs.evolve(
+            record,
+            document=attrs.evolve(record.document, fate=fate),
+            distribution=status,
+            is_in_erp=record.is_in_erp or is_booked,
+            epoch=0,
+            refused_count=0 if is_booked else record.refused_count + 1,
         )
         self._online.store_order(change, settled, ERP)
         self._desk.put(change, settled)
-        self.confirm_late(change, news.number)
+        self.confirm_late(change, number)
 
     def confirm_late(self, change: Change, number: str) -> None:
         """Tell the authors of changes that have waited for the answer of the ERP."""
@@ -333,6 +347,8 @@ class Orders:
         number = given
         if not given or change.get("orders", given) is not None:
             count: int = change.get("counts", "orders", 0)
+            while change.get("orders", order_number(count)) is not None:
+                count += 1  # the ERP has given it
             change.put("counts", "orders", count + 1)
             number = order_number(count)
         change.put("numbers", order.guid, number)

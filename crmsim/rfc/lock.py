@@ -41,6 +41,8 @@ class LockAnswer:
     """How many changes of it people at the ERP have made."""
     is_busy: bool = False
     """Somebody at the ERP is working on it just now."""
+    is_waiting: bool = False
+    """Something about it stands in a queue of the ERP."""
 
 
 @message(about=("number", "epoch"))

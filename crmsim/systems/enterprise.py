@@ -8,17 +8,14 @@ Sources: CONTRIBUTING.md, S50, S54.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 
 import attrs
 
 from crmsim.applications.exchange import UNASKED, SalesExchange
 from crmsim.applications.numbering import Numbering
-from crmsim.applications.status import Distribution as Status
-from crmsim.applications.status import OrderRecord
 from crmsim.business.document import OrderDocument
-from crmsim.business.sales import OrderEdit, SalesOrder
+from crmsim.business.sales import SalesOrder
 from crmsim.chance import Distribution, word_of
 from crmsim.formats.bapi import (
     BapiChange,
@@ -37,20 +34,14 @@ from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy
 from crmsim.middleware.replication import Replication
 from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
 from crmsim.online.answers import Answers
-from crmsim.online.asking import AskAgain, Asking
-from crmsim.online.clerk import ClerkHabits, Completed, Desk, LayAgain, completed
+from crmsim.online.clerk import ClerkHabits, Completed, Desk, LayAgain
 from crmsim.online.online import OFFICE, Online
 from crmsim.online.opening import (
-    CLOSED,
-    NOT_NEEDED,
     LeaseEnds,
-    Opened,
     Openings,
     ThoughtOver,
 )
 from crmsim.online.orders import (
-    BEING_DISTRIBUTED,
-    NO_SUCH_ORDER,
     ConfirmAfter,
     Orders,
 )
@@ -71,11 +62,14 @@ from crmsim.replication.demon import DemonDone
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.receivers import Receivers
 from crmsim.replication.returned import Returned, SendAgain
+from crmsim.rfc.asking import AskAgain, Asking
 from crmsim.rfc.lock import LockAnswer
 from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.channels import TAKEN, Contact, ContactAnswered, Contacts, identified
+from crmsim.systems.editing import Editing
 from crmsim.systems.inflow import Inflow, OpenAgain, ParkedLong
 from crmsim.systems.outflow import CdbOnError, Outflow
+from crmsim.systems.repair import Repair
 from crmsim.systems.sessions import Sessions
 from crmsim.trace.kinds import FORBIDDEN
 from crmsim.units import Duration, hours
@@ -95,8 +89,6 @@ CONTEXTS: dict[type, Context] = {
     BapiMasters: Context.MI0,
 }
 """What comes through a queue -> where the flow takes it up."""
-CLERK = "clerk"
-"""Who makes the changes of a clerk."""
 
 
 @attrs.frozen
@@ -201,7 +193,8 @@ class CrmEnterprise(QueuePartner):
         self._orders = Orders(
             self, self._online, answers, conflict, desk, after, exchange, self._openings
         )
-        self._contacts = Contacts(self, self._orders)
+        contacts = Contacts(self, self._orders)
+        self._editing = Editing(self, self._orders, self._openings, contacts, desk)
         self._inflow = Inflow(
             self,
             self._inbound,
@@ -219,6 +212,9 @@ class CrmEnterprise(QueuePartner):
             replication.taken_away,
             self._openings,
             exchange.on_erp_down,
+        )
+        self._repair = Repair(
+            self, self._orders, self._asking, self._outflow.erp_answered, self._inflow.release
         )
         self._services = self._inflow.services | self._outflow.services
         self._sessions = Sessions(
@@ -332,79 +328,13 @@ class CrmEnterprise(QueuePartner):
         lasts_ns: int,
         end: Callable[..., None],
     ) -> None:
-        """Open an order in CRM Online, and save it changed.
-
-        Args:
-            reference: Which order.
-            edit: The order as it is -> as it is to be.
-            by: Who changes it.
-            lasts_ns: How long it is open, if it must be locked in the ERP meanwhile.
-            end: Is told `is_done`: False when it has to be tried again later.
-        """
-
-        def save(opened: Opened) -> None:
-            with self.commit() as change:
-                reason = self._edit(change, reference, edit, by, opened)
-                change.then(partial(end, is_done=reason not in (BEING_DISTRIBUTED, *CLOSED)))
-
-        self._when_open(reference, by, save, lasts_ns)
-
-    def _when_open(
-        self, reference: str, by: str, save: Callable[[Opened], None], lasts_ns: int = 0
-    ) -> None:
-        """Let somebody save an order, once it is open if that is needed."""
-        number = self.store.get("numbers", self.store.get("by reference", reference))
-        record: OrderRecord | None = self.store.get("orders", number)
-        is_locked = record is not None and record.distribution is Status.TO_BE
-        if record is None or is_locked or not self._openings.needs(record):
-            save(NOT_NEEDED)
-        else:
-            self._openings.open(number, by, save, lasts_ns)
-
-    def _edit(
-        self,
-        change: Change,
-        reference: str,
-        edit: Callable[[OrderDocument], OrderDocument],
-        by: str,
-        opened: Opened,
-    ) -> str | None:
-        """Save an order that somebody has changed; return why not, if it cannot be."""
-        guid = self.store.get("by reference", reference)
-        number = self.store.get("numbers", guid)
-        reason: str | None = NO_SUCH_ORDER
-        if guid is not None:
-            reason = self._orders.edit_here(change, guid, edit, by, opened)
-        if reason is not None:
-            change.note(FORBIDDEN, reference, guid=guid or "", reason=reason)
-        self._close(change, number, opened)
-        return reason
-
-    def _close(self, change: Change, number: str | None, opened: Opened) -> None:
-        """Close an order after somebody has saved it, or has not."""
-        if number is None or not opened.epoch:
-            return
-        is_saved = change.get("orders", number) != self.store.get("orders", number)
-        close = self._openings.saved if is_saved else self._openings.left
-        change.then(lambda: close(number))
+        """Let somebody in the office change an order; see `Editing.edit`."""
+        self._editing.edit(reference, edit, by, lasts_ns, end)
 
     @handles(Contact)
     def contacted(self, message: Contact, sender: Address[ContactAnswered]) -> None:
         """Serve a customer who turns to another channel."""
-
-        def serve(opened: Opened) -> None:
-            with self.commit() as change:
-                answer = self._contacts.serve(change, message, opened)
-                number = self.store.get(
-                    "numbers", self.store.get("by reference", message.wish.reference)
-                )
-                self._close(change, number, opened)
-                change.send(sender, answer, attempt=message.attempt)
-
-        if isinstance(message.wish, OrderEdit):
-            self._when_open(message.wish.reference, message.channel, serve)
-        else:
-            serve(NOT_NEEDED)
+        self._editing.serve(message, sender)
 
     @handles(LockAnswer)
     def erp_answered(self, message: LockAnswer, sender: object) -> None:
@@ -443,19 +373,13 @@ class CrmEnterprise(QueuePartner):
 
     @handles(Completed)
     def completed(self, message: Completed, sender: object) -> None:
-        """Store an order as the clerk leaves it, unless it has changed meanwhile."""
-        if self.store.get(Desk.TABLE, message.guid) != message.version:
-            return
-        reference = str(self.store.get("references", message.guid))
+        """Store an order as the clerk leaves it."""
+        self._editing.complete(message)
 
-        def save(opened: Opened) -> None:
-            with self.commit() as change:
-                edit = partial(completed, self)
-                reason = self._edit(change, reference, edit, CLERK, opened)
-                if reason in (BEING_DISTRIBUTED, *CLOSED):
-                    change.then(lambda: self._desk.lay_later(message.guid, message.version))
-
-        self._when_open(reference, CLERK, save)
+    def check_distribution(self, done: Callable[[], None]) -> None:
+        """Look for orders whose transfer to the ERP will never end, and set their status right."""
+        self._repair.look()
+        done()
 
     @handles(DemonDone)
     def demon_done(self, message: DemonDone, sender: object) -> None:

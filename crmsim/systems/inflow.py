@@ -266,7 +266,7 @@ class Inflow:
             self._openings.left(number)  # what it was opened for was given up
             return
         with self._actor.commit() as change:
-            self._release(change, number)
+            self.release(change, number)
 
     def open_again(self, again: OpenAgain) -> None:
         """Try again to open an order that could not be opened."""
@@ -347,14 +347,14 @@ class Inflow:
         parked: tuple[Luw, ...] = self._actor.store.get("parked", number, ())
         if parked and self._is_overdue(parked[0]):
             with self._actor.commit() as change:
-                self._release(change, number)
+                self.release(change, number)
 
     def _is_overdue(self, luw: Luw) -> bool:
         """Say whether a change has been parked for as long as it may."""
         since_ns = self._actor.store.get(SINCE, luw.luw)
         return since_ns is not None and self._actor.now_ns - since_ns >= self._park_limit
 
-    def _release(self, change: Change, number: str) -> None:
+    def release(self, change: Change, number: str) -> None:
         """Let the first change go on that was parked; the next one follows when it is done."""
         parked: tuple[Luw, ...] = change.get("parked", number, ())
         if not parked:
@@ -376,7 +376,7 @@ class Inflow:
             return
         record: OrderRecord = change.get("orders", number)
         if not _is_locked(record):
-            self._release(change, number)
+            self.release(change, number)
 
     def _take_news(self, change: Change, queue: str, luw: Luw) -> bool:
         """MI0 for the ERP adapter: take over what the ERP says."""
@@ -407,7 +407,7 @@ class Inflow:
         self._erp_orders.take(change, news)
         after: OrderRecord = change.get("orders", news.number)
         if before is not None and _is_locked(before) and not _is_locked(after):
-            self._release(change, news.number)
+            self.release(change, news.number)
             self._orders.confirm_late(change, news.number)
 
     def _take_order_news(self, change: Change, news: BapiResult | BapiStatus) -> None:
@@ -419,7 +419,7 @@ class Inflow:
         self._outflow.erp_answered(change, answered, is_ok=news.is_booked)
         is_newest = news.version >= change.get("sent", news.number, 0)
         if _is_locked(record) and is_newest:
-            self._release(change, news.number)
+            self.release(change, news.number)
             self._orders.settle(change, record, news)
 
     def _take_status(self, change: Change, record: OrderRecord, news: BapiStatus) -> None:
