@@ -56,6 +56,7 @@ OFFICE = (
     *("change_in_erp", "publish_in_erp", "create_order", "change_order"),
     *("change_format", "update_client"),
     *("delete", "lock_user", "unlock_user", "deactivate_site", "activate_site"),
+    "plan_downtime",
 )
 """The verbs of what people in the office do."""
 BUDGET: Duration = days(60)
