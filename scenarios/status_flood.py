@@ -57,9 +57,10 @@ def flood_metrics(result: Result) -> Mapping[str, object]:
     `depth_most`: news of the ERP that lay in CRM at once, in the afternoon and night of the last
     day; `depth_in_erp_most`: that lay in the ERP's own queues. `flood_s`: from the beginning of the
     run until CRM had taken the news of its last bill; `crm_busy`, `erp_busy`: share of that time
-    that the work processes of each worked. `to_crm_s`: from a bill to CRM; `to_laptop_s`: to
-    the laptop of the rep. `upload_s`: from the receipt of a new order in CRM until it was stored;
-    in the three hours around six o'clock of the last day, and of the day before.
+    that the work processes of each worked, which writing bills is no work of. `to_crm_s`: from a
+    bill to CRM; `to_laptop_s`: to the laptop of the rep. `upload_s`: from the receipt of a new
+    order in CRM until it was stored; in the three hours around six o'clock of the last day, and of
+    the day before.
     """
     assert isinstance(result.settings, Settings)
     journal, settings = result.journal, result.settings
