@@ -60,10 +60,11 @@ class Settings:
 def cash_metrics(result: Result) -> Mapping[str, object]:
     """Return what became of the orders in the ERP, and what CRM and the laptops know of it.
 
-    `booked_twice`: orders that the ERP has more than once; `issued_too_often`, `billed_too_often`: pieces above what was ordered.
-    `begun_anew`: how often somebody had work begun anew that was being done; `done_again`: work
-    that took effect in the ERP more than once. `cash_s`: from the save on the laptop to the last
-    bill of the order. `news_s`: from a posting to the moment in which the rep's laptop shows it.
+    `booked_twice`: orders that the ERP has more than once; `issued_too_often`, `billed_too_often`:
+    pieces above what was ordered. `begun_anew`: how often somebody had work begun anew that was
+    being done; `done_again`: work that took effect in the ERP more than once. `cash_s`: from the
+    save on the laptop to the last bill of the order. `news_s`: from a posting to the moment in
+    which the rep's laptop shows it.
     """
     documents: Counter[str] = Counter()
     pieces: Counter[str] = Counter()

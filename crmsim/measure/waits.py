@@ -172,7 +172,7 @@ def deepest(waits: Iterable[Wait], begin_ns: int, end_ns: int) -> int:
     """Return how many waited at once at most within a span of time."""
     now, most = 0, 0
     for time_ns, depth in _steps(waits):
-        if time_ns < begin_ns:
+        if time_ns <= begin_ns:
             now = depth
         elif time_ns < end_ns:
             most = max(most, depth)
