@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from crmsim.chance import Constant
 from crmsim.errors import BadValue
+from crmsim.hunt.case import take_down
+from crmsim.hunt.script import write_script
 from crmsim.lab.landscape import _windows
+from crmsim.lab.runs import load_scenario
 from crmsim.units import Duration, days, hours, minutes, seconds
 
 from .telling import do, order, tell
@@ -134,3 +137,15 @@ def test_windows_lie_on_their_days_and_never_touch_each_other(
 def test_what_makes_no_sense_is_refused(named, words):
     with pytest.raises(BadValue, match=words):
         story(**named)
+
+
+def test_a_hunt_can_write_a_downtime_down_and_tell_it_again(tmp_path):
+    story = load_scenario("scenarios/erp_outage.py")
+    small = {"kind": "a planned stop", "office_orders": "5", "reps": "1", "rep_orders": "1"}
+    settings = story.ready(small)
+    case = take_down(story, settings, 3)
+    file = tmp_path / "again.py"
+    file.write_text(write_script(case, "again", "Does it happen again?"), encoding="utf-8")
+    assert "land.plan_downtime" in file.read_text(encoding="utf-8")
+    told, again = story.run_with(settings, seed=3), load_scenario(str(file)).run(seed=3)
+    assert spans(again) == spans(told) == [(24 + 9, 24 + 13)]
