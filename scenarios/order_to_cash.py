@@ -6,7 +6,10 @@ each of these steps the ERP tells CRM, and CRM tells the laptop: so the rep sees
 will ask about.
 
 Hypothesis: every piece is ordered, delivered, issued and billed exactly once, whatever line breaks
-and whatever system crashes meanwhile; and the rep knows it after the next call.
+and whatever system crashes meanwhile; and the rep knows it after the next call. If systems do not
+remember what they have had (`dedup=off`), what is repeated is done twice: customers get their goods
+and their bills twice. The same memory makes it harmless that somebody is impatient and begins anew
+what is just being done.
 
 Runs in: 2 s.
 """
@@ -28,6 +31,7 @@ from crmsim.measure.latency import quantile
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
+from crmsim.qrfc.wire import Guarantees
 from crmsim.units import Duration, Share, days, hours, minutes, to_seconds
 
 PRODUCTS = ("tea", "coffee", "cocoa", "sugar")
@@ -46,13 +50,21 @@ class Settings:
     picking: Duration = setting(hours(2), "from the delivery to the ramp, and on to the road")
     outage: Duration = setting(hours(4), "how long the ERP is out of reach in the evening")
     crashes: bool = setting(True, "each system crashes once")
+    loss: Share = setting(Share(0.0), "share of messages that the lines lose")
+    dedup: bool = setting(True, "systems remember what they have had before")
+    impatience: int = setting(
+        0, "how often somebody activates a queue of the ERP in which work is being done", low=0
+    )
 
 
 def cash_metrics(result: Result) -> Mapping[str, object]:
     """Return what became of the orders in the ERP, and what CRM and the laptops know of it.
 
-    `cash_s`: from the save on the laptop to the last bill of the order. `news_s`: from a posting to
-    the moment in which the rep's laptop shows it.
+    `booked_twice`: orders that the ERP has more than once; `issued_too_often`, `billed_too_often`:
+    pieces above what was ordered. `begun_anew`: how often somebody had work begun anew that was
+    being done; `done_again`: work that took effect in the ERP more than once. `cash_s`: from the
+    save on the laptop to the last bill of the order. `news_s`: from a posting to the moment in
+    which the rep's laptop shows it.
     """
     documents: Counter[str] = Counter()
     pieces: Counter[str] = Counter()
@@ -74,10 +86,40 @@ def cash_metrics(result: Result) -> Mapping[str, object]:
         "value_ordered": str(exact_sum(row.net_value for row in rows)),
         "value_in_the_books": str(exact_sum(billed)),
         "in_two_parts": _in_parts(result),
+        **_too_many(result),
         "cash_s_p50": quantile(cash_s, 0.5),
         "cash_s_max": max(cash_s, default=None),
         "news_s_p50": quantile(news_s, 0.5),
         "news_s_max": max(news_s, default=None),
+    }
+
+
+def _too_many(result: Result) -> dict[str, object]:
+    """Return what happened to an order more often than once."""
+    journal = result.journal
+    ordered: dict[str, int] = {}
+    rows: Counter[str] = Counter()
+    for row in result.simulation.store("erp").table("orders").values():
+        rows[row.order.guid] += 1
+        ordered[row.order.guid] = sum(item.quantity for item in row.order.items)
+    done: dict[str, Counter[str]] = {"goods issue": Counter(), "billing document": Counter()}
+    for event in journal.select("posted"):
+        items = event.detail["items"]
+        assert isinstance(items, tuple)
+        pieces = done.get(str(event.detail["document"]), Counter())
+        pieces[str(event.detail["guid"])] += sum(quantity for _, quantity, _ in items)
+    above = {
+        sort: sum(max(count - ordered[guid], 0) for guid, count in pieces.items())
+        for sort, pieces in done.items()
+    }
+    effects = Counter(event.subject for event in journal.select("effected", actor="erp"))
+    helped = journal.select("administered", actor="erp")
+    return {
+        "booked_twice": sum(count > 1 for count in rows.values()),
+        "issued_too_often": above["goods issue"],
+        "billed_too_often": above["billing document"],
+        "begun_anew": sum(event.detail["action"] == "activate" for event in helped),
+        "done_again": sum(count > 1 for count in effects.values()),
     }
 
 
@@ -117,13 +159,14 @@ async def order_to_cash(land: Landscape, settings: Settings) -> None:
         billing=settings.billing,
         stock=Stock(settings.pieces, settings.refill),
     )
+    land.guarantees = Guarantees(dedup=settings.dedup)
     land.add_crm()
-    land.add_erp(wan(), logistics=logistics)
+    land.add_erp(wan(loss=settings.loss), logistics=logistics)
     land.add_station("station", wan())
     for rep in range(1, settings.reps + 1):
         land.add_laptop(
             f"laptop-{rep}",
-            gprs(dial_up=True),
+            gprs(dial_up=True, loss=settings.loss),
             rep=f"{rep}",
             station="station",
             habits=Habits(working_days=7),
@@ -135,6 +178,9 @@ async def order_to_cash(land: Landscape, settings: Settings) -> None:
     if settings.crashes:
         for hour, site in enumerate(("erp", "crm", "station", "laptop-1"), 10):
             land.at(days(1) + hours(hour), land.crash, site, down=minutes(20))
+    for number in range(settings.impatience):
+        looks = Duration(hours(2) // settings.impatience)
+        land.at(hours(17) + looks * number, land.start_anew, "erp", within=looks)
     await land.run(days(5))
     await land.settle()
 

@@ -61,7 +61,7 @@ class Settings:
 
 
 def stuck_metrics(result: Result) -> dict[str, object]:
-    """Return who waited in the ERP's queues, and for how long."""
+    """Return who waited in the ERP's queues, and for how long; `blocked_s`: all of it together."""
     journal = result.journal
     arrived: dict[str, int] = {}
     waits: dict[str, float] = {}
@@ -79,6 +79,7 @@ def stuck_metrics(result: Result) -> dict[str, object]:
         "queue_stuck_s": to_seconds(helped[-1].time_ns - stuck[0].time_ns) if helped else None,
         "done_by_the_operator": [str(event.detail["action"]) for event in helped],
         "waited_behind_it": len(behind),
+        "blocked_s": sum(behind),
         "waited_behind_it_s_p50": quantile(behind, 0.5),
         "waited_behind_it_s_max": max(behind, default=None),
         "waited_s_max_of_the_others": max((w for w in waits.values() if w <= 60), default=None),

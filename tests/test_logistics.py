@@ -15,7 +15,14 @@ from crmsim.applications.changes import (
     why_not_change,
     why_not_change_items,
 )
-from crmsim.applications.logistics import Billing, Logistics, Stock, billable, deliverable
+from crmsim.applications.logistics import (
+    Billing,
+    BillingRun,
+    Logistics,
+    Stock,
+    billable,
+    deliverable,
+)
 from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.fulfilment import (
     ErpDocument,
@@ -30,7 +37,7 @@ from crmsim.business.sales import OrderEdit, OrderItem, SalesOrder
 from crmsim.checks import logistics as checks
 from crmsim.errors import BadValue
 from crmsim.network.faults import Partition
-from crmsim.units import Share, days, hours
+from crmsim.units import Duration, Share, days, hours, seconds
 
 from .stories import rejudge
 from .telling import do, tell
@@ -108,6 +115,63 @@ def test_orders_can_be_billed_before_anything_leaves():
     assert told.result.held, told.result.findings
     [(bill, pieces)], [(delivery, _)] = posted(told, "billing document"), posted(told, "delivery")
     assert (pieces, bill < delivery) == (8, True)
+
+
+RUN = BillingRun(hours(22), hours(1))
+
+
+def test_bills_wait_for_the_next_run():
+    told = story(logistics=attrs.evolve(ALL, billing_run=RUN))
+    assert told.result.held, told.result.findings
+    [(issue, _)], [(bill, pieces)] = posted(told, "goods issue"), posted(told, "billing document")
+    assert (24 + 14 < issue < 24 + 20, pieces) == (True, 8)
+    assert 24 + 22 <= bill < 24 + 23, "the same evening"
+
+
+def test_what_leaves_too_late_is_in_the_run_after():
+    late = attrs.evolve(ALL, billing_run=RUN, bill_after=hours(12))
+    [(bill, _)] = posted(story(logistics=late), "billing document")
+    assert 48 + 22 <= bill < 48 + 23
+
+
+def test_two_deliveries_are_billed_in_two_runs_and_a_crash_in_one_of_them_forgets_none():
+    logistics = attrs.evolve(ALL, billing_run=RUN, partial=Share(1.0))
+    told = story(do(45.9, "crash", "erp", down=hours(3)), logistics=logistics)
+    assert told.result.held, told.result.findings
+    (first, one), (second, other) = posted(told, "billing document")
+    assert (one, other) == (4, 4)
+    assert first == pytest.approx(48.9, abs=0.01), "as soon as the ERP is back"
+    assert 72 - 2 <= second < 72 - 1
+
+
+@given(
+    st.integers(0, 40 * 86_400),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 86_399),
+    st.integers(1, 31),
+)
+def test_a_run_is_the_first_that_begins_when_the_bill_is_due(due, u, begins, every):
+    run = BillingRun(seconds(begins), hours(1), every)
+    begin_ns = run.bill_ns(seconds(due), 0.0)
+    assert seconds(due) <= begin_ns
+    assert begin_ns - days(every) < seconds(due) or begin_ns < days(every)
+    assert (begin_ns // days(1) + 1) % every == 0, "on the last day of each period"
+    assert begin_ns % days(1) == seconds(begins)
+    assert 0 <= run.bill_ns(seconds(due), u) - begin_ns < hours(1)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"begins": days(1)},
+        {"every_days": 0},
+        {"lasts": Duration(0)},
+        {"lasts": hours(25)},
+    ],
+)
+def test_a_billing_run_that_makes_no_sense_is_refused(named):
+    with pytest.raises(BadValue, match="a billing run"):
+        BillingRun(**named)
 
 
 def test_a_crash_of_the_erp_posts_nothing_twice():

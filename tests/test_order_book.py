@@ -11,6 +11,7 @@ from crmsim.checks.laptops.answers import NOTHING_SILENT
 from crmsim.kernel.durable import CrashPoint
 from crmsim.measure.latency import quantile
 from crmsim.sync.session import Phase
+from crmsim.units import Share
 
 from .stories import order_book, small_run
 
@@ -47,6 +48,11 @@ def test_everything_holds_under_the_default_trouble(seed):
         "whoever asks sees what was written where he asks",
         "no laptop is older than its last session",
         "what is delivered or billed stays",
+        "what belongs to the ERP is only shown",
+        "an order changes hands at most once",
+        "what the ERP has too is changed under its lock",
+        "no order is open in CRM and the ERP at once",
+        "what follows a quotation is made where it went",
         "parents come first and go last",
         "nothing is anywhere without what it depends on",
         "only what is kept in step is realigned",
@@ -71,6 +77,22 @@ def test_everything_holds_under_the_default_trouble(seed):
 )
 def test_everything_holds_under_worse_trouble(trouble):
     order_book().run(seed=3, **SMALL, **trouble).must_hold()
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_the_totals_are_kept_with_the_whole_back_end_on(seed):
+    """Delivered from a stock, billed, locked before it is changed, refused and sent again."""
+    result = order_book().run(seed=seed, **SMALL, back_end=True, refuses=Share(0.2)).must_hold()
+    journal = result.journal
+    assert result.metrics["value_written"] == result.metrics["value_booked"]
+    assert any("reason" in event.detail for event in journal.select("distributed"))
+    assert any(event.detail.get("by") == "clerk" for event in journal.select("committed"))
+    assert any(
+        event.detail["document"] == "accounting document" for event in journal.select("posted")
+    )
+    assert any(
+        event.detail["epoch"] for event in journal.select("committed") if "epoch" in event.detail
+    )
 
 
 def test_without_trouble_nothing_is_lost_retried_or_broken():

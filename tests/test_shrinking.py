@@ -65,6 +65,7 @@ SCENARIOS = {
     "stuck_queue": {"orders": "20", "reps": "3", "span_days": "2"},
     "retry_storm": {},
     "reprocess_late": {},
+    "erp_outage": {"kind": "a planned stop", "office_orders": "20", "reps": "2"},
 }
 """Scenarios whose story nothing but time decides, and small settings of them."""
 

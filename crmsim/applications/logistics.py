@@ -18,6 +18,7 @@ from crmsim.units import Duration, Share, days, hours
 __all__ = [
     "SHIPPING_HOUR_NS",
     "Billing",
+    "BillingRun",
     "Logistics",
     "Stock",
     "billable",
@@ -56,6 +57,38 @@ class Stock:
 
 
 @attrs.frozen
+class BillingRun:
+    """Bills are written in a run, not each by itself: what is due waits for the next one."""
+
+    begins: Duration = hours(22)
+    """At which time of the day (assumed)."""
+    lasts: Duration = hours(1)
+    """Each bill is written at some moment of the run."""
+    every_days: int = 1
+    """On the last of each so many days of the run: 1 for every night, 30 for a month's end."""
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.begins < days(1) or self.every_days < 1:
+            raise BadValue("a billing run begins at a time of the day, every 1 or more days")
+        if not 0 < self.lasts <= days(self.every_days):
+            raise BadValue("a billing run lasts longer than nothing and is over before the next")
+
+    def bill_ns(self, due_ns: int, u: float) -> int:
+        """Return when a bill is written: in the first run that begins when it is due, or later.
+
+        Args:
+            due_ns: From when on it can be written.
+            u: Where in the run, from 0 to 1.
+
+        >>> BillingRun(hours(22), hours(1), 7).bill_ns(days(2), 0.5) == days(6) + hours(22.5)
+        True
+        """
+        first_ns = days(self.every_days - 1) + self.begins
+        number = max(-((first_ns - due_ns) // days(self.every_days)), 0)
+        return first_ns + number * days(self.every_days) + int(self.lasts * u)
+
+
+@attrs.frozen
 class Logistics:
     """How the back end delivers and bills."""
 
@@ -71,6 +104,8 @@ class Logistics:
     billing: Billing = Billing.NONE
     bill_after: Duration = hours(2)
     """How long after the goods, or the order, the bill is written."""
+    billing_run: BillingRun | None = None
+    """When bills are written that are due; None for each when it is due."""
     stock: Stock | None = None
     """None when there is always enough."""
 

@@ -196,11 +196,7 @@ class Fulfilment:
                 yield _Step(time_ns, self._deliver)
         is_offer = booked.order.kind is SalesKind.QUOTATION
         if not is_offer and billable(booked.order.items, documents, self._logistics.billing):
-            since_ns = booked.booked_ns
-            if self._logistics.billing is Billing.DELIVERIES:
-                issues = [d for d in documents if d.posting is Posting.GOODS_ISSUE]
-                since_ns = issues[-1].posted_ns
-            yield _Step(since_ns + self._logistics.bill_after, self._bill)
+            yield _Step(self._bill_ns(booked, documents), self._bill)
 
     def _undelivered(self, booked: ErpOrder, documents: Documents) -> bool:
         progress = {one.line: one for one in progress_of(documents)}
@@ -223,6 +219,19 @@ class Fulfilment:
             return ship_time_ns(day, booked.booked_ns)
         assert self._logistics.lead is not None
         return booked.booked_ns + self._logistics.lead
+
+    def _bill_ns(self, booked: ErpOrder, documents: Documents) -> int:
+        """Return when the next bill is due."""
+        since_ns = booked.booked_ns
+        if self._logistics.billing is Billing.DELIVERIES:
+            since_ns = [d for d in documents if d.posting is Posting.GOODS_ISSUE][-1].posted_ns
+        due_ns = since_ns + self._logistics.bill_after
+        if self._logistics.billing_run is None:
+            return due_ns
+        bills = sum(document.posting is Posting.BILLING for document in documents)
+        luck = self._actor.luck("place in the billing run")
+        u = luck.uniform(word_of(booked.order.reference), bills)
+        return self._logistics.billing_run.bill_ns(due_ns, u)
 
     # --- the steps ---
 

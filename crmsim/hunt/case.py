@@ -57,6 +57,7 @@ OFFICE = (
     *("create_order_in_erp", "change_order_in_erp", "set_numbers_in_erp"),
     *("change_format", "update_client"),
     *("delete", "lock_user", "unlock_user", "deactivate_site", "activate_site"),
+    "plan_downtime",
 )
 """The verbs of what people in the office do."""
 BUDGET: Duration = days(60)

@@ -5,10 +5,11 @@ story is told: run, sleep, at, start_soon, faults, crashes, settle. What people 
 in `crmsim.lab.office` and `crmsim.lab.back_office`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from crmsim.applications.pricing import exact_sum, net_value
@@ -22,13 +23,13 @@ from crmsim.middleware.queue import QueueStatus
 from crmsim.mobile.client import MobileClient
 from crmsim.network.fabric import ActiveFault
 from crmsim.network.faults import Fault, Flap, NthMessage
-from crmsim.qrfc.inbound import ACTIONS
 from crmsim.qrfc.partner import QueuePartner, QueueRow
-from crmsim.qrfc.wire import Action
+from crmsim.qrfc.wire import ACTIONS, Action
 from crmsim.quiet.settle import Quiet, settle
 from crmsim.units import (
     Duration,
     days,
+    milliseconds,
     minutes,
     parse_duration,
     parse_moment,
@@ -37,6 +38,12 @@ from crmsim.units import (
 )
 
 __all__ = ["Built", "Landscape"]
+
+
+STOP_PATIENCE: Duration = minutes(10)
+"""How long one waits at most until a system that is to be stopped has done its work (assumed)."""
+LOOK_AGAIN: Duration = seconds(1)
+"""How often one looks whether it has (assumed)."""
 
 
 class Built(BaseException):
@@ -230,10 +237,10 @@ class Landscape(BackOffice):
             return
         self._fall(site, down, wipe=wipe)
 
-    def _fall(self, site: str, down: Duration, *, wipe: bool) -> None:
+    def _fall(self, site: str, down: Duration, *, wipe: bool = False, point: str = "") -> None:
         """Let a site crash now, and restart unless it crashes again meanwhile."""
         place = self.simulation.site(site)
-        place.crash(wipe=wipe)
+        place.crash(point, wipe=wipe)
         crash_count = place.crash_count
 
         def rise() -> None:
@@ -241,6 +248,55 @@ class Landscape(BackOffice):
                 place.restart()
 
         self.simulation.at(self.now_ns + down, rise)
+
+    def plan_downtime(
+        self,
+        site: str,
+        *,
+        begins: Duration,
+        lasts: Duration,
+        until: int | str,
+        weekdays: Sequence[int] = range(7),
+        first_weekday: int = 0,
+    ) -> None:
+        """Plan that CRM or the ERP is down again and again, in good order.
+
+        When a window begins, no new work begins there. As soon as what was begun is done the system
+        goes down, and with the end of the window it comes back. What is not done within ten minutes
+        (or half a short window) is broken off, and begun anew afterwards.
+
+        Args:
+            site: CRM or the ERP.
+            begins: At which time of the day.
+            lasts: How long; it may last beyond midnight.
+            until: Windows that begin at this moment or later are not planned any more.
+            weekdays: On which days of the week it begins: 0 is Monday, 6 Sunday.
+            first_weekday: Which of them day 0 is.
+
+        Raises:
+            BadValue: the site has no queues, there is no such time or day, a window lasts for no
+                time or into the next one, or there is none at all.
+        """
+        self._partner(site)
+        _must_last("lasts", lasts)
+        windows = list(_windows(begins, lasts, weekdays, first_weekday, _moment(until)))
+        for begin_ns, end_ns in windows:
+            if begin_ns >= self.now_ns:
+                self.simulation.at(begin_ns, partial(self._stop, site, begin_ns, end_ns))
+        if not any(begin_ns >= self.now_ns for begin_ns, _ in windows):
+            raise BadValue(f"no downtime of {site!r} begins before {until}; plan it for longer")
+
+    def _stop(self, site: str, begin_ns: int, end_ns: int) -> None:
+        """Let a system go down until a moment, as soon as what was begun there is done."""
+        place, partner = self.simulation.site(site), self._partner(site)
+        is_late = self.now_ns - begin_ns >= min(STOP_PATIENCE, (end_ns - begin_ns) // 2)
+        is_done = place.is_up and not place.is_paused and partner.close()
+        if place.is_up and (is_late or (is_done and not place.store.is_writing)):
+            self._fall(site, Duration(end_ns - self.now_ns), point="planned stop")
+            return
+        look_ns = self.now_ns + (LOOK_AGAIN if not is_done else milliseconds(1))
+        if look_ns < end_ns:
+            self.simulation.at(look_ns, partial(self._stop, site, begin_ns, end_ns))
 
     def replace_laptop(self, site: str, *, down: Duration, patience: Duration = days(2)) -> None:
         """Replace a laptop in good order: its rep writes no more, sends what is left, gets another.
@@ -312,6 +368,28 @@ class Landscape(BackOffice):
                 self.simulation.lift(active)
         self.quiet = await settle(self.simulation, budget, keep_still, self.left_to_do)
         return self.quiet
+
+
+def _windows(
+    begins: Duration, lasts: Duration, weekdays: Sequence[int], first_weekday: int, until_ns: int
+) -> Iterator[tuple[int, int]]:
+    """Yield (beginning, end) of every downtime that begins before a moment.
+
+    Raises:
+        BadValue: there is no such time or day, or one lasts into the next one.
+    """
+    if not 0 <= begins < days(1):
+        raise BadValue(f"begins is {show_duration(begins)}; it is a time of the day, below 24h")
+    wanted = sorted(dict.fromkeys(weekdays))
+    if not wanted or any(day not in range(7) for day in (*wanted, first_weekday)):
+        raise BadValue(f"weekdays are 0 (Monday) to 6, one or more: {list(weekdays)}")
+    gaps = [later - day for day, later in pairwise((*wanted, wanted[0] + 7))]
+    if lasts > days(min(gaps)):
+        raise BadValue(f"a downtime of {show_duration(lasts)} lasts into the next one")
+    for day in range(until_ns // days(1) + 1):
+        begin_ns = days(day) + begins
+        if (day + first_weekday) % 7 in wanted and begin_ns < until_ns:
+            yield begin_ns, begin_ns + lasts
 
 
 def _must_last(name: str, span: Duration) -> None:

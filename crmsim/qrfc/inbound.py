@@ -27,6 +27,7 @@ from crmsim.middleware.queue import (
     after_event,
 )
 from crmsim.qrfc.wire import (
+    ACTIONS,
     Action,
     Alert,
     Guarantees,
@@ -49,7 +50,6 @@ from crmsim.trace.kinds import (
 )
 
 __all__ = [
-    "ACTIONS",
     "Executed",
     "InboundQueues",
     "Outcome",
@@ -181,6 +181,8 @@ class InboundQueues:
         """LUWs that the application put off, while their wait lasts."""
         self._tries: dict[Key, int] = {}
         """LUWs that the application put off -> how often."""
+        self._is_closing = False
+        """Whether nothing begins any more, because the system is about to be stopped."""
 
     def started(self) -> None:
         """Take up every head again after a crash; tell the operator once more what is stuck."""
@@ -277,7 +279,7 @@ class InboundQueues:
         return status
 
     def _go_on(self) -> None:
-        while self._ready and self._free:
+        while self._ready and self._free and not self._is_closing:
             key = next(iter(self._ready))
             del self._ready[key]
             luw = find_row(self._actor, self.TABLE, *key)
@@ -285,6 +287,11 @@ class InboundQueues:
                 process = next(iter(self._free))
                 del self._free[process]
                 self._begin(process, key[0], luw)
+
+    def close(self) -> bool:
+        """Begin nothing any more, until a restart; say whether all that had begun is done."""
+        self._is_closing = True
+        return not self._in_hand
 
     def _may_begin(self, queue: str, luw: Luw) -> bool:
         """Say whether a LUW that has lined up may still begin; its queue can be locked since."""
@@ -484,14 +491,3 @@ class InboundQueues:
         """Return what the head of every queue is doing, for the monitor."""
         heads = self._actor.store.table(self.TABLE).items()
         return {queue: self._status_of(queue, luws.left) for queue, luws in heads}
-
-
-ACTIONS = {
-    "activate": QueueEvent.ACTIVATED,
-    "delete LUW": QueueEvent.DELETED,
-    "delete queue": QueueEvent.DELETED,
-    "park": QueueEvent.DELETED,
-    "lock": QueueEvent.LOCKED,
-    "unlock": QueueEvent.UNLOCKED,
-}
-"""What a person can do -> what that is for the queue."""

@@ -130,6 +130,10 @@ class QueuePartner(Actor, abc.ABC):
         self._inbound.started()
         self._outbound.started()
 
+    def close(self) -> bool:
+        """Begin no work any more, until a restart; say whether all that had begun is done."""
+        return self._inbound.close()
+
     def _service_ns(self, luw: Luw) -> int:
         u = self.luck("service time").uniform(word_of(luw.luw))
         return int(self._service_s.at(u) * 1e9)

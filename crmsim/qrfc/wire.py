@@ -9,10 +9,11 @@ from pyrsistent import PDeque, pdeque
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change, Store
 from crmsim.kernel.message import message
-from crmsim.middleware.queue import Luw, QueueStatus
+from crmsim.middleware.queue import Luw, QueueEvent, QueueStatus
 from crmsim.trace.kinds import ENQUEUED
 
 __all__ = [
+    "ACTIONS",
     "Action",
     "Alert",
     "Guarantees",
@@ -84,6 +85,16 @@ class Action:
     what: str
     """``activate``, ``delete LUW``, ``delete queue``, ``park``, ``lock`` or ``unlock``."""
 
+
+ACTIONS = {
+    "activate": QueueEvent.ACTIVATED,
+    "delete LUW": QueueEvent.DELETED,
+    "delete queue": QueueEvent.DELETED,
+    "park": QueueEvent.DELETED,
+    "lock": QueueEvent.LOCKED,
+    "unlock": QueueEvent.UNLOCKED,
+}
+"""What a person can do -> what that is for the queue."""
 
 Rows = PDeque[Luw]
 """A queue as it is stored: a frozen value that is not copied when it grows or shrinks at an end."""
