@@ -15,6 +15,7 @@ from crmsim.applications.logistics import Logistics
 from crmsim.applications.pricing import exact_sum
 from crmsim.business.master import Record
 from crmsim.chance import Distribution as Chances
+from crmsim.erp.contracts import ContractBook
 from crmsim.erp.fulfilment import Fulfilment, StepDue
 from crmsim.erp.orders import ErpOrder
 from crmsim.formats.bapi import (
@@ -64,6 +65,7 @@ class Erp(QueuePartner):
         super().__init__(crm, service_s, staff, policy, guarantees, poisons)
         self._queue_key = queue_key
         self._fulfilment = Fulfilment(self, logistics, ship_days, self._report)
+        self.contracts = ContractBook(self, self._outbound)
 
     def started(self) -> None:
         """Take up all queues, deliveries and bills on the durable state."""
@@ -78,22 +80,23 @@ class Erp(QueuePartner):
         order = luw.body
         assert isinstance(order, BapiOrder)
         held: ErpOrder | None = self.store.get("orders", order.number)
-        if held is None:
-            self._book(change, order.number, order, luw)
-        elif not self._guarantees.dedup:
-            self._book(change, f"{order.number}#{luw.serial}", order, luw)
+        key = order.number
+        if held is not None and not self._guarantees.dedup:
+            key, held = f"{order.number}#{luw.serial}", None
+        reason = self._why_not(key, held, order)
+        if reason is not None:
+            self._answer(change, BapiResult(order.number, order.version, False, reason), luw)
         else:
-            reason = self._why_not(held, order)
-            if reason is not None:
-                self._answer(change, BapiResult(order.number, order.version, False, reason), luw)
-            else:
-                self._book(change, order.number, order, luw, held)
+            self._book(change, key, order, luw, held)
         return True
 
-    def _why_not(self, held: ErpOrder, order: BapiOrder) -> str | None:
-        """Return why a change of an order cannot be booked, or None."""
-        progress = self._fulfilment.progress(order.number)
-        return why_not_change_items(order.number, held.order.items, order.items, progress)
+    def _why_not(self, key: str, held: ErpOrder | None, order: BapiOrder) -> str | None:
+        """Return why an order, or a change of one, cannot be booked, or None."""
+        reason = None
+        if held is not None:
+            progress = self._fulfilment.progress(order.number)
+            reason = why_not_change_items(order.number, held.order.items, order.items, progress)
+        return reason or self.contracts.why_not(key, order)
 
     def _book(
         self,
@@ -120,7 +123,9 @@ class Erp(QueuePartner):
             ),
             value=str(booked.net_value),
             planned=self._fulfilment.planned_day(booked),
+            **({"contract": order.contract} if order.contract else {}),
         )
+        self.contracts.booked(change, key, order, held)
         self._answer(change, BapiResult(order.number, order.version, True), luw)
         change.then(lambda: self._fulfilment.go_on(key))
 

@@ -10,6 +10,8 @@ from crmsim.business.fulfilment import Progress
 from crmsim.business.sales import OrderItem
 
 __all__ = [
+    "BapiContract",
+    "BapiContracts",
     "BapiMasters",
     "BapiOrder",
     "BapiRecord",
@@ -34,7 +36,7 @@ class BapiOrder:
     """Do not ship yet: a quantity is still to be confirmed."""
     text: str = ""
     contract: str = ""
-    """The contract that it draws on."""
+    """The contract of the ERP that it draws on; the ERP never hears of one of CRM."""
 
 
 @attrs.frozen
@@ -92,3 +94,29 @@ class BapiMasters:
     """(key, new value)."""
     number: int
     """The how-manieth change of the publication in the ERP this is, from 1."""
+
+
+@attrs.frozen
+class BapiContract:
+    """A contract of the ERP as it is now, with all that is called off it. ERP to CRM."""
+
+    key: str
+    """Its number, the same in both systems (S19)."""
+    customer: str
+    target: tuple[tuple[str, int], ...]
+    """(product, pieces) that can be called off it."""
+    calls: tuple[tuple[str, str, int], ...]
+    """(number of an order that is booked, product, pieces)."""
+    valid_to: int | None
+    """Last day of the run on which something can be called off; None when there is none."""
+    status: str
+    """``open`` or ``closed``."""
+    number: int
+    """The how-manieth state of it in the ERP this is, from 1: of two, the later one counts."""
+
+
+@attrs.frozen
+class BapiContracts:
+    """A block of the initial download. ERP to CRM."""
+
+    contracts: tuple[BapiContract, ...]

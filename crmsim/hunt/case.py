@@ -49,12 +49,14 @@ __all__ = ["Case", "Fixed", "as_it_is", "take_down"]
 BUILDING = (
     *("replicate", "add_crm", "add_erp", "add_station", "add_laptop"),
     *("add_subscription", "add_record", "add_channel"),
+    "add_contract_in_erp",
 )
 """The verbs that build a landscape."""
 OFFICE = (
     *("change", "subscribe", "unsubscribe", "set_demon", "extract", "replace_laptop"),
     *("change_in_erp", "publish_in_erp", "create_order", "change_order"),
     *("change_format", "update_client"),
+    *("change_contract_in_erp", "download_contracts"),
     *("delete", "lock_user", "unlock_user", "deactivate_site", "activate_site"),
 )
 """The verbs of what people in the office do."""

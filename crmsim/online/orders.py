@@ -14,8 +14,6 @@ import attrs
 from crmsim.applications.changes import why_not_change
 from crmsim.applications.guards import (
     errors_of,
-    fitting_contracts,
-    is_open,
     why_not_create,
     why_not_move,
     why_not_transfer,
@@ -32,6 +30,7 @@ from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.online.answers import Answers
 from crmsim.online.clerk import Desk
+from crmsim.online.contracts import Contracts
 from crmsim.online.online import OFFICE, Online
 from crmsim.replication.cdb import CdbRow
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
@@ -75,6 +74,7 @@ class Orders:
         conflict: What becomes of a change of what somebody else has changed meanwhile.
         desk: Where a clerk finds what has to be completed or released.
         confirm_after: When laptops are told that their changes are taken over.
+        contracts: What orders may draw on.
     """
 
     def __init__(
@@ -85,7 +85,9 @@ class Orders:
         conflict: ConflictPolicy,
         desk: Desk,
         confirm_after: ConfirmAfter,
+        contracts: Contracts,
     ) -> None:
+        self._contracts = contracts
         self._actor = actor
         self._online = online
         self._answers = answers
@@ -286,15 +288,9 @@ class Orders:
 
     def _judged(self, document: OrderDocument) -> OrderDocument:
         """Return a document with its contract, if only one fits, and with its errors."""
-        order = document.order
-        contracts = self._actor.store.get("contracts", order.customer, ())
-        records = (self._actor.store.get("records", ("contract", key)) for key in contracts)
-        open_ = tuple(one for one in records if one is not None and is_open(one))
-        fitting = fitting_contracts(order, open_)
-        if len(fitting) == 1 and not order.contract:
-            order = attrs.evolve(order, contract=fitting[0])
-        theirs = tuple(one.key for one in open_)
-        return attrs.evolve(document, order=order, errors=errors_of(order, fitting, theirs))
+        order, fitting, why_not_draw = self._contracts.chosen(document)
+        errors = errors_of(order, fitting, why_not_draw)
+        return attrs.evolve(document, order=order, errors=errors)
 
     def _at_current_prices(
         self, change: Change, order: SalesOrder, items: tuple[OrderItem, ...]
@@ -370,6 +366,7 @@ class Orders:
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
         changed = attrs.evolve(record, distribution=status)
         self._online.store_order(change, changed, *origin)
+        self._contracts.saved(change, document)
         self._desk.put(change, document)
 
 

@@ -19,6 +19,8 @@ from crmsim.business.document import OrderDocument
 from crmsim.business.sales import SalesOrder
 from crmsim.chance import Distribution, word_of
 from crmsim.formats.bapi import (
+    BapiContract,
+    BapiContracts,
     BapiMasters,
     BapiRecord,
     BapiRecordStored,
@@ -35,6 +37,7 @@ from crmsim.middleware.replication import Replication
 from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
 from crmsim.online.answers import Answers
 from crmsim.online.clerk import ClerkHabits, Completed, Desk, completed
+from crmsim.online.contracts import Contracts
 from crmsim.online.online import OFFICE, Online
 from crmsim.online.orders import (
     BEING_DISTRIBUTED,
@@ -81,6 +84,8 @@ CONTEXTS: dict[type, Context] = {
     BapiRecord: Context.MI0,
     BapiRecordStored: Context.MI0,
     BapiMasters: Context.MI0,
+    BapiContract: Context.MI0,
+    BapiContracts: Context.MI0,
 }
 """What comes through a queue -> where the flow takes it up."""
 CLERK = "clerk"
@@ -182,7 +187,8 @@ class CrmEnterprise(QueuePartner):
         self._desk = Desk(self, clerk)
         self._records = Records(self, model, self._online, answers, conflict)
         desk, after = self._desk, policies.confirm_after
-        self._orders = Orders(self, self._online, answers, conflict, desk, after)
+        contracts = self._contracts = Contracts(self, self._online, guarantees)
+        self._orders = Orders(self, self._online, answers, conflict, desk, after, contracts)
         self._contacts = Contacts(self, self._orders)
         self._inflow = Inflow(
             self,
@@ -199,6 +205,7 @@ class CrmEnterprise(QueuePartner):
             self._records,
             self._orders,
             replication.taken_away,
+            contracts,
         )
         self._services = self._inflow.services | self._outflow.services
 
@@ -354,10 +361,12 @@ class CrmEnterprise(QueuePartner):
         with self.commit() as change:
             change.then(done)
             reason = self._records.why_not_here((object_, key), fields, parent)
+            reason = reason or self._contracts.why_not_here((object_, key), fields)
             if reason is not None:
                 name = f"{object_} {key}"
                 change.note(FORBIDDEN, name, guid=name, reason=reason)
                 return
+            fields = self._contracts.completed(change, (object_, key), fields)
             self._online.change_record(change, (object_, key), fields, parent, OFFICE)
 
     def delete_record(self, object_: str, key: str, done: Callable[[], None]) -> None:

@@ -15,6 +15,8 @@ from crmsim.applications.directions import why_not_from_laptop
 from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
 from crmsim.business.document import Fate
 from crmsim.formats.bapi import (
+    BapiContract,
+    BapiContracts,
     BapiMasters,
     BapiRecord,
     BapiRecordStored,
@@ -30,6 +32,7 @@ from crmsim.middleware.queue import Luw
 from crmsim.middleware.replication import TakenAway
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.online.answers import Answers
+from crmsim.online.contracts import Contracts
 from crmsim.online.online import BOTH, ERP, Online
 from crmsim.online.orders import BEING_DISTRIBUTED, Orders
 from crmsim.online.records import Records
@@ -50,7 +53,15 @@ from crmsim.units import Duration
 
 __all__ = ["Inflow", "ParkedLong"]
 
-News = BapiResult | BapiStatus | BapiRecord | BapiRecordStored | BapiMasters
+News = (
+    BapiResult
+    | BapiStatus
+    | BapiRecord
+    | BapiRecordStored
+    | BapiMasters
+    | BapiContract
+    | BapiContracts
+)
 """What the ERP tells."""
 PROGRAMS = "programs"
 """What an upload is called outdated by, besides publications."""
@@ -85,6 +96,7 @@ class Inflow:
         records: Decides on what is no order.
         orders: Decides on orders.
         taken_away: What becomes of a change of something that its author has no more.
+        contracts: Shows the contracts of the ERP.
     """
 
     def __init__(
@@ -103,7 +115,9 @@ class Inflow:
         records: Records,
         orders: Orders,
         taken_away: TakenAway,
+        contracts: Contracts,
     ) -> None:
+        self._contracts = contracts
         self._actor = actor
         self._inbound = inbound
         self._online = online
@@ -310,6 +324,8 @@ class Inflow:
             self._outflow.erp_answered(change, key, is_ok=True)
         elif isinstance(news, BapiMasters):
             self._take_masters(change, news)
+        elif isinstance(news, BapiContract | BapiContracts):
+            self._contracts.take(change, news)
         else:
             self._take_order_news(change, news)
         return True

@@ -121,8 +121,14 @@ COMMITTED = _kind(
 BOOKED = _kind(
     "booked",
     Level.METRICS,
-    "The ERP stored a document: version, net value, (line, pieces, price, product) of its items. "
-    "(ERP_COMMIT)",
+    "The ERP stored a document: version, net value, (line, pieces, price, product) of its items; "
+    "the contract that it draws on, if on one. (ERP_COMMIT)",
+)
+CALLED = _kind(
+    "called",
+    Level.METRICS,
+    "The ERP has a new state of a contract: its number, status, last day, (product, pieces) of its "
+    "target, (order, product, pieces) of all that is called off it.",
 )
 POSTED = _kind(
     "posted",
