@@ -12,8 +12,10 @@ assumed.
 
 from collections.abc import Iterable, Mapping
 
+import attrs
+
 from crmsim.business.master import Record
-from crmsim.business.sales import OrderItem
+from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.errors import BadValue
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "pieces_of",
     "products_of",
     "progress_fields",
+    "still_there",
     "target_of",
     "text_of",
     "why_not_draw",
@@ -164,6 +167,30 @@ def progress_fields(target: Pieces, calls: Iterable[Pieces]) -> dict[str, str]:
     left = left_over(target, calls)
     released = {product: pieces - left[product] for product, pieces in target.items()}
     return {"released": text_of(released), "remaining": text_of(left)}
+
+
+def still_there(
+    contract: Record, items: Iterable[OrderItem], mine: Iterable[SalesOrder]
+) -> tuple[OrderItem, ...]:
+    """Return so much of some items as a record of a contract shows as left.
+
+    Args:
+        contract: As somebody sees it, who may not see the newest.
+        items: What he wants.
+        mine: His own orders that the record cannot know of yet.
+    """
+    products = products_of(contract)
+    shown = pieces_of(dict(contract.fields).get("remaining", ""))
+    theirs = (one for one in mine if one.contract == contract.key)
+    left = left_over(shown, (pieces_in(one.items, products) for one in theirs))
+    found = []
+    for item in items:
+        has_limit = item.product in left or item.product not in products
+        pieces = min(item.quantity, left.get(item.product, 0)) if has_limit else item.quantity
+        if pieces > 0:
+            found.append(attrs.evolve(item, quantity=pieces))
+            left = left_over(left, ({item.product: pieces},))
+    return tuple(found)
 
 
 def must_be_contract(key: str, fields: Mapping[str, str]) -> None:

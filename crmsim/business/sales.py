@@ -8,7 +8,7 @@ import attrs
 
 from crmsim.errors import BadValue
 
-__all__ = ["OrderEdit", "OrderItem", "SalesKind", "SalesOrder", "with_lines"]
+__all__ = ["CallOff", "OrderEdit", "OrderItem", "SalesKind", "SalesOrder", "with_lines"]
 
 
 @attrs.frozen
@@ -72,6 +72,23 @@ class SalesOrder:
     """The key of the contract that it draws on; empty when on none."""
     at_list_prices: bool = False
     """Its prices are those of the price list; CRM puts in its own when it takes it over."""
+
+
+@attrs.frozen
+class CallOff:
+    """What a rep calls off a contract: what he wants, but no more than his laptop shows as left."""
+
+    order: SalesOrder
+    """It names the contract."""
+
+    def __attrs_post_init__(self) -> None:
+        if not self.order.contract:
+            raise BadValue(f"order {self.order.reference!r} names no contract to call it off")
+
+    @property
+    def reference(self) -> str:
+        """The reference of the order that comes of it."""
+        return self.order.reference
 
 
 def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> SalesOrder:
