@@ -32,6 +32,7 @@ from crmsim.online.answers import Answers
 from crmsim.online.clerk import Desk
 from crmsim.online.contracts import Contracts
 from crmsim.online.online import OFFICE, Online
+from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.cdb import CdbRow
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
 from crmsim.trace.kinds import COMMITTED, DISTRIBUTED, REPRICED
@@ -74,7 +75,7 @@ class Orders:
         conflict: What becomes of a change of what somebody else has changed meanwhile.
         desk: Where a clerk finds what has to be completed or released.
         confirm_after: When laptops are told that their changes are taken over.
-        contracts: What orders may draw on.
+        guarantees: Whether what is newest stays.
     """
 
     def __init__(
@@ -85,9 +86,10 @@ class Orders:
         conflict: ConflictPolicy,
         desk: Desk,
         confirm_after: ConfirmAfter,
-        contracts: Contracts,
+        guarantees: Guarantees,
     ) -> None:
-        self._contracts = contracts
+        self.contracts = Contracts(actor, online, guarantees)
+        """What orders may draw on."""
         self._actor = actor
         self._online = online
         self._answers = answers
@@ -288,7 +290,7 @@ class Orders:
 
     def _judged(self, document: OrderDocument) -> OrderDocument:
         """Return a document with its contract, if only one fits, and with its errors."""
-        order, fitting, why_not_draw = self._contracts.chosen(document)
+        order, fitting, why_not_draw = self.contracts.chosen(document)
         errors = errors_of(order, fitting, why_not_draw)
         return attrs.evolve(document, order=order, errors=errors)
 
@@ -366,7 +368,7 @@ class Orders:
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
         changed = attrs.evolve(record, distribution=status)
         self._online.store_order(change, changed, *origin)
-        self._contracts.saved(change, document)
+        self.contracts.saved(change, document)
         self._desk.put(change, document)
 
 

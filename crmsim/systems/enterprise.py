@@ -37,7 +37,6 @@ from crmsim.middleware.replication import Replication
 from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
 from crmsim.online.answers import Answers
 from crmsim.online.clerk import ClerkHabits, Completed, Desk, completed
-from crmsim.online.contracts import Contracts
 from crmsim.online.online import OFFICE, Online
 from crmsim.online.orders import (
     BEING_DISTRIBUTED,
@@ -187,8 +186,7 @@ class CrmEnterprise(QueuePartner):
         self._desk = Desk(self, clerk)
         self._records = Records(self, model, self._online, answers, conflict)
         desk, after = self._desk, policies.confirm_after
-        contracts = self._contracts = Contracts(self, self._online, guarantees)
-        self._orders = Orders(self, self._online, answers, conflict, desk, after, contracts)
+        self._orders = Orders(self, self._online, answers, conflict, desk, after, guarantees)
         self._contacts = Contacts(self, self._orders)
         self._inflow = Inflow(
             self,
@@ -205,7 +203,6 @@ class CrmEnterprise(QueuePartner):
             self._records,
             self._orders,
             replication.taken_away,
-            contracts,
         )
         self._services = self._inflow.services | self._outflow.services
 
@@ -361,12 +358,12 @@ class CrmEnterprise(QueuePartner):
         with self.commit() as change:
             change.then(done)
             reason = self._records.why_not_here((object_, key), fields, parent)
-            reason = reason or self._contracts.why_not_here((object_, key), fields)
+            reason = reason or self._orders.contracts.why_not_here((object_, key), fields)
             if reason is not None:
                 name = f"{object_} {key}"
                 change.note(FORBIDDEN, name, guid=name, reason=reason)
                 return
-            fields = self._contracts.completed(change, (object_, key), fields)
+            fields = self._orders.contracts.completed(change, (object_, key), fields)
             self._online.change_record(change, (object_, key), fields, parent, OFFICE)
 
     def delete_record(self, object_: str, key: str, done: Callable[[], None]) -> None:

@@ -32,7 +32,6 @@ from crmsim.middleware.queue import Luw
 from crmsim.middleware.replication import TakenAway
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.online.answers import Answers
-from crmsim.online.contracts import Contracts
 from crmsim.online.online import BOTH, ERP, Online
 from crmsim.online.orders import BEING_DISTRIBUTED, Orders
 from crmsim.online.records import Records
@@ -96,7 +95,6 @@ class Inflow:
         records: Decides on what is no order.
         orders: Decides on orders.
         taken_away: What becomes of a change of something that its author has no more.
-        contracts: Shows the contracts of the ERP.
     """
 
     def __init__(
@@ -115,9 +113,7 @@ class Inflow:
         records: Records,
         orders: Orders,
         taken_away: TakenAway,
-        contracts: Contracts,
     ) -> None:
-        self._contracts = contracts
         self._actor = actor
         self._inbound = inbound
         self._online = online
@@ -325,7 +321,7 @@ class Inflow:
         elif isinstance(news, BapiMasters):
             self._take_masters(change, news)
         elif isinstance(news, BapiContract | BapiContracts):
-            self._contracts.take(change, news)
+            self._orders.contracts.take(change, news)
         else:
             self._take_order_news(change, news)
         return True
