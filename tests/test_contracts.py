@@ -14,6 +14,7 @@ from crmsim.business.master import Record
 from crmsim.business.sales import CallOff, OrderEdit, OrderItem, SalesKind, SalesOrder
 from crmsim.chance import Constant
 from crmsim.checks import contracts as checks
+from crmsim.checks.backend import AGREEMENT
 from crmsim.checks.check import Ending, Scene
 from crmsim.errors import BadValue
 from crmsim.formats.bapi import BapiOrder
@@ -515,6 +516,19 @@ def test_an_order_that_leaves_a_contract_frees_it_when_the_erp_knows():
     assert drawn(told) == {"A": "L", "C": "K"}
 
 
+def test_an_order_that_draws_less_frees_the_rest_when_the_erp_knows():
+    told = tell(
+        write(7, on("A", "K", 80)),
+        CUT,
+        do(9, "change_order", pieces("A", 30)),
+        write(10, on("B", "K", 60)),
+        write(31, on("C", "K", 70)),
+        contracts=K,
+    )
+    assert told.errors("B") == ("contract K has only 20 tea left",)
+    assert (drawn(told), shown(told, "K")[1]) == ({"A": "K", "C": "K"}, "tea 0")
+
+
 # --- trouble ---
 
 CALLS = (
@@ -545,15 +559,19 @@ def test_what_comes_twice_counts_once():
 def test_news_that_are_processed_late_do_not_go_back():
     """A program of CRM is broken; what it failed on is processed a day later, behind newer news."""
     told = tell(
-        write(9, on("A", "K", 30)),
-        do(12, "change_order", pieces("A", 60)),
+        do(9, "change_contract_in_erp", "K", target={"tea": 120}),
+        do(12, "change_contract_in_erp", "K", target={"tea": 150}),
         crm={
             "breakages": (Breakage(Context.MI0, hours(9), hours(10), Share(1.0)),),
             "operator_s": Constant(100_000.0),
         },
         contracts=K,
     )
-    assert shown(told, "K", "laptop-1") == ("tea 60", "tea 40")
+    [late] = [
+        e for e in told.result.journal.select("administered") if e.detail["action"] == "reprocess"
+    ]
+    assert late.time_ns > hours(30)
+    assert shown(told, "K", "laptop-1") == ("tea 0", "tea 150")
 
 
 # --- random stories ---
@@ -766,7 +784,7 @@ def both():
     ).result
 
 
-def judged(result, *hurt):
+def judged(result, *hurt, check=checks.CONTRACTS_AGREE):
     """Judge final states in which rows of a table were changed."""
     simulation = result.simulation
     scene = Scene(simulation.topology, lambda actor: simulation.seat_of(actor).site.name)
@@ -778,7 +796,7 @@ def judged(result, *hurt):
                 edit_.put(name, key, change(value) if name == table else value)
         copy.apply(edit_)
         stores[site] = copy
-    judge = checks.CONTRACTS_AGREE.judge(scene)
+    judge = check.judge(scene)
     return judge.finish(Ending(result.journal, stores, is_quiet=True))
 
 
@@ -818,6 +836,15 @@ def of_other(key: str):
 def test_who_shows_something_else_is_blamed(both, hurt, words):
     assert judged(both).held
     assert fired(judged(both, hurt), words)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [("N", "ERP: N, which is of CRM"), ("L", "contract differs"), ("", "ERP: )")]
+)
+def test_an_order_that_the_erp_has_on_another_contract_is_blamed(both, key, words):
+    """Order A draws on a contract of the ERP, order B on one of CRM, unknown to the ERP."""
+    assert judged(both, check=AGREEMENT).held
+    assert fired(judged(both, ("erp", "orders", of_other(key)), check=AGREEMENT), words)
 
 
 # --- the scenario ---

@@ -185,7 +185,8 @@ class _Agreement(Finals):
                     "ERP": getattr(booked[0].order, field),
                 }
                 if field == "contract" and self._is_of_crm(ending, order.contract):
-                    views = {**views, "ERP": views["ERP"] or order.contract}
+                    has = views["ERP"]
+                    views["ERP"] = f"{has}, which is of CRM" if has else order.contract
                 self._same(order.reference, field, views)
             numbers = {
                 laptop: local.document.number,

@@ -8,6 +8,7 @@ from crmsim.applications.contracts import (
     pieces_in,
     progress_fields,
     target_of,
+    text_of,
 )
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind
@@ -152,7 +153,8 @@ def _as_shown(erp: Store, contract: ErpContract) -> dict[str, str]:
     target = dict(contract.target)
     booked = [row.order for row in erp.table("orders").values()]
     calls = [pieces_in(one.items, target) for one in booked if one.contract == contract.key]
-    return {"status": contract.status, **progress_fields(target, calls)}
+    said = {"status": contract.status, "target": text_of(target)}
+    return {**said, **progress_fields(target, calls)}
 
 
 CONTRACTS_STAY = Check(
