@@ -16,7 +16,7 @@ from crmsim.lab.scenario import Result, scenario
 from crmsim.middleware.replication import FIELD_SALES
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
-from crmsim.units import days, hours
+from crmsim.units import hours
 
 TEA = OrderItem("tea", 5, Decimal(20))
 FREE = OrderItem("tea", 5, Decimal(0))
@@ -97,6 +97,8 @@ def tell(
     erp: Mapping[str, Any] = {},
     exchange: SalesExchange | None = None,
     holds: bool = True,
+    contracts: Mapping[str, dict[str, Any]] = {},
+    until: float = 96,
 ) -> Told:
     """Customers C1 and C2 are of territory T, which all laptops have; C3 is for laptop 1 alone.
 
@@ -109,6 +111,8 @@ def tell(
         erp: More about the ERP.
         exchange: How CRM and the ERP share orders.
         holds: Whether all checks must hold.
+        contracts: Contracts of the ERP; CRM has them from the beginning.
+        until: Hour in which the story ends.
     """
     entries = {
         name: tuple(DiaryEntry(hours(hour), what) for hour, what in diary)
@@ -144,13 +148,17 @@ def tell(
             land.add_record("customer", customer, parent=territory, name=f"name of {customer}")
         for (object_, key), fields in records.items():
             land.add_record(object_, key, **fields)
+        for key, fields in contracts.items():
+            land.add_contract_in_erp(key, **{"customer": "C1", **fields})
+        if contracts:
+            land.at(0, land.download_contracts, block=2)
         land.check()
         for hour, verb, arguments, named in steps:
             if verb == "fault":
                 land.at(hours(hour), *arguments, **named)
             else:
                 land.at(hours(hour), getattr(land, verb), *arguments, **named)
-        await land.run(days(4))
+        await land.run(hours(until))
         await land.settle()
 
     result = story.run(seed=1)

@@ -54,7 +54,7 @@ def run(
         land.add_record("customer", "C1", parent="T", name="Miller")
         land.add_record("customer", "C2", parent="T", name="Smith", blocked="yes")
         land.add_record("customer", "D1", parent="U", name="Jones")
-        land.add_record("contract", "K1", parent="C1", target="100")
+        land.add_record("contract", "K1", parent="C1", terms="100")
         land.check()
         if story is not None:
             story(land)
@@ -146,8 +146,8 @@ def test_a_private_appointment_stays_at_home():
 
 def test_what_laptops_may_not_do_is_not_saved():
     result = run(
-        at(9, "change", "contract", "K1", target="200"),
-        at(9, "create", "contract", "K2", "C1", target="1"),
+        at(9, "change", "contract", "K1", terms="200"),
+        at(9, "create", "contract", "K2", "C1", terms="1"),
         at(10, "create", "opportunity", "O1", "C1", phase="first", closes="May"),
         at(33, "delete", "opportunity", "O1"),
         at(34, "delete", "customer", "C1"),

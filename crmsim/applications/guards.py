@@ -1,11 +1,10 @@
 """May this be done with this document now? A guard answers with a reason, or with None for yes.
 
 What of an order may still change stands in `crmsim.applications.changes`.
+What may be called off contracts: `crmsim.applications.contracts`.
 Sources: CONTRIBUTING.md, S04 (what may be transferred), S06 (quotations), S16 (errors), S20
 (contracts).
 """
-
-from collections.abc import Iterable
 
 from crmsim.applications.directions import why_blocked
 from crmsim.applications.status import Distribution, OrderRecord
@@ -15,8 +14,6 @@ from crmsim.business.sales import SalesKind, SalesOrder
 
 __all__ = [
     "errors_of",
-    "fitting_contracts",
-    "is_open",
     "why_not_create",
     "why_not_follow",
     "why_not_move",
@@ -70,42 +67,22 @@ def why_not_follow(quotation: OrderRecord | None) -> str | None:
 
 
 def errors_of(
-    order: SalesOrder, fitting: tuple[str, ...] = (), theirs: tuple[str, ...] = ()
+    order: SalesOrder, fitting: tuple[str, ...] = (), why_not_draw: str | None = None
 ) -> tuple[str, ...]:
     """Return what is wrong with an order that CRM stores all the same.
 
     Args:
         order: The order.
         fitting: The contracts that it may draw on.
-        theirs: All open contracts of the customer.
+        why_not_draw: Why it may not draw on the one that it names; None when it may.
     """
     unpriced = [item.product for item in order.items if not item.unit_price]
     found = [f"{product} has no price" for product in dict.fromkeys(unpriced)]
     if len(fitting) > 1 and not order.contract:
         found.append(f"several contracts fit: {', '.join(fitting)}")
-    if order.contract and order.contract not in theirs:
-        found.append(f"contract {order.contract} is not open, or not the customer's")
+    if why_not_draw is not None:
+        found.append(why_not_draw)
     return tuple(found)
-
-
-def is_open(contract: Record) -> bool:
-    """Say whether a contract can still be drawn on."""
-    return dict(contract.fields).get("status") != "closed"
-
-
-def fitting_contracts(order: SalesOrder, contracts: Iterable[Record]) -> tuple[str, ...]:
-    """Return the keys of those of a customer's open contracts that an order may draw on.
-
-    A contract says in `products` what can be drawn, and in `status` whether it is closed.
-    """
-    wanted = {item.product for item in order.items}
-    found = []
-    for contract in contracts:
-        fields = dict(contract.fields)
-        products = {name.strip() for name in fields.get("products", "").split(",")}
-        if wanted & products:
-            found.append(contract.key)
-    return tuple(found) if order.kind is SalesKind.ORDER else ()
 
 
 def why_not_transfer(document: OrderDocument, *, quotations: bool = False) -> str | None:

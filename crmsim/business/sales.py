@@ -8,7 +8,7 @@ import attrs
 
 from crmsim.errors import BadValue
 
-__all__ = ["OrderEdit", "OrderItem", "SalesKind", "SalesOrder", "with_lines"]
+__all__ = ["CallOff", "OrderEdit", "OrderItem", "SalesKind", "SalesOrder", "with_lines"]
 
 
 @attrs.frozen
@@ -76,6 +76,23 @@ class SalesOrder:
     """A quotation: it is final, and may go to the ERP, where quotations go there."""
     preceding: str = ""
     """The reference of the quotation that it follows; empty when it follows none."""
+
+
+@attrs.frozen
+class CallOff:
+    """What a rep calls off a contract: what he wants, but no more than his laptop shows as left."""
+
+    order: SalesOrder
+    """It names the contract."""
+
+    def __attrs_post_init__(self) -> None:
+        if not self.order.contract:
+            raise BadValue(f"order {self.order.reference!r} names no contract to call it off")
+
+    @property
+    def reference(self) -> str:
+        """The reference of the order that comes of it."""
+        return self.order.reference
 
 
 def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> SalesOrder:

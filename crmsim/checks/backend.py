@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from crmsim.applications.contracts import is_of_erp
 from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.applications.status import Distribution
 from crmsim.business.document import Fate, OrderDocument
@@ -181,7 +182,7 @@ class _Agreement(Finals):
     """When all is quiet, laptop, CRM and ERP agree on every exchanged field of every order: GUID,
     reference, rep, customer, items, version, number and shipping day. Not exchanged are the
     laptop's temporary number and its counters of unanswered saves, CRM's distribution status, and
-    the warehouse's plan.
+    the warehouse's plan. Of contracts the ERP knows only its own.
     """
 
     def compare(self, ending: Ending) -> None:
@@ -198,6 +199,9 @@ class _Agreement(Finals):
                     "CRM": getattr(record.document.order, field),
                     "ERP": getattr(booked[0].order, field),
                 }
+                if field == "contract" and self._is_of_crm(ending, order.contract):
+                    has = views["ERP"]
+                    views["ERP"] = f"{has}, which is of CRM" if has else order.contract
                 self._same(order.reference, field, views)
             numbers = {
                 laptop: local.document.number,
@@ -211,6 +215,11 @@ class _Agreement(Finals):
                 "ERP": booked[0].shipped_day,
             }
             self._same(order.reference, "shipping day", shipped)
+
+    def _is_of_crm(self, ending: Ending, contract: str) -> bool:
+        row = "contract", contract
+        record = ending.stores[self.site("crm")].get("records", row)
+        return record is not None and not is_of_erp(record)
 
     def _same(self, reference: str, field: str, views: dict[str, object]) -> None:
         if len(set(views.values())) > 1:

@@ -22,6 +22,7 @@ from crmsim.checks.bdocs import (
     SAVED_AND_ENQUEUED,
 )
 from crmsim.checks.check import Check
+from crmsim.checks.contracts import CALLS_ADD_UP, CONTRACTS_AGREE, CONTRACTS_STAY
 from crmsim.checks.distribution import (
     CDB_HOLDS,
     LOCK_IS_KEPT,
@@ -156,6 +157,9 @@ ALL_CHECKS: tuple[Check, ...] = (
     QUANTITIES_FIT,
     FINAL_STAYS,
     PROGRESS_IS_TRUE,
+    CONTRACTS_STAY,
+    CALLS_ADD_UP,
+    CONTRACTS_AGREE,
     TRANSFERABLE_ONLY,
     LOCK_IS_KEPT,
     NO_LOCK_IS_LEFT,

@@ -16,6 +16,7 @@ from crmsim.applications.numbering import erp_number, order_number
 from crmsim.business.document import Owner
 from crmsim.business.sales import SalesKind, SalesOrder
 from crmsim.chance import word_of
+from crmsim.erp.contracts import ContractBook
 from crmsim.erp.fulfilment import Fulfilment
 from crmsim.erp.locks import Locks
 from crmsim.erp.orders import ErpOrder
@@ -52,6 +53,7 @@ class Bookings:
         refuses: Share of what comes from CRM that is refused, because master data are missing.
         fulfilment: Delivers and bills what is booked.
         locks: Who has an order locked.
+        contracts: What can be called off.
         tell: Puts something about an order into the queue to CRM.
     """
 
@@ -62,6 +64,7 @@ class Bookings:
         refuses: Share,
         fulfilment: Fulfilment,
         locks: Locks,
+        contracts: ContractBook,
         tell: Tell,
     ) -> None:
         self._actor = actor
@@ -69,6 +72,7 @@ class Bookings:
         self._refuses = refuses
         self._fulfilment = fulfilment
         self._locks = locks
+        self._contracts = contracts
         self._tell = tell
 
     def key_of(self, number: str) -> str:
@@ -97,9 +101,8 @@ class Bookings:
         held: ErpOrder | None = self._actor.store.get("orders", key)
         self._locks.arrived(change, key, order.epoch)
         if held is not None and not knows_it:
-            self._book(change, f"{order.number}#{luw.serial}", order, luw, None)
-            return
-        reason = self._why_not(held, order)
+            key, held = f"{order.number}#{luw.serial}", None
+        reason = self._why_not(key, held, order)
         if reason is not None:
             self._answer(change, order, luw, reason)
             return
@@ -108,12 +111,13 @@ class Bookings:
             change.put("keys", order.number, key)
         self._book(change, key, order, luw, held)
 
-    def _why_not(self, held: ErpOrder | None, order: BapiOrder) -> str | None:
+    def _why_not(self, key: str, held: ErpOrder | None, order: BapiOrder) -> str | None:
         """Return why an order of CRM cannot be booked, or None."""
         return (
             self._why_not_this_number(held, order)
             or self._why_not_known(order)
             or (None if held is None else self._why_not_change(held, order))
+            or self._contracts.why_not(key, order)
         )
 
     def _why_not_this_number(self, held: ErpOrder | None, order: BapiOrder) -> str | None:
@@ -180,6 +184,9 @@ class Bookings:
         key = self._own_number(change)
         owner = owner_at_birth(self._exchange, Owner.ERP)
         bapi = bapi_order(order, key)
+        reason = self._contracts.why_not(key, bapi)
+        if reason is not None:
+            return reason
         booked = ErpOrder(bapi, self._actor.now_ns, number=key, owner=owner, changes=1)
         change.put("references", order.guid, order.reference)
         self._store(change, booked, by, is_told=True)
@@ -197,6 +204,9 @@ class Bookings:
         is_told = self._exchange.returns(held.owner)
         version = held.order.version + 1 if is_told else held.order.version
         order = bapi_order(attrs.evolve(wanted, version=version), held.order.number)
+        reason = self._contracts.why_not(held.number, order)
+        if reason is not None:
+            return reason
         booked = attrs.evolve(
             held,
             order=order,
@@ -230,6 +240,7 @@ class Bookings:
         self, change: Change, booked: ErpOrder, by: str = "", *, is_told: bool = False
     ) -> None:
         order, key = booked.order, booked.number
+        before: ErpOrder | None = self._actor.store.get("orders", key)
         change.put("orders", key, booked)
         change.put("by reference", order.reference, key)
         told: dict[str, object] = {"by": by} if by else {}
@@ -237,6 +248,8 @@ class Bookings:
             told["message"] = name_of_change(order.number, booked.changes)
         if order.kind is not SalesKind.ORDER:
             told["object"] = order.kind.value
+        if order.contract:
+            told["contract"] = order.contract
         change.note(
             BOOKED,
             order.reference,
@@ -254,6 +267,7 @@ class Bookings:
             planned=self._fulfilment.planned_day(booked),
             **told,
         )
+        self._contracts.booked(change, key, order, before)
         change.then(lambda: self._fulfilment.go_on(key))
 
 

@@ -18,6 +18,7 @@ from crmsim.business.sales import SalesOrder, with_lines
 from crmsim.chance import Distribution as Chances
 from crmsim.chance import word_of
 from crmsim.erp.bookings import Bookings
+from crmsim.erp.contracts import ContractBook
 from crmsim.erp.editing import Editing, SaveDue, Wish
 from crmsim.erp.fulfilment import Fulfilment, StepDue
 from crmsim.erp.locks import LeaseOver, Locks
@@ -85,8 +86,15 @@ class Erp(QueuePartner):
         self._locks = Locks(
             self, exchange, self._stand, lambda n: self._bookings.key_of(n), self._fulfilment.go_on
         )
+        self.contracts = ContractBook(self, self._outbound)
         self._bookings = Bookings(
-            self, exchange, refuses, self._fulfilment, self._locks, self._tell
+            self,
+            exchange,
+            refuses,
+            self._fulfilment,
+            self._locks,
+            self.contracts,
+            self._tell,
         )
         self._editing = Editing(self, exchange, self._locks, self._bookings)
 

@@ -12,12 +12,15 @@ from crmsim.business.sales import OrderItem, SalesKind, SalesOrder
 
 __all__ = [
     "BapiChange",
+    "BapiContract",
+    "BapiContracts",
     "BapiMasters",
     "BapiOrder",
     "BapiRecord",
     "BapiRecordStored",
     "BapiResult",
     "BapiStatus",
+    "News",
     "bapi_order",
     "name_of_change",
 ]
@@ -38,7 +41,7 @@ class BapiOrder:
     """Do not ship yet: a quantity is still to be confirmed."""
     text: str = ""
     contract: str = ""
-    """The contract that it draws on."""
+    """The contract of the ERP that it draws on; the ERP never hears of one of CRM."""
     kind: SalesKind = SalesKind.ORDER
     preceding: str = ""
     """The reference of the quotation that it follows."""
@@ -166,3 +169,42 @@ class BapiMasters:
     """(key, new value)."""
     number: int
     """The how-manieth change of the publication in the ERP this is, from 1."""
+
+
+@attrs.frozen
+class BapiContract:
+    """A contract of the ERP as it is now, with all that is called off it. ERP to CRM."""
+
+    key: str
+    """Its number, the same in both systems (S19)."""
+    customer: str
+    target: tuple[tuple[str, int], ...]
+    """(product, pieces) that can be called off it."""
+    calls: tuple[tuple[str, str, int], ...]
+    """(number of an order that is booked, product, pieces)."""
+    valid_to: int | None
+    """Last day of the run on which something can be called off; None when there is none."""
+    status: str
+    """``open`` or ``closed``."""
+    number: int
+    """The how-manieth state of it in the ERP this is, from 1: of two, the later one counts."""
+
+
+@attrs.frozen
+class BapiContracts:
+    """A block of the initial download. ERP to CRM."""
+
+    contracts: tuple[BapiContract, ...]
+
+
+News = (
+    BapiResult
+    | BapiStatus
+    | BapiChange
+    | BapiRecord
+    | BapiRecordStored
+    | BapiMasters
+    | BapiContract
+    | BapiContracts
+)
+"""What the ERP tells CRM."""

@@ -49,6 +49,7 @@ __all__ = ["Case", "Fixed", "as_it_is", "take_down"]
 BUILDING = (
     *("replicate", "add_crm", "add_erp", "add_station", "add_laptop"),
     *("add_subscription", "add_record", "add_channel"),
+    "add_contract_in_erp",
 )
 """The verbs that build a landscape."""
 OFFICE = (
@@ -56,6 +57,7 @@ OFFICE = (
     *("change_in_erp", "publish_in_erp", "create_order", "change_order", "check_distribution"),
     *("create_order_in_erp", "change_order_in_erp", "set_numbers_in_erp"),
     *("change_format", "update_client"),
+    *("change_contract_in_erp", "download_contracts"),
     *("delete", "lock_user", "unlock_user", "deactivate_site", "activate_site"),
     "plan_downtime",
 )

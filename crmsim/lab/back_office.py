@@ -7,8 +7,10 @@ did in a crash, they try again ten minutes later.
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 
+from crmsim.applications.contracts import CLOSED, OPEN, must_be_target
 from crmsim.applications.exchange import Numbers
 from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
+from crmsim.erp.contracts import ContractChange
 from crmsim.erp.editing import Wish
 from crmsim.erp.erp import Erp
 from crmsim.errors import BadValue
@@ -60,6 +62,59 @@ class BackOffice(Office):
         if not fields:
             raise BadValue(f"say what of {about} {key!r} is changed, such as name='new'")
         self._at_erp(erp, lambda it, done: it.change_record(about, key, fields, done))
+
+    def change_contract_in_erp(
+        self,
+        key: str,
+        *,
+        customer: str | None = None,
+        target: Mapping[str, int] | None = None,
+        valid_to: int | None = None,
+        status: str | None = None,
+        erp: str = "erp",
+    ) -> None:
+        """Let somebody at the ERP create or change a contract of the ERP now; CRM shows it.
+
+        A target below what is called off already, or another customer, is refused, and the history
+        says so.
+
+        Args:
+            key: Its number.
+            customer: Whose it is, of a new one.
+            target: Product -> pieces, all of them anew.
+            valid_to: Last day of the run on which something can be called off it.
+            status: ``open`` or ``closed``.
+            erp: The name of the ERP.
+
+        Raises:
+            BadValue: it is a contract of CRM, or nothing is changed.
+        """
+        self._must_be_free(key, erp)
+        if target is not None:
+            must_be_target(key, target)
+        if status not in (None, OPEN, CLOSED):
+            raise BadValue(f"status of contract {key!r} is {OPEN!r} or {CLOSED!r}")
+        rows = None if target is None else tuple(sorted(target.items()))
+        wanted = ContractChange(key, customer, rows, valid_to, status)
+        if wanted == ContractChange(key):
+            raise BadValue(f"say what of contract {key!r} is changed, such as status='closed'")
+        self._at_erp(erp, lambda it, done: it.contracts.change(wanted, done))
+
+    def download_contracts(self, *, block: int = 20, erp: str = "erp") -> None:
+        """Let the ERP send CRM all its contracts now, in blocks.
+
+        Before that, CRM hears of none; from then on it is told of every change at once.
+
+        Args:
+            block: Contracts of a block (20 is assumed).
+            erp: The name of the ERP.
+
+        Raises:
+            BadValue: a block holds nothing.
+        """
+        if block < 1:
+            raise BadValue(f"a block holds one contract or more, not {block}")
+        self._at_erp(erp, lambda it, done: it.contracts.download(block, done))
 
     def create_order_in_erp(self, order: SalesOrder, *, by: str = "erp", erp: str = "erp") -> None:
         """Let somebody at the ERP write an order or a quotation now; CRM is told of it.

@@ -1,8 +1,13 @@
 """How is the back end of a landscape built: the one ERP, and what belongs to it?"""
 
+from collections.abc import Mapping
+
+from crmsim.applications.contracts import is_of_erp, must_be_target
 from crmsim.applications.logistics import Logistics
 from crmsim.chance import Distribution, Lognormal
+from crmsim.erp.contracts import CONTRACTS, ErpContract
 from crmsim.erp.erp import Erp
+from crmsim.errors import BadValue
 from crmsim.lab.building import WRITE, Building, staff_of
 from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.network.link import Link
@@ -83,3 +88,52 @@ class BackEnd(Building):
             ),
         )
         self._seat_staff(name, staff, operator_s, last_resort, Worklist.OLDEST_FIRST)
+
+    def add_contract_in_erp(
+        self,
+        key: str,
+        *,
+        customer: str,
+        target: Mapping[str, int],
+        valid_to: int | None = None,
+        erp: str = "erp",
+    ) -> None:
+        """Add a contract that the ERP has since before the run began, and nobody else.
+
+        CRM hears of it by `download_contracts`. Contracts of CRM are added with `add_record`.
+
+        Args:
+            key: Its number; CRM will know it by the same.
+            customer: Whose it is; must have been added before.
+            target: Product -> pieces that can be called off it.
+            valid_to: Last day of the run on which something can be called off; None for no end.
+            erp: The name of the ERP, which must have been added before.
+
+        Raises:
+            BadValue: there is no such customer in the ERP, or the number is taken.
+        """
+        must_be_target(key, target)
+        self._must_be_free(key, erp)
+        store = self.simulation.store(erp)
+        if store.get("records", ("customer", customer)) is None:
+            raise BadValue(f"contract {key!r} is of customer {customer!r}; add that before")
+        contract = ErpContract(key, customer, tuple(sorted(target.items())), valid_to)
+        if store.get(CONTRACTS, key) is not None:
+            raise BadValue(f"there is a contract {key!r} already")
+        store.load(CONTRACTS, {key: contract})
+
+    def _must_be_free(self, key: str, erp: str) -> None:
+        """Refuse a number that a contract of CRM has.
+
+        Raises:
+            BadValue: it is taken, or no contract can be in the ERP.
+        """
+        if not isinstance(self.simulation.actor(erp), Erp):
+            raise BadValue(f"{erp!r} is no ERP")
+        self._model.of("contract")
+        if not self._model.of("customer").in_erp:
+            raise BadValue("the ERP has contracts only where the model gives it the customers")
+        for crm in self.simulation.topology.sites("crm"):
+            record = self.simulation.store(crm).get("records", ("contract", key))
+            if record is not None and not is_of_erp(record):
+                raise BadValue(f"contract {key!r} is one of CRM; number that of the ERP otherwise")

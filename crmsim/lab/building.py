@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import attrs
 
+from crmsim.applications.contracts import must_be_contract, pieces_of, progress_fields
 from crmsim.applications.directions import direction_of, lacks_of
 from crmsim.applications.exchange import UNASKED, SalesExchange
 from crmsim.business.master import Record, RecordEdit
@@ -166,6 +167,8 @@ class Building:
             raise BadValue(f"a {about} depends on nothing, so it has no parent {parent!r}")
         if not all(isinstance(value, str) for value in fields.values()):
             raise BadValue(f"fields of a {about} are texts: {dict(fields)}")
+        if about == "contract":
+            must_be_contract(key, fields)
         return kind
 
     def add_record(
@@ -190,6 +193,8 @@ class Building:
         above = kind.parent, parent
         if kind.parent and store.get("records", above) is None:
             raise BadValue(f"{about} {key!r} depends on {kind.parent} {parent!r}; add that before")
+        if about == "contract" and "target" in fields:
+            fields |= progress_fields(pieces_of(fields["target"]), ())
         record = Record(about, key, tuple(sorted(fields.items())), parent)
         if direction_of(about).is_kept_incomplete:
             record = attrs.evolve(record, lacks=lacks_of(record))

@@ -13,7 +13,7 @@ import attrs
 
 from crmsim.business.enquiry import Enquiry
 from crmsim.business.master import RecordEdit
-from crmsim.business.sales import OrderEdit, SalesOrder
+from crmsim.business.sales import CallOff, OrderEdit, SalesOrder
 from crmsim.chance import Stream
 from crmsim.errors import BadValue
 from crmsim.middleware.replication import Kind, Model
@@ -42,7 +42,7 @@ BREAK_WAIT: dict[Phase, Duration] = {
 """How long into its phase a break comes at the latest (assumed; shorter than the phase lasts)."""
 
 
-Wish = SalesOrder | OrderEdit | RecordEdit | Enquiry
+Wish = SalesOrder | CallOff | OrderEdit | RecordEdit | Enquiry
 """What can stand in a diary."""
 
 
@@ -54,7 +54,7 @@ class DiaryEntry:
     what: Wish
     """An order as it is to be saved, whose GUID is made by the laptop; what is changed of one that
     is there, whoever wrote it; what is done to anything else: a visit, an opportunity; or what a
-    customer wants to know."""
+    customer wants to know. A call-off becomes an order of what the laptop shows as left."""
 
 
 @attrs.frozen

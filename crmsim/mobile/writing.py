@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from crmsim.applications.contracts import still_there
 from crmsim.applications.directions import direction_of, lacks_of, named, why_not_from_laptop
 from crmsim.applications.guards import why_only_shown
 from crmsim.applications.numbering import temporary_number
 from crmsim.applications.pricing import list_price, net_value
 from crmsim.business.enquiry import Enquiry
 from crmsim.business.master import Record, RecordEdit
-from crmsim.business.sales import OrderEdit, SalesKind, SalesOrder, with_lines
+from crmsim.business.sales import CallOff, OrderEdit, SalesKind, SalesOrder, with_lines
 from crmsim.formats.bdoc import Segment, SyncBDoc, Task, Thing, claims_of, segments_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change, Store
@@ -49,7 +50,7 @@ class Writing:
         self._first_entries: dict[str, int] = {}
         """Reference of an order -> the entry of the diary in which it is born."""
         for entry, written in enumerate(diary):
-            if isinstance(written.what, SalesOrder):
+            if isinstance(written.what, SalesOrder | CallOff):
                 self._first_entries.setdefault(written.what.reference, entry)
 
     @property
@@ -87,6 +88,8 @@ class Writing:
                 self.edit(change, written)
             elif isinstance(written, Enquiry):
                 self._look_up(change, written)
+            elif isinstance(written, CallOff):
+                self._call_off(change, written)
             else:
                 self._write_order(change, written)
         self.plan()
@@ -115,6 +118,24 @@ class Writing:
             number = given or temporary_number(self._here, self._next_number)
             local = local or LocalDocument(guid, number)
             self._save(change, local, task, order, segments, given or "")
+
+    def _call_off(self, change: Change, wish: CallOff) -> None:
+        """Order what is wanted, but no more than this laptop shows as left."""
+        order = wish.order
+        name = f"contract {order.contract}"
+        contract: Record | None = self._store.get("records", ("contract", order.contract))
+        mine = [
+            local.document.order
+            for local in self._store.table("orders").values()
+            if local.changes and local.reference != order.reference
+        ]
+        items = () if contract is None else still_there(contract, order.items, mine)
+        if items:
+            self._write_order(change, attrs.evolve(order, items=items))
+            return
+        guid = self._guid(order.reference)
+        reason = f"{name} has nothing left of it, as far as one knows here"
+        change.note(FORBIDDEN, order.reference, guid=guid, reason=reason)
 
     def _priced(self, order: SalesOrder) -> SalesOrder:
         """Return an order with the prices of the list on this laptop, as far as it has any."""

@@ -9,8 +9,10 @@ Sources: CONTRIBUTING.md, S04, S09, S10; what counts where both have changed is 
 
 import attrs
 
+from crmsim.applications.contracts import is_of_erp
 from crmsim.applications.status import DistributionEvent, OrderRecord, next_status
 from crmsim.business.document import Fate, OrderDocument, Owner
+from crmsim.business.master import Record
 from crmsim.business.sales import SalesOrder
 from crmsim.formats.bapi import BapiChange, name_of_change
 from crmsim.formats.bdoc import Segment, Task, claims_of, order_of, segments_of, state_of
@@ -57,8 +59,11 @@ class ErpOrders:
         self._save(change, OrderRecord(document, is_in_erp=True), news, ERP)
 
     def _change(self, change: Change, news: BapiChange, record: OrderRecord) -> None:
-        now, theirs = record.document.order, news.order.as_sales_order()
-        seen = theirs if news.before is None else news.before.as_sales_order()
+        now = record.document.order
+        theirs = self._with_our_contract(news.order.as_sales_order(), now)
+        seen = theirs
+        if news.before is not None:
+            seen = self._with_our_contract(news.before.as_sales_order(), now)
         has_crossed = now.version > seen.version and news.owner is Owner.BOTH
         if not has_crossed:
             self._note_what_is_void(change, seen, now, theirs)
@@ -74,6 +79,12 @@ class ErpOrders:
         if lost:
             change.note(OVERWRITTEN, now.reference, guid=now.guid, of="erp", fields=lost)
         self._save(change, attrs.evolve(record, document=document), news, BOTH, segments)
+
+    def _with_our_contract(self, theirs: SalesOrder, now: SalesOrder) -> SalesOrder:
+        """Return an order of the ERP with the contract of CRM, of which the ERP does not know."""
+        contract: Record | None = self._actor.store.get("records", ("contract", now.contract))
+        is_ours = contract is not None and not is_of_erp(contract)
+        return attrs.evolve(theirs, contract=now.contract) if is_ours else theirs
 
     def _note_what_is_void(
         self, change: Change, seen: SalesOrder, now: SalesOrder, theirs: SalesOrder

@@ -15,8 +15,6 @@ from crmsim.applications.changes import why_not_change
 from crmsim.applications.exchange import SalesExchange, owner_at_birth
 from crmsim.applications.guards import (
     errors_of,
-    fitting_contracts,
-    is_open,
     why_not_create,
     why_not_follow,
     why_not_move,
@@ -36,8 +34,10 @@ from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.online.answers import Answers
 from crmsim.online.clerk import Desk
+from crmsim.online.contracts import Contracts
 from crmsim.online.online import ERP, OFFICE, Online
 from crmsim.online.opening import NOT_NEEDED, Opened, Openings
+from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.cdb import CdbRow
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
 from crmsim.trace.kinds import COMMITTED, DISTRIBUTED, REPRICED
@@ -83,6 +83,7 @@ class Orders:
         confirm_after: When laptops are told that their changes are taken over.
         exchange: How CRM and the ERP share sales transactions.
         openings: Which orders somebody has open.
+        guarantees: Whether what is newest stays.
     """
 
     def __init__(
@@ -95,7 +96,10 @@ class Orders:
         confirm_after: ConfirmAfter,
         exchange: SalesExchange,
         openings: Openings,
+        guarantees: Guarantees,
     ) -> None:
+        self.contracts = Contracts(actor, online, guarantees)
+        """What orders may draw on."""
         self._actor = actor
         self._online = online
         self._answers = answers
@@ -368,15 +372,9 @@ class Orders:
 
     def judged(self, document: OrderDocument) -> OrderDocument:
         """Return a document with its contract, if only one fits, and with its errors."""
-        order = document.order
-        contracts = self._actor.store.get("contracts", order.customer, ())
-        records = (self._actor.store.get("records", ("contract", key)) for key in contracts)
-        open_ = tuple(one for one in records if one is not None and is_open(one))
-        fitting = fitting_contracts(order, open_)
-        if len(fitting) == 1 and not order.contract:
-            order = attrs.evolve(order, contract=fitting[0])
-        theirs = tuple(one.key for one in open_)
-        return attrs.evolve(document, order=order, errors=errors_of(order, fitting, theirs))
+        order, fitting, why_not_draw = self.contracts.chosen(document)
+        errors = errors_of(order, fitting, why_not_draw)
+        return attrs.evolve(document, order=order, errors=errors)
 
     def _at_current_prices(
         self, change: Change, order: SalesOrder, items: tuple[OrderItem, ...]
@@ -458,6 +456,7 @@ class Orders:
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
         changed = attrs.evolve(record, distribution=status)
         self._online.store_order(change, changed, *origin)
+        self.contracts.saved(change, document)
         self._desk.put(change, changed)
 
     def _told_of_lock(self, record: OrderRecord, by: str) -> dict[str, object]:

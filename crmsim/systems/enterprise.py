@@ -9,6 +9,7 @@ Sources: CONTRIBUTING.md, S50, S54.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import get_args
 
 import attrs
 
@@ -17,14 +18,7 @@ from crmsim.applications.numbering import Numbering
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import SalesOrder
 from crmsim.chance import Distribution, word_of
-from crmsim.formats.bapi import (
-    BapiChange,
-    BapiMasters,
-    BapiRecord,
-    BapiRecordStored,
-    BapiResult,
-    BapiStatus,
-)
+from crmsim.formats.bapi import News
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
@@ -81,12 +75,7 @@ CONTEXTS: dict[type, Context] = {
     MessageBDoc: Context.MO1,
     RecordBDoc: Context.MO1,
     MassBDoc: Context.MO2,
-    BapiResult: Context.MI0,
-    BapiStatus: Context.MI0,
-    BapiChange: Context.MI0,
-    BapiRecord: Context.MI0,
-    BapiRecordStored: Context.MI0,
-    BapiMasters: Context.MI0,
+    **dict.fromkeys(get_args(News), Context.MI0),
 }
 """What comes through a queue -> where the flow takes it up."""
 
@@ -191,7 +180,15 @@ class CrmEnterprise(QueuePartner):
         self._records = Records(self, model, self._online, answers, conflict)
         desk, after = self._desk, policies.confirm_after
         self._orders = Orders(
-            self, self._online, answers, conflict, desk, after, exchange, self._openings
+            self,
+            self._online,
+            answers,
+            conflict,
+            desk,
+            after,
+            exchange,
+            self._openings,
+            guarantees,
         )
         contacts = Contacts(self, self._orders)
         self._editing = Editing(self, self._orders, self._openings, contacts, desk)
@@ -294,10 +291,12 @@ class CrmEnterprise(QueuePartner):
         with self.commit() as change:
             change.then(done)
             reason = self._records.why_not_here((object_, key), fields, parent)
+            reason = reason or self._orders.contracts.why_not_here((object_, key), fields)
             if reason is not None:
                 name = f"{object_} {key}"
                 change.note(FORBIDDEN, name, guid=name, reason=reason)
                 return
+            fields = self._orders.contracts.completed(change, (object_, key), fields)
             self._online.change_record(change, (object_, key), fields, parent, OFFICE)
 
     def delete_record(self, object_: str, key: str, done: Callable[[], None]) -> None:

@@ -18,11 +18,14 @@ from crmsim.applications.status import Distribution, OrderRecord
 from crmsim.business.document import Fate, OrderDocument
 from crmsim.formats.bapi import (
     BapiChange,
+    BapiContract,
+    BapiContracts,
     BapiMasters,
     BapiRecord,
     BapiRecordStored,
     BapiResult,
     BapiStatus,
+    News,
 )
 from crmsim.formats.bdoc import SyncBDoc, Task, order_of
 from crmsim.kernel.actor import Actor
@@ -55,8 +58,6 @@ from crmsim.units import Duration, minutes
 
 __all__ = ["Inflow", "OpenAgain", "ParkedLong"]
 
-News = BapiResult | BapiStatus | BapiChange | BapiRecord | BapiRecordStored | BapiMasters
-"""What the ERP tells."""
 PROGRAMS = "programs"
 """What an upload is called outdated by, besides publications."""
 SINCE = "parked since"
@@ -397,6 +398,8 @@ class Inflow:
             self._take_masters(change, news)
         elif isinstance(news, BapiChange):
             self._take_change(change, news)
+        elif isinstance(news, BapiContract | BapiContracts):
+            self._orders.contracts.take(change, news)
         else:
             self._take_order_news(change, news)
         return True

@@ -13,10 +13,12 @@ from typing import Any
 
 import attrs
 
+from crmsim.applications.contracts import is_of_erp
 from crmsim.applications.exchange import SalesExchange
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import OrderRecord
 from crmsim.business.master import Record
+from crmsim.business.sales import SalesOrder
 from crmsim.formats.bapi import BapiRecord, bapi_order
 from crmsim.formats.bdoc import (
     MassBDoc,
@@ -171,12 +173,18 @@ class Outflow:
             return False  # processed again late: what is newest has gone there already
         change.put("sent", number, order.version)
         record: OrderRecord = self._actor.store.get("orders", number)
-        body = bapi_order(order, number, record.epoch, record.erp_changes)
+        body = bapi_order(self._plain(order), number, record.epoch, record.erp_changes)
         luw = Luw(f"order {number} v{order.version}", body, order.guid)
         queue = queue_name("R3AU", self._queue_key, number, order.customer)
         self._outbound.enqueue(change, queue, luw)
         change.put("awaited", (number, order.version), bdoc.bdoc)
         return True
+
+    def _plain(self, order: SalesOrder) -> SalesOrder:
+        """Return an order as the ERP is to have it: it knows no contract of CRM."""
+        contract: Record | None = self._actor.store.get("records", ("contract", order.contract))
+        is_known = contract is not None and is_of_erp(contract)
+        return order if is_known else attrs.evolve(order, contract="")
 
     def _transfer_record(self, change: Change, bdoc: RecordBDoc) -> bool:
         record = bdoc.record

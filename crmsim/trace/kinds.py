@@ -122,7 +122,14 @@ BOOKED = _kind(
     "booked",
     Level.METRICS,
     "The ERP stored a document: version, net value, (line, pieces, price, product) of its items; "
-    "who wrote it, if it did not come from CRM; what it is, unless an order. (ERP_COMMIT)",
+    "the contract that it draws on, if on one; who wrote it, if it did not come from CRM; what it "
+    "is, unless an order. (ERP_COMMIT)",
+)
+CALLED = _kind(
+    "called",
+    Level.METRICS,
+    "The ERP has a new state of a contract: its number, status, last day, (product, pieces) of its "
+    "target, (order, product, pieces) of all that is called off it.",
 )
 POSTED = _kind(
     "posted",

@@ -4,6 +4,9 @@ Visits, opportunities, sales transactions, contracts: what stays at home, what i
 never changes, which number is whose.
 """
 
+from typing import Any
+
+from crmsim.applications.contracts import DERIVED
 from crmsim.applications.directions import direction_of, lacks_of
 from crmsim.business.document import OrderDocument
 from crmsim.business.master import Record
@@ -116,8 +119,10 @@ class _ErrorsStayUp(Judge):
 
 class _Contracts(Judge):
     """I-65: an order for which several contracts fit contains an error until somebody chooses one;
-    if only one fits, the order draws on it, unless somebody has chosen another one. Customers whose
-    contracts were changed meanwhile are left out; when one went to another customer, all are.
+    if only one fits, the order draws on it, unless somebody has chosen another one. A contract with
+    a target or an end may not have fitted when the order came, so an order that draws on none is
+    accused only if there is one without. Customers whose contracts were changed meanwhile, but for
+    what is released, are left out; when one went to another customer, all are.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -126,7 +131,9 @@ class _Contracts(Judge):
         self._is_carried = False
 
     def on_changed(self, event: Event) -> None:
-        if event.subject.startswith("contract "):
+        fields: Any = event.detail["fields"]
+        is_more = event.detail["carried"] or set(fields) - set(DERIVED)
+        if event.subject.startswith("contract ") and is_more:
             self._changed[str(event.detail["customer"])] = None
             self._is_carried = self._is_carried or bool(event.detail["carried"])
 
@@ -149,14 +156,14 @@ class _Contracts(Judge):
         for contract in contracts:
             fields = dict(contract.fields)
             products = [name.strip() for name in fields.get("products", "").split(",")]
-            if fields.get("status") != "closed" and any(
-                item.product in products for item in order.items
-            ):
+            is_limited = fields.get("target") or fields.get("valid_to")
+            is_open = fields.get("status") != "closed" and not is_limited
+            if is_open and any(item.product in products for item in order.items):
                 fits.append(contract.key)
         has_error = any("contracts fit" in one for one in document.errors)
         if len(fits) > 1 and not order.contract and not has_error:
             self.blame(f"several contracts fit order {order.reference}, and nobody was asked")
-        if len(fits) == 1 and not order.contract:
+        if len(fits) == 1 and not order.contract and not has_error:
             self.blame(f"order {order.reference} does not draw on contract {fits[0]}")
 
 
