@@ -8,7 +8,7 @@ Sources: CONTRIBUTING.md, S04 (what may be transferred), S06 (quotations), S16 (
 from collections.abc import Iterable
 
 from crmsim.applications.directions import why_blocked
-from crmsim.business.document import OrderDocument
+from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind, SalesOrder
 
@@ -96,4 +96,8 @@ def why_not_transfer(document: OrderDocument) -> str | None:
         return f"it contains errors: {'; '.join(document.errors)}"
     if document.is_locked:
         return "nobody has released it yet"
+    if document.fate is Fate.CANCELLED:
+        return "it was cancelled, because nobody could check whether there is enough"
+    if document.is_unchecked:
+        return "nobody has checked yet whether there is enough"
     return None

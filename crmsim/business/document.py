@@ -6,6 +6,7 @@ import attrs
 
 from crmsim.business.fulfilment import How, Progress, how_far
 from crmsim.business.sales import SalesOrder
+from crmsim.business.schedule import Confirmed
 
 __all__ = ["Fate", "OrderDocument"]
 
@@ -18,6 +19,8 @@ class Fate(enum.Enum):
     BOOKED = "booked in the ERP"
     REFUSED = "refused by the ERP"
     SHIPPED = "shipped"
+    CANCELLED = "cancelled in CRM"
+    """Nobody could check whether there is enough."""
 
 
 @attrs.frozen
@@ -36,6 +39,10 @@ class OrderDocument:
     """Somebody in the office has to release it first (SAP: a distribution lock)."""
     progress: tuple[Progress, ...] = ()
     """How far its lines have got in the back end, as far as one knows."""
+    unchecked: tuple[str, ...] = ()
+    """Lines of which nobody has checked yet whether there is enough: all of them or none."""
+    schedule: tuple[Confirmed, ...] = ()
+    """What was confirmed at the last check."""
 
     def after(self, news: tuple[Progress, ...]) -> "OrderDocument":
         """Return it with what else is known of how far it has got; late news take nothing back."""
@@ -53,6 +60,11 @@ class OrderDocument:
     def billing(self) -> How:
         """How much of it is billed."""
         return how_far(self.order.items, {one.line: one.billed for one in self.progress})
+
+    @property
+    def is_unchecked(self) -> bool:
+        """Whether it waits in CRM until somebody has checked whether there is enough."""
+        return bool(self.unchecked)
 
     @property
     def is_sound(self) -> bool:

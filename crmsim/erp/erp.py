@@ -105,6 +105,7 @@ class Erp(QueuePartner):
     ) -> None:
         booked = ErpOrder(order, self.now_ns) if held is None else attrs.evolve(held, order=order)
         change.put("orders", key, booked)
+        self._fulfilment.provide(change, booked)
         change.note(
             BOOKED,
             order.reference,

@@ -8,6 +8,7 @@ import attrs
 
 from crmsim.business.fulfilment import Progress
 from crmsim.business.sales import OrderItem
+from crmsim.business.schedule import Confirmed
 
 __all__ = [
     "BapiMasters",
@@ -35,6 +36,8 @@ class BapiOrder:
     text: str = ""
     contract: str = ""
     """The contract that it draws on."""
+    schedule: tuple[Confirmed, ...] = ()
+    """Which of its pieces are confirmed for which day; empty when nobody has checked that."""
 
 
 @attrs.frozen

@@ -70,6 +70,8 @@ class Building:
         self._trouble = trouble
         self._laptops: dict[str, str] = {}
         self._stations: dict[str, list[str]] = {}
+        self._apo: list[str] = []
+        """The name of the planning system; empty while there is none."""
         self._replication = Replication(ORDERS_BY_REP)
 
     @property
@@ -272,6 +274,7 @@ class Building:
                 connections,
                 policies,
                 clerk,
+                self._apo,
             ),
         )
         self._seat_staff(name, staff, operator_s, last_resort, worklist, clerk)

@@ -31,6 +31,7 @@ from crmsim.formats.bdoc import Segment, SyncBDoc, Task, order_of, segments_of, 
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.online.answers import Answers
+from crmsim.online.atp import Availability
 from crmsim.online.clerk import Desk
 from crmsim.online.online import OFFICE, Online
 from crmsim.replication.cdb import CdbRow
@@ -75,6 +76,7 @@ class Orders:
         conflict: What becomes of a change of what somebody else has changed meanwhile.
         desk: Where a clerk finds what has to be completed or released.
         confirm_after: When laptops are told that their changes are taken over.
+        availability: Has orders checked before they go to the ERP.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Orders:
         conflict: ConflictPolicy,
         desk: Desk,
         confirm_after: ConfirmAfter,
+        availability: Availability,
     ) -> None:
         self._actor = actor
         self._online = online
@@ -92,6 +95,7 @@ class Orders:
         self._conflict = conflict
         self._desk = desk
         self._confirm_after = confirm_after
+        self._availability = availability
 
     # --- what laptops send ---
 
@@ -152,7 +156,7 @@ class Orders:
     ) -> None:
         number = change.get("numbers", bdoc.guid)
         record: OrderRecord = change.get("orders", number)
-        is_on_its_way = record.distribution is Distribution.TO_BE
+        is_on_its_way = record.distribution is Distribution.TO_BE or record.document.is_unchecked
         if is_on_its_way and self._confirm_after is ConfirmAfter.ERP:
             self._answers.accept(change, bdoc)
             waiting = change.get(UNCONFIRMED, number, ())
@@ -349,6 +353,7 @@ class Orders:
             by: Who made the change, if it was made in CRM.
             fields: What it has by now of what the change was about.
         """
+        record = self._availability.opened(change, record)
         document = record.document
         order, number = document.order, document.number
         status = record.distribution
@@ -371,6 +376,8 @@ class Orders:
         changed = attrs.evolve(record, distribution=status)
         self._online.store_order(change, changed, *origin)
         self._desk.put(change, document)
+        if why_not_transfer(document) is not None and not document.is_unchecked:
+            self.confirm_late(change, number)  # the ERP will not be asked about it any more
 
 
 def _told_of(document: OrderDocument, by: str) -> dict[str, object]:
@@ -382,6 +389,8 @@ def _told_of(document: OrderDocument, by: str) -> dict[str, object]:
         told["errors"] = document.errors
     if document.is_locked:
         told["locked"] = True
+    if document.is_unchecked:
+        told["unchecked"] = True
     if document.order.kind.value != "order":
         told["object"] = document.order.kind.value
     return told

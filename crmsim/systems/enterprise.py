@@ -7,7 +7,7 @@ the queues that the laptops fetch. What happens in between: `crmsim.systems.infl
 Sources: CONTRIBUTING.md, S50, S54.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice, takewhile
 from types import MappingProxyType
@@ -34,6 +34,7 @@ from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
 from crmsim.middleware.replication import Replication
 from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
 from crmsim.online.answers import Answers
+from crmsim.online.atp import Availability, CheckUnanswered, OnApoDown
 from crmsim.online.clerk import ClerkHabits, Completed, Desk, completed
 from crmsim.online.online import OFFICE, Online
 from crmsim.online.orders import (
@@ -52,6 +53,7 @@ from crmsim.online.recovery import (
     Reprocess,
     body_of,
 )
+from crmsim.qrfc.atp import AtpAnswer
 from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
@@ -107,6 +109,8 @@ class Policies:
     """When an order of a laptop gets its number."""
     range_size: int = 100
     """How many numbers a laptop gets at a time; it gets more when it has fewer left (assumed)."""
+    on_apo_down: OnApoDown = OnApoDown.WAIT
+    """What becomes of an order when the planning system cannot say whether there is enough."""
 
 
 class CrmEnterprise(QueuePartner):
@@ -129,6 +133,7 @@ class CrmEnterprise(QueuePartner):
         connections: How many LUWs are on their way to the ERP at once; None for any number.
         policies: How it decides where SAP leaves a choice.
         clerk: When somebody completes and releases orders; None when nobody does.
+        apo: The name of the planning system, once it has been added; empty while there is none.
     """
 
     def __init__(
@@ -149,6 +154,7 @@ class CrmEnterprise(QueuePartner):
         connections: int | None = None,
         policies: Policies = Policies(),
         clerk: ClerkHabits | None = None,
+        apo: Sequence[str] = (),
     ) -> None:
         super().__init__(erp, service_s, staff, policy, guarantees, poisons, connections)
         self._distribution_s = distribution_s
@@ -182,7 +188,16 @@ class CrmEnterprise(QueuePartner):
         self._desk = Desk(self, clerk)
         self._records = Records(self, model, self._online, answers, conflict)
         desk, after = self._desk, policies.confirm_after
-        self._orders = Orders(self, self._online, answers, conflict, desk, after)
+        self._availability = Availability(
+            self,
+            self._online,
+            apo,
+            policies.on_apo_down,
+            lambda change, number: self._orders.confirm_late(change, number),
+        )
+        self._orders = Orders(
+            self, self._online, answers, conflict, desk, after, self._availability
+        )
         self._contacts = Contacts(self, self._orders)
         self._inflow = Inflow(
             self,
@@ -210,6 +225,7 @@ class CrmEnterprise(QueuePartner):
         self._desk.started()
         self._inflow.started()
         self._returned.started()
+        self._availability.started()
 
     # --- sessions of laptops ---
 
@@ -414,6 +430,16 @@ class CrmEnterprise(QueuePartner):
     def parked_long(self, message: ParkedLong, sender: object) -> None:
         """Refuse a change whose document does not get free."""
         self._inflow.parked_long(message.document)
+
+    @handles(AtpAnswer)
+    def availability_known(self, message: AtpAnswer, sender: object) -> None:
+        """The planning system has checked an order."""
+        self._availability.answered(message)
+
+    @handles(CheckUnanswered)
+    def check_unanswered(self, message: CheckUnanswered, sender: object) -> None:
+        """The planning system has not answered in time."""
+        self._availability.unanswered(message)
 
     @handles(Completed)
     def completed(self, message: Completed, sender: object) -> None:

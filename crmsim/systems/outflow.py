@@ -15,8 +15,8 @@ import attrs
 
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import OrderRecord
+from crmsim.business.document import OrderDocument
 from crmsim.business.master import Record
-from crmsim.business.sales import SalesOrder
 from crmsim.formats.bapi import BapiOrder, BapiRecord
 from crmsim.formats.bdoc import (
     MassBDoc,
@@ -166,7 +166,7 @@ class Outflow:
         if self._guarantees.newest_stays and order.version <= change.get("sent", number, 0):
             return False  # processed again late: what is newest has gone there already
         change.put("sent", number, order.version)
-        luw = Luw(f"order {number} v{order.version}", _bapi(order, number), order.guid)
+        luw = Luw(f"order {number} v{order.version}", _bapi(bdoc.document), order.guid)
         queue = queue_name("R3AU", self._queue_key, number, order.customer)
         self._outbound.enqueue(change, queue, luw)
         change.put("awaited", (number, order.version), bdoc.bdoc)
@@ -327,10 +327,11 @@ class Outflow:
         self._monitor.put(change, answered(self._monitor.record(bdoc), ERP, is_ok=is_ok))
 
 
-def _bapi(order: SalesOrder, number: str) -> BapiOrder:
+def _bapi(document: OrderDocument) -> BapiOrder:
     """Convert an order to the structure that the ERP understands."""
+    order = document.order
     return BapiOrder(
-        number,
+        document.number,
         order.guid,
         order.reference,
         order.rep,
@@ -340,4 +341,5 @@ def _bapi(order: SalesOrder, number: str) -> BapiOrder:
         order.is_provisional,
         order.text,
         order.contract,
+        document.schedule,
     )
