@@ -94,6 +94,7 @@ def tell(
     laptops: int = 1,
     crm: Mapping[str, Any] = {},
     erp: Mapping[str, Any] = {},
+    apo: Mapping[str, Any] = {},
 ) -> Told:
     """Customers C1 and C2 are of territory T, which all laptops have; C3 is for laptop 1 alone.
 
@@ -104,6 +105,7 @@ def tell(
         laptops: How many; laptop 1 is of rep 1, and so on.
         crm: More about CRM.
         erp: More about the ERP.
+        apo: About the planning system; without it there is none.
     """
     entries = {
         name: tuple(DiaryEntry(hours(hour), what) for hour, what in diary)
@@ -115,6 +117,8 @@ def tell(
         land.replicate(FIELD_SALES)
         land.add_crm(**crm)
         land.add_erp(wan(), **erp)
+        if apo:
+            land.add_apo(wan(), **apo)
         land.add_station("station", wan())
         names = tuple(f"laptop-{rep}" for rep in range(1, laptops + 1))
         for rep, name in enumerate(names, start=1):

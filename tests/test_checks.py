@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from crmsim import ALL_CHECKS, Topology
-from crmsim.checks import backend, distribution, logistics, queues, whole
+from crmsim.checks import atp, backend, distribution, logistics, queues, whole
 from crmsim.checks.check import Outcome, Scene
 from crmsim.checks.laptops import answers, documents, reads, replication, sessions
 from crmsim.formats.bdoc import Segment, Task, segments_of
@@ -46,11 +46,12 @@ REALIGNED = (
     reads.OWN_WRITES_ARE_SEEN,
     reads.STALENESS_IS_BOUNDED,
     logistics.FINAL_STAYS,
+    atp.PROMISES_ARE_SOUND,
 )
 """Checks for which something has to move, to be refused, to be in both systems, to be no order, to
-be asked for or to change after its delivery; other files try them: `test_replication.py`,
-`test_master_data.py`, `test_conflicts.py`, `test_old_clients.py`, `test_document_checks.py`,
-`test_logistics.py`."""
+be asked for, to change after its delivery or to be checked for availability; other files try them:
+`test_replication.py`, `test_master_data.py`, `test_conflicts.py`, `test_old_clients.py`,
+`test_document_checks.py`, `test_logistics.py`, `test_apo.py`."""
 
 
 @pytest.mark.parametrize(
@@ -518,6 +519,7 @@ def test_every_field_is_either_exchanged_or_named_as_staying():
         *backend.EXCHANGED,
         "number",
         "shipped_day",
+        "schedule",
         "fate",
         "order",
         "base",

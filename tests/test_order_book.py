@@ -47,6 +47,7 @@ def test_everything_holds_under_the_default_trouble(seed):
         "whoever asks sees what was written where he asks",
         "no laptop is older than its last session",
         "what is delivered or billed stays",
+        "nothing is promised that is not there",
         "parents come first and go last",
         "nothing is anywhere without what it depends on",
         "only what is kept in step is realigned",

@@ -1,5 +1,6 @@
 """Which checks are there?"""
 
+from crmsim.checks.atp import PROMISES_ARE_SOUND
 from crmsim.checks.backend import (
     AGREEMENT,
     EXACTLY_ONCE_IN_ERP,
@@ -147,6 +148,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     SHIPPED_AS_PLANNED,
     QUANTITIES_FIT,
     FINAL_STAYS,
+    PROMISES_ARE_SOUND,
     PROGRESS_IS_TRUE,
     TRANSFERABLE_ONLY,
     LOCK_IS_KEPT,

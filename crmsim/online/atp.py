@@ -38,7 +38,7 @@ CHECKS = "checks"
 """Number of an order -> the check that is not answered yet."""
 ATP = "atp"
 """Who stores the answer to a check."""
-PATIENCE = RetryPolicy(first=seconds(30), factor=2.0, most=minutes(5))
+PATIENCE = RetryPolicy(first=seconds(30), factor=2.0, most=minutes(15))
 """How long an answer is awaited, before the question is asked again (assumed)."""
 TRIES = 3
 """Questions without an answer after which the planning system is out of reach (assumed)."""
