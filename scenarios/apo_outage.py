@@ -69,7 +69,8 @@ def apo_metrics(result: Result) -> Mapping[str, object]:
     after it was written), or not at all; once for the reps, once for the shop.
     `late_against_promise`: orders whose last goods left after the day that the customer was told.
     `late_against_plan`: after the planned day, which is that of the usual lead or, if it is later,
-    the confirmed one; `confirmed_and_late`: those of them of which all was confirmed. `unchecked_s`: from the save in CRM to the end of the check.
+    the confirmed one; `confirmed_and_late`: those of them of which all was confirmed.
+    `unchecked_s`: from the save in CRM to the end of the check.
     """
     told = _told(result)
     first: dict[str, tuple[tuple[str, int, int], ...]] = {}

@@ -109,17 +109,20 @@ def schedule_of(
         items: What is wanted; who stands first gets what is there first.
         promises: Product -> what the order was promised of it.
     """
-    left = {
-        product: [[one.pieces, one.from_ns // days(1)] for one in held]
-        for product, held in promises.items()
-    }
+    left: dict[str, dict[int, int]] = {}
+    for product, held in promises.items():
+        days_of = left.setdefault(product, {})
+        for one in held:
+            day = one.from_ns // days(1)
+            days_of[day] = days_of.get(day, 0) + one.pieces
     found: list[Confirmed] = []
     for item in items:
         open_ = item.pieces
-        for lot in left.get(item.product, ()):
-            pieces = min(open_, lot[0])
+        days_of = left.get(item.product, {})
+        for day in sorted(days_of):
+            pieces = min(open_, days_of[day])
             if pieces:
-                found.append(Confirmed(item.line, pieces, lot[1]))
-            lot[0] -= pieces
-            open_ -= pieces
+                found.append(Confirmed(item.line, pieces, day))
+                days_of[day] -= pieces
+                open_ -= pieces
     return tuple(found)

@@ -217,8 +217,10 @@ class _Conservation(Judge):
         self._guids: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._stays: dict[str, None] = {}
-        """Changes that left an order without items, with errors, or unreleased: such a version
-        stays in CRM."""
+        """Changes that left an order without items, with errors, or unreleased, or that were
+        replaced before anybody had checked whether there is enough: such a version stays in CRM."""
+        self._unchecked: dict[str, str] = {}
+        """GUID -> the change that is still to be checked."""
 
     def _move(self, message: str, stage: _Stage, event: Event) -> None:
         self.judged += 1
@@ -260,8 +262,16 @@ class _Conservation(Judge):
             self._stays[message] = None
         if not int(str(event.detail["items"])):
             self._stays[message] = None
+        replaced = self._unchecked.pop(str(event.detail["guid"]), None)
+        if replaced is not None:
+            self._stays[replaced] = None
+        if event.detail.get("unchecked"):
+            self._unchecked[str(event.detail["guid"])] = message
         self._move(message, _Stage.ACCEPTED, event)
         self._versions[str(event.detail["guid"]), version] = message
+
+    def on_checked(self, event: Event) -> None:
+        self._unchecked.pop(str(event.detail["guid"]), None)
 
     def on_confirmed(self, event: Event) -> None:
         if event.subject in self._guids and self._stages[event.subject] < _Stage.ACCEPTED:
