@@ -14,6 +14,7 @@ The rooms of the house, from the ground up; imports point only downwards::
     formats                  what is spoken at each border?
     middleware               how does the server pass a change on?
     sync                     how does a laptop catch up?
+    rfc                      what is asked that must be answered at once?
     qrfc                     how is work passed on, once and in order?
     replication              who gets what?
     mobile                   what does a laptop do, and whom does it call?

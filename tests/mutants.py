@@ -35,6 +35,7 @@ from crmsim.qrfc.partner import QueuePartner
 from crmsim.qrfc.wire import Guarantees, Receipt
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.sites import SiteQueue
+from crmsim.systems import inflow
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.outflow import Outflow
 
@@ -211,11 +212,11 @@ def late_overwrites_newer(patch: pytest.MonkeyPatch) -> None:
 
 
 def nobody_waits_for_the_distribution(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Inflow, "_must_wait", lambda self, queue, number, record: False)
+    patch.setattr(inflow, "_is_locked", lambda record: False)
 
 
 def parked_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Inflow, "_release", lambda self, change, number: None)
+    patch.setattr(Inflow, "release", lambda self, change, number: None)
 
 
 # --- disks ---

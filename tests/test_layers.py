@@ -19,12 +19,13 @@ BELOW: dict[str, set[str]] = {
     "middleware": GROUND | {"business", "applications", "formats"},
     "sync": GROUND | {"business", "applications", "formats"},
 }
+BELOW["rfc"] = GROUND | {"trace", "network", "kernel", "business"}
 BELOW["qrfc"] = GROUND | {"trace", "network", "kernel", "middleware"}
 BELOW["replication"] = GROUND | {
     *("trace", "network", "kernel", "business", "applications", "formats", "middleware")
 }
 BELOW["mobile"] = BELOW["replication"] | {"sync", "qrfc", "replication"}
-BELOW["erp"] = BELOW["qrfc"] | {"business", "applications", "formats", "qrfc"}
+BELOW["erp"] = BELOW["qrfc"] | {"business", "applications", "formats", "qrfc", "rfc"}
 BELOW["online"] = GROUND | (set(BELOW) - {"erp"})
 BELOW["systems"] = BELOW["online"] | {"online"}
 BELOW["checks"] = BELOW["systems"] | {"systems", "erp"}

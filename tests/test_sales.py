@@ -307,7 +307,7 @@ def test_the_office_waits_until_an_order_is_distributed_and_leaves_a_shipped_one
     [
         ({"errors": ("x",)}, "with errors"),
         ({"locked": True}, "unreleased"),
-        ({"object": "quotation"}, "though it is a quotation"),
+        ({"object": "quotation", "released": False}, "as a quotation that is not released"),
     ],
 )
 def test_a_transfer_of_what_may_not_be_transferred_is_found(detail, why):

@@ -144,7 +144,7 @@ def errors_go_down(patch: Patch) -> None:
 def errors_are_transferred(patch: Patch) -> None:
     """The ERP gets orders with errors too."""
     for module in (orders, outflow):
-        patch.setattr(module, "why_not_transfer", lambda document: None)
+        patch.setattr(module, "why_not_transfer", lambda document, **_: None)
 
 
 def errors_are_refused(patch: Patch) -> None:

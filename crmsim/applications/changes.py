@@ -76,7 +76,7 @@ MAY_CHANGE: Mapping[tuple[ItemStatus, ItemChange], bool] = MappingProxyType(
 """(how far an item has got, what is changed) -> whether it may."""
 FREE_HEADER = frozenset({"text"})
 """Fields of an order as a whole that may change whatever has been delivered."""
-HEADER = ("customer", "text", "contract", "is_provisional", "kind")
+HEADER = ("customer", "text", "contract", "is_provisional", "kind", "is_released")
 """Fields of an order as a whole that somebody can change."""
 
 

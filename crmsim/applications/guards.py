@@ -8,7 +8,8 @@ Sources: CONTRIBUTING.md, S04 (what may be transferred), S06 (quotations), S16 (
 from collections.abc import Iterable
 
 from crmsim.applications.directions import why_blocked
-from crmsim.business.document import Fate, OrderDocument
+from crmsim.applications.status import Distribution, OrderRecord
+from crmsim.business.document import Fate, OrderDocument, Owner
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind, SalesOrder
 
@@ -17,8 +18,10 @@ __all__ = [
     "fitting_contracts",
     "is_open",
     "why_not_create",
+    "why_not_follow",
     "why_not_move",
     "why_not_transfer",
+    "why_only_shown",
 ]
 
 
@@ -44,6 +47,26 @@ def why_not_move(before: SalesOrder, after: SalesOrder, customer: Record | None)
     """
     is_moved = before.customer != after.customer
     return why_not_create(after, customer) if is_moved and after.items else None
+
+
+def why_only_shown(document: OrderDocument) -> str | None:
+    """Return why nobody in CRM, or on a laptop, may change an order, or None."""
+    return "it belongs to the ERP; here it is only shown" if document.owner is Owner.ERP else None
+
+
+def why_not_follow(quotation: OrderRecord | None) -> str | None:
+    """Return why nothing can be made in CRM out of a quotation now, or None.
+
+    Args:
+        quotation: As CRM Online has it; None when there is none of that name.
+    """
+    if quotation is None or quotation.document.order.kind is not SalesKind.QUOTATION:
+        return "CRM knows no such quotation"
+    if quotation.distribution is Distribution.TO_BE:
+        return "the quotation is being distributed; try again later"
+    if quotation.is_in_erp and quotation.document.owner is not Owner.ERP:
+        return "the quotation has gone to the ERP; what follows it is made there"
+    return None
 
 
 def errors_of(
@@ -85,13 +108,22 @@ def fitting_contracts(order: SalesOrder, contracts: Iterable[Record]) -> tuple[s
     return tuple(found) if order.kind is SalesKind.ORDER else ()
 
 
-def why_not_transfer(document: OrderDocument) -> str | None:
-    """Return why a document may not go to the ERP, or None."""
+def why_not_transfer(document: OrderDocument, *, quotations: bool = False) -> str | None:
+    """Return why a document may not go to the ERP, or None.
+
+    Args:
+        document: An order or a quotation.
+        quotations: Whether quotations go there at all.
+    """
     order = document.order
     if not order.items:
         return "an order without items is never transferred"
-    if order.kind is SalesKind.QUOTATION:
+    if document.owner is Owner.ERP:
+        return "it belongs to the ERP"
+    if order.kind is SalesKind.QUOTATION and not quotations:
         return "the transfer of quotations is switched off"
+    if order.kind is SalesKind.QUOTATION and not order.is_released:
+        return "the quotation is not released"
     if document.errors:
         return f"it contains errors: {'; '.join(document.errors)}"
     if document.is_locked:

@@ -12,10 +12,12 @@ import enum
 import attrs
 
 __all__ = [
+    "FIRST_ERP_NUMBER",
     "FIRST_LAPTOP_NUMBER",
     "FIRST_ORDER_NUMBER",
     "NumberRange",
     "Numbering",
+    "erp_number",
     "order_number",
     "range_number",
     "temporary_number",
@@ -27,6 +29,10 @@ FIRST_ORDER_NUMBER = 5_000_000
 
 FIRST_LAPTOP_NUMBER = 7_000_000
 """Where the ranges of the laptops begin (assumed)."""
+
+
+FIRST_ERP_NUMBER = 60_000_000
+"""Where the range begins out of which the ERP numbers its own orders (assumed)."""
 
 
 class Numbering(enum.Enum):
@@ -67,6 +73,11 @@ def order_number(count: int) -> str:
     '0005000007'
     """
     return f"{FIRST_ORDER_NUMBER + count:010}"
+
+
+def erp_number(count: int) -> str:
+    """Return the number that the ERP gives to its `count`-th own order, counted from 0."""
+    return f"{FIRST_ERP_NUMBER + count:010}"
 
 
 def temporary_number(site: str, count: int) -> str:

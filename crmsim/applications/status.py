@@ -30,6 +30,12 @@ class DistributionEvent(enum.Enum):
     SAVED = "saved and transferable"
     ACCEPTED = "the ERP accepted it"
     REFUSED = "the ERP refused it"
+    MERGED = "merged with a change of the ERP"
+    """Both have changed it; what became of that goes to the ERP."""
+    TAKEN_OVER = "as the ERP has it"
+    """CRM has taken over what the ERP has; what was on its way is void."""
+    GIVEN_UP = "its transfer was given up"
+    """Nothing is on its way any more, and the ERP has not got it."""
 
 
 DISTRIBUTION: dict[tuple[Distribution, DistributionEvent], Distribution] = {
@@ -38,6 +44,15 @@ DISTRIBUTION: dict[tuple[Distribution, DistributionEvent], Distribution] = {
     (Distribution.ERROR, DistributionEvent.SAVED): Distribution.TO_BE,
     (Distribution.TO_BE, DistributionEvent.ACCEPTED): Distribution.DONE,
     (Distribution.TO_BE, DistributionEvent.REFUSED): Distribution.ERROR,
+    (Distribution.TO_BE, DistributionEvent.MERGED): Distribution.TO_BE,
+    (Distribution.DONE, DistributionEvent.MERGED): Distribution.TO_BE,
+    (Distribution.ERROR, DistributionEvent.MERGED): Distribution.TO_BE,
+    (Distribution.NOT_RELEVANT, DistributionEvent.MERGED): Distribution.TO_BE,
+    (Distribution.NOT_RELEVANT, DistributionEvent.TAKEN_OVER): Distribution.NOT_RELEVANT,
+    (Distribution.TO_BE, DistributionEvent.TAKEN_OVER): Distribution.DONE,
+    (Distribution.DONE, DistributionEvent.TAKEN_OVER): Distribution.DONE,
+    (Distribution.ERROR, DistributionEvent.TAKEN_OVER): Distribution.DONE,
+    (Distribution.TO_BE, DistributionEvent.GIVEN_UP): Distribution.ERROR,
 }
 """Every transition there is; any other pair is an error."""
 
@@ -60,3 +75,15 @@ class OrderRecord:
 
     document: OrderDocument
     distribution: Distribution = Distribution.NOT_RELEVANT
+    is_in_erp: bool = False
+    """Whether the ERP has some version of it."""
+    erp_changes: int = 0
+    """How many changes that people at the ERP made are in it."""
+    epoch: int = 0
+    """The lock in the ERP under which it was changed last; 0 for none."""
+    refusal: str = ""
+    """Why the ERP refused it last (SAP: the application log); empty when it did not."""
+    is_mendable: bool = False
+    """Whether somebody can do something about that."""
+    refused_count: int = 0
+    """How often the ERP has refused it since it took it last."""

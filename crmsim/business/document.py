@@ -8,7 +8,15 @@ from crmsim.business.fulfilment import How, Progress, how_far
 from crmsim.business.sales import SalesOrder
 from crmsim.business.schedule import Confirmed
 
-__all__ = ["Fate", "OrderDocument"]
+__all__ = ["Fate", "OrderDocument", "Owner"]
+
+
+class Owner(enum.Enum):
+    """Which system may change an order that is in both; the other one only shows it."""
+
+    CRM = "CRM"
+    ERP = "the ERP"
+    BOTH = "CRM and the ERP"
 
 
 class Fate(enum.Enum):
@@ -39,6 +47,7 @@ class OrderDocument:
     """Somebody in the office has to release it first (SAP: a distribution lock)."""
     progress: tuple[Progress, ...] = ()
     """How far its lines have got in the back end, as far as one knows."""
+    owner: Owner = Owner.CRM
     unchecked: tuple[str, ...] = ()
     """Lines of which nobody has checked yet whether there is enough: all of them or none."""
     schedule: tuple[Confirmed, ...] = ()

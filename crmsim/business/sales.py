@@ -72,6 +72,10 @@ class SalesOrder:
     """The key of the contract that it draws on; empty when on none."""
     at_list_prices: bool = False
     """Its prices are those of the price list; CRM puts in its own when it takes it over."""
+    is_released: bool = False
+    """A quotation: it is final, and may go to the ERP, where quotations go there."""
+    preceding: str = ""
+    """The reference of the quotation that it follows; empty when it follows none."""
 
 
 def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> SalesOrder:
@@ -93,6 +97,8 @@ def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> Sal
 
 EDITABLE = ("product", "quantity", "unit_price", "discount", "text", "configuration")
 """Fields of an item that an edit can change."""
+EDITABLE_HEADER = ("customer", "is_provisional", "text", "contract", "is_released")
+"""Fields of the order itself that an edit can change."""
 _ANY_ITEM = OrderItem("", 1, Decimal(0))
 
 
@@ -112,7 +118,7 @@ class OrderEdit:
 
     def __attrs_post_init__(self) -> None:
         for name, _ in self.header:
-            if name not in ("customer", "is_provisional", "text", "contract"):
+            if name not in EDITABLE_HEADER:
                 raise BadValue(f"{name!r} of an order cannot be edited; its customer and text can")
         for _, fields in self.items:
             for name, _ in fields:

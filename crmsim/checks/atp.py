@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from crmsim.business.document import Fate, Owner
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, is_order
 from crmsim.trace.journal import Event
 
@@ -15,8 +16,8 @@ class _Promises(Judge):
     """I-76: whether there is enough is asked by CRM alone, of the planning system alone, and only
     for items of sales orders that could go to the ERP. It never promises an order more than it
     wants, nor more than was available then, nor more in all than there ever was; and it promises
-    nothing twice for the same check. When all is quiet, CRM shows what was promised last, and
-    nothing is kept for an order that was cancelled.
+    nothing twice for the same check. When all is quiet, CRM shows what was promised last, but for
+    orders that people at the ERP may change, and nothing is kept for an order that was cancelled.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -78,8 +79,9 @@ class _Promises(Judge):
             return
         for record in ending.stores[sites("crm")[0]].table("orders").values():
             document, order = record.document, record.document.order
-            is_cancelled = document.fate.name == "CANCELLED"
-            if order.reference in ending.waiting or not (document.schedule or is_cancelled):
+            is_cancelled = document.fate is Fate.CANCELLED
+            is_judged = document.owner is Owner.CRM and (document.schedule or is_cancelled)
+            if order.reference in ending.waiting or not is_judged:
                 continue
             products = {item.line: item.product for item in order.items}
             shown: dict[str, int] = {}

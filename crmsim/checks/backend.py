@@ -27,10 +27,20 @@ __all__ = [
     "Finals",
 ]
 
-EXCHANGED = (*("guid", "reference", "rep", "customer", "items", "version", "text", "contract"),)
+EXCHANGED = (
+    *("guid", "reference", "rep", "customer", "items", "version", "text", "contract", "kind"),
+    "preceding",
+)
 """Fields of an order on which laptop, CRM and ERP must agree."""
 NOT_EXCHANGED = {
-    "kind": "quotations do not go to the ERP, so there it is known",
+    "is_released": "quotations that are not do not go to the ERP",
+    "owner": "whose it is is judged apart",
+    "is_in_erp": "what CRM knows of the ERP",
+    "erp_changes": "which changes of the ERP CRM has taken over",
+    "epoch": "the lock under which CRM changed it last",
+    "refusal": "why the ERP refused it, or CRM the laptop",
+    "refused_count": "how often",
+    "is_mendable": "whether that is for the clerk",
     "at_list_prices": "where CRM takes prices from; the ERP gets the prices themselves",
     "errors": "what contains errors does not go to the ERP",
     "is_locked": "nor does what nobody has released",
@@ -42,7 +52,6 @@ NOT_EXCHANGED = {
     "save": "which save of CRM Online the laptop's copy is",
     "leaves": "whether it goes once the rep's change is answered",
     "object": "what a laptop calls this kind of document",
-    "refusal": "the reason of the last rejection, for the rep's eyes",
     "distribution": "how far CRM's transfer to the ERP got",
     "progress": "what CRM shows of deliveries and bills is judged apart",
     "is_provisional": "a delivery block to the ERP; equal in content, another word",
@@ -66,6 +75,11 @@ class Finals(Judge, abc.ABC):
 
     def on_committed(self, event: Event) -> None:
         """Remember those that were born in CRM too."""
+        if "by" in event.detail and is_order(event):
+            self._written[str(event.detail["guid"])] = event.subject
+
+    def on_booked(self, event: Event) -> None:
+        """Remember those that were born in the ERP too."""
         if "by" in event.detail and is_order(event):
             self._written[str(event.detail["guid"])] = event.subject
 
@@ -117,7 +131,8 @@ class _ExactlyOnce(Finals):
             if count != 1:
                 self.blame(f"order {reference} is in the ERP {count} times")
         for guid, orders in booked.items():
-            if guid not in self._written:
+            is_offer = orders[0].order.kind is SalesKind.QUOTATION
+            if guid not in self._written and not is_offer:
                 self.blame(f"order {orders[0].order.reference} is in the ERP, but nobody wrote it")
 
 
@@ -190,7 +205,7 @@ class _Agreement(Finals):
             numbers = {
                 laptop: local.document.number,
                 "CRM": record.document.number,
-                "ERP": booked[0].order.number,
+                "ERP": booked[0].number,
             }
             self._same(order.reference, "number", numbers)
             confirmed = {
@@ -237,6 +252,11 @@ class _Totals(Finals):
         if "by" in event.detail:
             self._shared[event.subject] = None
 
+    def on_booked(self, event: Event) -> None:
+        super().on_booked(event)
+        if "by" in event.detail:
+            self._shared[event.subject] = None
+
     def on_repriced(self, event: Event) -> None:
         self._shared[event.subject] = None
 
@@ -244,7 +264,8 @@ class _Totals(Finals):
         aside = {*ending.set_aside, *self._shared}
         written = exact_sum(v for ref, v in self._values.items() if ref not in aside)
         rows = ending.stores[self.site("erp")].table("orders").values()
-        judged = [row for row in rows if row.order.reference not in aside]
+        orders = [row for row in rows if row.order.kind is SalesKind.ORDER]
+        judged = [row for row in orders if row.order.reference not in aside]
         booked = exact_sum(net_value(row.order.items) for row in judged)
         self.judged = sum(len(row.order.items) for row in judged)
         if written != booked:
@@ -276,6 +297,7 @@ class _Shipped(Finals):
         self._shipped: dict[str, int] = {}
 
     def on_booked(self, event: Event) -> None:
+        super().on_booked(event)
         self._planned[event.subject] = int(str(event.detail["planned"]))
 
     def on_shipped(self, event: Event) -> None:

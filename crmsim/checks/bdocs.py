@@ -134,7 +134,9 @@ class _End(Judge):
 
 
 class _OnlineFirst(Judge):
-    """I-3: whatever a laptop wrote reaches the ERP only after CRM Online has stored it."""
+    """I-3: whatever a laptop wrote reaches the ERP only after CRM Online has stored it. What people
+    at the ERP write there is no such thing.
+    """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -145,7 +147,7 @@ class _OnlineFirst(Judge):
 
     def on_booked(self, event: Event) -> None:
         self.judged += 1
-        if _version(event) not in self._online:
+        if _version(event) not in self._online and "by" not in event.detail:
             self.blame(
                 f"the ERP booked version {event.detail['version']} of {event.subject}, "
                 "which CRM Online never stored",

@@ -31,6 +31,14 @@ from crmsim.checks.distribution import (
     STATUS_IS_TRUE,
     TRANSFERABLE_ONLY,
 )
+from crmsim.checks.exchange import (
+    ERP_CHANGES_STAY,
+    FOLLOW_UPS_IN_PLACE,
+    LOCKED_BEFORE_CHANGED,
+    LOCKS_APART,
+    ONE_SWITCH,
+    SHOWN_ONLY,
+)
 from crmsim.checks.laptops.answers import (
     ANSWERED_ONCE,
     BEFORE_IMAGES,
@@ -154,6 +162,12 @@ ALL_CHECKS: tuple[Check, ...] = (
     LOCK_IS_KEPT,
     NO_LOCK_IS_LEFT,
     STATUS_IS_TRUE,
+    ERP_CHANGES_STAY,
+    SHOWN_ONLY,
+    ONE_SWITCH,
+    LOCKED_BEFORE_CHANGED,
+    LOCKS_APART,
+    FOLLOW_UPS_IN_PLACE,
     CDB_HOLDS,
     IN_PLACE,
     SAME_AS_CDB,

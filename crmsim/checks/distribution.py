@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from crmsim.applications.exchange import UNASKED
 from crmsim.applications.status import Distribution
 from crmsim.checks.backend import Finals
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, forget, is_order
@@ -21,8 +22,9 @@ UNCHECKED = "before anybody has checked whether there is enough"
 
 
 class _Transferable(Judge):
-    """I-50: of all sales transactions, only an order with at least one item, without errors, which
-    need not be released nor checked for availability any more, is put into a queue to the ERP.
+    """I-50: of all sales transactions, only one with at least one item, without errors, which need
+    not be released nor checked for availability any more, is put into a queue to the ERP; a
+    quotation only if quotations go there at all, and once it is released.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -30,6 +32,9 @@ class _Transferable(Judge):
         self._why_not: dict[str, str] = {}
         """GUID -> what CRM Online has against a transfer; empty for nothing."""
         self._records: dict[str, None] = {}
+        self._is_order: dict[str, bool] = {}
+        self._quotations: list[Event] = []
+        """Those that were put into a queue to the ERP."""
 
     def on_changed(self, event: Event) -> None:
         self._records[str(event.detail["guid"])] = None
@@ -40,10 +45,11 @@ class _Transferable(Judge):
             why_not = "with errors"
         elif event.detail.get("locked"):
             why_not = "unreleased"
-        elif not is_order(event):
-            why_not = f"though it is a {event.detail['object']}"
+        elif not is_order(event) and not event.detail.get("released"):
+            why_not = f"as a {event.detail['object']} that is not released"
         elif event.detail.get("unchecked"):
             why_not = UNCHECKED
+        self._is_order[str(event.detail["guid"])] = is_order(event)
         self._why_not[str(event.detail["guid"])] = why_not
 
     def on_checked(self, event: Event) -> None:
@@ -64,32 +70,56 @@ class _Transferable(Judge):
         why_not = self._why_not.get(guid, "without an item")
         if why_not:
             self.blame(f"{event.subject} is on its way to the ERP {why_not}", event)
+        elif not self._is_order[guid]:
+            self._quotations.append(event)
+
+    def end(self, ending: Ending) -> None:
+        """Judge quotations by what was agreed about them."""
+        for crm in self.scene.topology.sites("crm"):
+            if not ending.stores[crm].get("policies", "exchange", UNASKED).quotations:
+                for event in self._quotations:
+                    self.blame(f"{event.subject} is a quotation; none goes to the ERP", event)
 
 
 class _LockIsKept(Judge):
-    """I-51: while a document is being distributed to the ERP, nobody changes it in CRM Online."""
+    """I-51: while a document is being distributed to the ERP, nobody changes it in CRM Online, and
+    nothing is made there that follows it. What the ERP itself has changed is taken over all the
+    same.
+    """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._status: dict[str, str] = {}
+        self._guids: dict[str, str] = {}
 
     def on_distributed(self, event: Event) -> None:
         self._status[str(event.detail["guid"])] = str(event.detail["status"])
 
     def on_committed(self, event: Event) -> None:
         self.judged += 1
-        if self._status.get(str(event.detail["guid"])) == Distribution.TO_BE.name:
+        self._guids[event.subject] = guid = str(event.detail["guid"])
+        preceding = self._guids.get(str(event.detail.get("preceding", "")), "")
+        is_news = event.detail.get("by") == "erp"
+        if self._status.get(guid) == Distribution.TO_BE.name and not is_news:
             self.blame(f"{event.subject} was changed while it was being distributed", event)
+        if self._status.get(preceding) == Distribution.TO_BE.name and not is_news:
+            self.blame(f"{event.subject} follows what was being distributed", event)
 
 
 class _StatusIsTrue(Finals):
     """I-53: when all is quiet, a document that CRM calls distributed is in the ERP in the version
-    that CRM sent last; one with a distribution error is there in an older version, or not at all.
+    that CRM sent last, or took over from there; one with a distribution error is there in an older
+    version, or not at all.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._sent: dict[str, int] = {}
+
+    def on_committed(self, event: Event) -> None:
+        super().on_committed(event)
+        if event.detail.get("by") == "erp":
+            self._sent[str(event.detail["guid"])] = int(str(event.detail["version"]))
 
     def on_distributed(self, event: Event) -> None:
         if event.detail["status"] == Distribution.TO_BE.name:

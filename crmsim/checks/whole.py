@@ -177,7 +177,11 @@ class _Causality(Judge):
         self._not_before("saved", event, *self._seen("committed", event))
 
     def on_booked(self, event: Event) -> None:
-        self._not_before("committed", event, *self._seen("booked", event))
+        guid, version = self._seen("booked", event)
+        if "by" in event.detail:  # written in the ERP itself
+            self.on_saved(event)
+        else:
+            self._not_before("committed", event, guid, version)
 
     def end(self, ending: Ending) -> None:
         latest_ns = 0
@@ -205,8 +209,9 @@ class _Stage(enum.IntEnum):
 class _Conservation(Judge):
     """Conservation of documents: every change of every document is written once, stored by the
     server, and accepted or refused once; every version that CRM made of it is booked once; and
-    nothing is anywhere without having been at the stage before. When all is quiet each is booked,
-    refused, or named as waiting for a person.
+    nothing is anywhere without having been at the stage before. What people at the ERP write, and
+    CRM is told of, is stored in CRM once. When all is quiet each is booked, refused, or named as
+    waiting for a person; unless a later one has taken the place of it on the way.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -221,6 +226,10 @@ class _Conservation(Judge):
         replaced before anybody had checked whether there is enough: such a version stays in CRM."""
         self._unchecked: dict[str, str] = {}
         """GUID -> the change that is still to be checked."""
+        self._latest: dict[str, str] = {}
+        """GUID -> the change that CRM has accepted last."""
+        self._replaced: dict[str, None] = {}
+        """Changes that were on their way to the ERP when news of the ERP came across."""
 
     def _move(self, message: str, stage: _Stage, event: Event) -> None:
         self.judged += 1
@@ -254,6 +263,11 @@ class _Conservation(Judge):
         message, version = str(event.detail["message"]), int(str(event.detail["version"]))
         if not is_order(event):
             return
+        guid = str(event.detail["guid"])
+        latest, self._latest[guid] = self._latest.get(guid, ""), message
+        if event.detail.get("by") == "erp":
+            self._take_over(event, message, latest)
+            return
         if "by" in event.detail:  # written in CRM itself: nobody has sent it
             self._guids[message] = str(event.detail["guid"])
             self._names[self._guids[message]] = event.subject
@@ -273,6 +287,19 @@ class _Conservation(Judge):
     def on_checked(self, event: Event) -> None:
         self._unchecked.pop(str(event.detail["guid"]), None)
 
+    def _take_over(self, event: Event, message: str, latest: str) -> None:
+        """Let a change that was written in the ERP be in CRM; if it is merged, it goes back."""
+        if self._stages.get(latest) is _Stage.ACCEPTED:
+            self._replaced[latest] = None
+        if self._stages.get(message) is _Stage.WRITTEN:
+            self._stages[message] = _Stage.STORED
+        self._move(message, _Stage.ACCEPTED, event)
+        if event.detail.get("merged"):
+            version = int(str(event.detail["version"]))
+            self._versions[str(event.detail["guid"]), version] = message
+        else:
+            self._stages[message] = _Stage.BOOKED
+
     def on_confirmed(self, event: Event) -> None:
         if event.subject in self._guids and self._stages[event.subject] < _Stage.ACCEPTED:
             self.blame(f"{self._told(event.subject)} was confirmed and never stored", event)
@@ -282,8 +309,21 @@ class _Conservation(Judge):
             self._move(event.subject, _Stage.REFUSED, event)
 
     def on_booked(self, event: Event) -> None:
+        if not is_order(event):
+            return
+        if "by" in event.detail:
+            self._write_in_erp(event)
+            return
         message = self._message_of(event)
         self._move(message, _Stage.BOOKED, event)
+
+    def _write_in_erp(self, event: Event) -> None:
+        """Let something be written in the ERP; unless CRM is not told, it is to come there."""
+        message = str(event.detail.get("message", ""))
+        if message:
+            guid = str(event.detail["guid"])
+            self._names[guid], self._guids[message] = event.subject, guid
+            self._stages[message] = _Stage.WRITTEN
 
     def _message_of(self, event: Event) -> str:
         key = str(event.detail["guid"]), int(str(event.detail["version"]))
@@ -298,7 +338,8 @@ class _Conservation(Judge):
             return
         for message, stage in self._stages.items():
             name = self._names.get(self._guids.get(message, ""), "")
-            stays = stage is _Stage.ACCEPTED and message in self._stays
+            is_void = message in self._stays or message in self._replaced
+            stays = stage is _Stage.ACCEPTED and is_void
             if stage < _Stage.BOOKED and not stays and name not in ending.set_aside:
                 self.blame(
                     f"all is quiet, but {self._told(message)} was never booked "

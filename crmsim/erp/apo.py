@@ -19,11 +19,10 @@ from crmsim.applications.atp import (
 from crmsim.applications.logistics import Stock
 from crmsim.business.schedule import Confirmed
 from crmsim.chance import Distribution, word_of
-from crmsim.formats.atp import AtpQuestion
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
-from crmsim.qrfc.atp import AtpAnswer, AtpRequest
+from crmsim.rfc.atp import AtpAnswer, AtpRequest
 from crmsim.trace.kinds import PROMISED
 
 __all__ = ["Apo"]
@@ -88,8 +87,7 @@ class Apo(Actor):
 
     def _answer(self, change: Change, request: AtpRequest) -> _Answer:
         """Promise what there is, keep that, and write it down."""
-        question = request.body
-        assert isinstance(question, AtpQuestion)
+        question = request.question
         wanted = wanted_of(question.items)
         held: dict[str, tuple[Promise, ...]] = dict(self.store.get("promises", request.order, ()))
         rows = []

@@ -10,26 +10,33 @@ from decimal import Decimal
 
 import attrs
 
-from crmsim.applications.changes import why_not_change_items
+from crmsim.applications.exchange import SalesExchange
 from crmsim.applications.logistics import Logistics
 from crmsim.applications.pricing import exact_sum
 from crmsim.business.master import Record
+from crmsim.business.sales import SalesOrder, with_lines
 from crmsim.chance import Distribution as Chances
+from crmsim.chance import word_of
+from crmsim.erp.bookings import Bookings
+from crmsim.erp.editing import Editing, SaveDue, Wish
 from crmsim.erp.fulfilment import Fulfilment, StepDue
+from crmsim.erp.locks import LeaseOver, Locks
 from crmsim.erp.orders import ErpOrder
 from crmsim.formats.bapi import (
     BapiMasters,
     BapiOrder,
     BapiRecord,
     BapiRecordStored,
-    BapiResult,
 )
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
+from crmsim.kernel.message import Address
 from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, queue_name
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
-from crmsim.trace.kinds import BOOKED, MAINTAINED
+from crmsim.rfc.lock import LockAnswer, LockRelease, LockRequest
+from crmsim.trace.kinds import FORBIDDEN, MAINTAINED
+from crmsim.units import Share
 
 __all__ = ["Erp"]
 
@@ -47,6 +54,8 @@ class Erp(QueuePartner):
         guarantees: Which parts of "exactly once, in order" are on.
         queue_key: What shares a queue to CRM.
         poisons: LUWs that it cannot digest.
+        exchange: How CRM and the ERP share sales transactions.
+        refuses: Share of the orders of CRM that it refuses, because master data are missing.
     """
 
     def __init__(
@@ -60,13 +69,30 @@ class Erp(QueuePartner):
         guarantees: Guarantees,
         queue_key: QueueKey,
         poisons: tuple[Poison, ...],
+        exchange: SalesExchange,
+        refuses: Share,
     ) -> None:
         super().__init__(crm, service_s, staff, policy, guarantees, poisons)
         self._queue_key = queue_key
-        self._fulfilment = Fulfilment(self, logistics, ship_days, self._report)
+        self._exchange = exchange
+        self._fulfilment = Fulfilment(
+            self,
+            logistics,
+            ship_days,
+            self._report,
+            lambda key: bool(self._locks.holder(key)),
+        )
+        self._locks = Locks(
+            self, exchange, self._stand, lambda n: self._bookings.key_of(n), self._fulfilment.go_on
+        )
+        self._bookings = Bookings(
+            self, exchange, refuses, self._fulfilment, self._locks, self._tell
+        )
+        self._editing = Editing(self, exchange, self._locks, self._bookings)
 
     def started(self) -> None:
         """Take up all queues, deliveries and bills on the durable state."""
+        self._locks.started()
         self._fulfilment.started()
         super().started()
 
@@ -74,61 +100,10 @@ class Erp(QueuePartner):
         """Book an order or a change of it, or refuse it; store a record that CRM has changed."""
         if isinstance(luw.body, BapiRecord):
             self._store_record(change, luw.body)
-            return True
-        order = luw.body
-        assert isinstance(order, BapiOrder)
-        held: ErpOrder | None = self.store.get("orders", order.number)
-        if held is None:
-            self._book(change, order.number, order, luw)
-        elif not self._guarantees.dedup:
-            self._book(change, f"{order.number}#{luw.serial}", order, luw)
         else:
-            reason = self._why_not(held, order)
-            if reason is not None:
-                self._answer(change, BapiResult(order.number, order.version, False, reason), luw)
-            else:
-                self._book(change, order.number, order, luw, held)
+            assert isinstance(luw.body, BapiOrder)
+            self._bookings.take(change, luw.body, luw, knows_it=self._guarantees.dedup)
         return True
-
-    def _why_not(self, held: ErpOrder, order: BapiOrder) -> str | None:
-        """Return why a change of an order cannot be booked, or None."""
-        progress = self._fulfilment.progress(order.number)
-        return why_not_change_items(order.number, held.order.items, order.items, progress)
-
-    def _book(
-        self,
-        change: Change,
-        key: str,
-        order: BapiOrder,
-        luw: Luw,
-        held: ErpOrder | None = None,
-    ) -> None:
-        booked = ErpOrder(order, self.now_ns) if held is None else attrs.evolve(held, order=order)
-        change.put("orders", key, booked)
-        self._fulfilment.provide(change, booked)
-        change.note(
-            BOOKED,
-            order.reference,
-            guid=order.guid,
-            number=key,
-            version=order.version,
-            rep=order.rep,
-            customer=order.customer,
-            items=len(order.items),
-            lines=tuple(
-                (item.line, item.quantity, f"{item.unit_price} -{item.discount}", item.product)
-                for item in order.items
-            ),
-            value=str(booked.net_value),
-            planned=self._fulfilment.planned_day(booked),
-        )
-        self._answer(change, BapiResult(order.number, order.version, True), luw)
-        change.then(lambda: self._fulfilment.go_on(key))
-
-    def _answer(self, change: Change, result: BapiResult, luw: Luw) -> None:
-        answer = Luw(f"booking of {luw.luw}", result, luw.guid)
-        customer = luw.body.customer if isinstance(luw.body, BapiOrder) else ""
-        self._outbound.enqueue(change, self._delta_queue(result.number, customer), answer)
 
     def _store_record(self, change: Change, news: BapiRecord) -> None:
         record = Record(news.object, news.key, news.fields, version=news.version)
@@ -174,17 +149,79 @@ class Erp(QueuePartner):
         change.put("changes", what, number)
         return number
 
-    def _delta_queue(self, number: str, customer: str) -> str:
-        return queue_name("R3AD", self._queue_key, number, customer)
-
     @handles(StepDue)
     def step_due(self, message: StepDue, sender: object) -> None:
         """Deliver, pick, let leave or bill what is due."""
         self._fulfilment.due(message.key)
 
-    def _report(self, change: Change, key: str, booked: ErpOrder, luw: Luw) -> None:
-        queue = self._delta_queue(booked.order.number, booked.order.customer)
+    def _report(self, change: Change, booked: ErpOrder, luw: Luw) -> None:
+        self._tell(change, booked.order, luw)
+
+    def _tell(self, change: Change, order: BapiOrder, luw: Luw) -> None:
+        """Put something about an order into the queue to CRM."""
+        queue = queue_name("R3AD", self._queue_key, order.number, order.customer)
         self._outbound.enqueue(change, queue, luw)
+
+    # --- what CRM asks ---
+
+    def _stand(self, request: LockRequest, epoch: int = 0, *, is_busy: bool = False) -> LockAnswer:
+        """Say how far an order has got."""
+        key = self._bookings.key_of(request.number)
+        held: ErpOrder | None = self.store.get("orders", key)
+        return LockAnswer(
+            request.number,
+            request.start,
+            request.serial,
+            request.attempt,
+            epoch,
+            0 if held is None else held.order.version,
+            self._fulfilment.progress(key),
+            0 if held is None else held.changes,
+            is_busy,
+            not request.is_to_lock and self._is_waiting(request.number),
+        )
+
+    def _is_waiting(self, number: str) -> bool:
+        """Say whether something of CRM about an order stands in a queue here."""
+        queues = self.store.table("inbound").values()
+        return any(getattr(luw.body, "number", "") == number for luws in queues for luw in luws)
+
+    @handles(LockRequest)
+    def lock_requested(self, message: LockRequest, sender: Address[LockAnswer]) -> None:
+        """Tell CRM how far an order has got, and lock it for CRM."""
+        self._locks.requested(message, sender)
+
+    @handles(LockRelease)
+    def lock_released(self, message: LockRelease, sender: object) -> None:
+        """CRM does not need a lock any more."""
+        self._locks.released(message)
+
+    @handles(LeaseOver)
+    def lease_over(self, message: LeaseOver, sender: object) -> None:
+        """A lock of CRM has lasted for as long as it may."""
+        self._locks.lease_over(message)
+
+    # --- what people here do ---
+
+    def create_order(self, order: SalesOrder, by: str, done: Callable[[], None]) -> None:
+        """Book an order that is born here; CRM is told."""
+        luck, word = self.luck("guid"), word_of(order.reference)
+        guid = f"{luck.word(word):016X}{luck.word(word, 1):016X}"
+        born = with_lines(attrs.evolve(order, guid=guid), None, f"{by} {order.reference}")
+        with self.commit() as change:
+            reason = self._bookings.create_here(change, born, by)
+            if reason is not None:
+                change.note(FORBIDDEN, order.reference, guid=guid, reason=reason)
+            change.then(done)
+
+    def edit_order(self, wish: Wish) -> None:
+        """Let somebody open an order here, and save it changed some time later."""
+        self._editing.open(wish)
+
+    @handles(SaveDue)
+    def save_due(self, message: SaveDue, sender: object) -> None:
+        """Somebody here saves what was opened."""
+        self._editing.save(message.key)
 
     @property
     def left_to_fulfil(self) -> int:

@@ -26,6 +26,7 @@ from crmsim.business.fulfilment import (
     how_far,
     progress_of,
 )
+from crmsim.business.sales import SalesKind
 from crmsim.business.schedule import last_day
 from crmsim.chance import word_of
 from crmsim.erp.orders import ErpOrder
@@ -74,6 +75,7 @@ class Fulfilment:
         logistics: How it delivers and bills.
         ship_days: The warehouse's plan: reference of an order -> day of the run.
         report: Puts news about an order into the queue to CRM.
+        is_locked: Says whether somebody has an order locked; then nothing is done about it.
     """
 
     def __init__(
@@ -81,12 +83,14 @@ class Fulfilment:
         actor: Actor,
         logistics: Logistics,
         ship_days: Mapping[str, int],
-        report: Callable[[Change, str, ErpOrder, Luw], None],
+        report: Callable[[Change, ErpOrder, Luw], None],
+        is_locked: Callable[[str], bool],
     ) -> None:
         self._actor = actor
         self._logistics = logistics
         self._ship_days = ship_days
         self._report = report
+        self._is_locked = is_locked
 
     def started(self) -> None:
         """Go on with all orders."""
@@ -98,7 +102,7 @@ class Fulfilment:
 
         It leaves as a whole: not before the last of what is confirmed is there.
         """
-        if booked.order.delivery_block:
+        if booked.order.delivery_block or booked.order.kind is SalesKind.QUOTATION:
             return -1
         day = self._ship_days.get(booked.order.reference, -1)
         if day < 0 and self._logistics.lead is not None:
@@ -125,7 +129,12 @@ class Fulfilment:
         return self._next_step(key, self._actor.store.get("orders", key)) is not None
 
     def due(self, key: str) -> None:
-        """Do what is due of an order, all of it that is due at this moment, in one commit."""
+        """Do what is due of an order, all of it that is due at this moment, in one commit.
+
+        While somebody has the order locked, nothing is; `go_on` takes it up again.
+        """
+        if self._is_locked(key):
+            return
         booked: ErpOrder = self._actor.store.get("orders", key)
         posted: Documents = ()
         with self._actor.commit() as change:
@@ -166,7 +175,7 @@ class Fulfilment:
         last = posted[-1]
         status = BapiStatus(booked.order.number, progress, booked.shipped_day)
         name = f"{last.posting.value} {last.number} of order {key}"
-        self._report(change, key, booked, Luw(name, status, booked.order.guid))
+        self._report(change, booked, Luw(name, status, booked.order.guid))
 
     # --- what comes next ---
 
@@ -189,7 +198,8 @@ class Fulfilment:
             time_ns = self._delivery_ns(booked, documents, waits_ns)
             if time_ns is not None:
                 yield _Step(time_ns, self._deliver)
-        if billable(booked.order.items, documents, self._logistics.billing):
+        is_offer = booked.order.kind is SalesKind.QUOTATION
+        if not is_offer and billable(booked.order.items, documents, self._logistics.billing):
             since_ns = booked.booked_ns
             if self._logistics.billing is Billing.DELIVERIES:
                 issues = [d for d in documents if d.posting is Posting.GOODS_ISSUE]
@@ -290,13 +300,13 @@ class Fulfilment:
 
     def provide(self, change: Change, booked: ErpOrder) -> None:
         """Have filled up for its day what is confirmed to an order for later, if nothing comes."""
-        later = [one for one in booked.order.schedule if days(one.day) > self._actor.now_ns]
+        later = {c.line: c.day for c in booked.order.schedule if days(c.day) > self._actor.now_ns}
         if not later or self._refilled(change, booked) is None:
             return
-        products = {item.line: item.product for item in booked.order.items}
-        for one in later:
-            if change.get("refills", products[one.line]) is None:
-                change.put("refills", products[one.line], days(one.day))
+        for item in booked.order.items:
+            is_coming = change.get("refills", item.product) is not None
+            if item.line in later and not is_coming:
+                change.put("refills", item.product, days(later[item.line]))
 
     def _refilled(self, change: Change, booked: ErpOrder) -> dict[str, int] | None:
         """Return what there is of the products of an order, after what has come meanwhile."""

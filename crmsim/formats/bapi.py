@@ -6,23 +6,27 @@ BDocs, laptops or reps' diaries. Sources: CONTRIBUTING.md, S37, S69.
 
 import attrs
 
+from crmsim.business.document import Owner
 from crmsim.business.fulfilment import Progress
-from crmsim.business.sales import OrderItem
+from crmsim.business.sales import OrderItem, SalesKind, SalesOrder
 from crmsim.business.schedule import Confirmed
 
 __all__ = [
+    "BapiChange",
     "BapiMasters",
     "BapiOrder",
     "BapiRecord",
     "BapiRecordStored",
     "BapiResult",
     "BapiStatus",
+    "bapi_order",
+    "name_of_change",
 ]
 
 
 @attrs.frozen
 class BapiOrder:
-    """Create or change this order. CRM to ERP."""
+    """An order. CRM to ERP: create it, or change it to this."""
 
     number: str
     guid: str
@@ -36,8 +40,83 @@ class BapiOrder:
     text: str = ""
     contract: str = ""
     """The contract that it draws on."""
+    kind: SalesKind = SalesKind.ORDER
+    preceding: str = ""
+    """The reference of the quotation that it follows."""
+    epoch: int = 0
+    """The lock in the ERP under which it was changed; 0 for none."""
+    known_changes: int = 0
+    """How many of the changes that people at the ERP made whoever wrote this had seen."""
     schedule: tuple[Confirmed, ...] = ()
     """Which of its pieces are confirmed for which day; empty when nobody has checked that."""
+
+    def as_sales_order(self) -> SalesOrder:
+        """Return what people call an order: without what only the two systems say to each other."""
+        return SalesOrder(
+            self.guid,
+            self.reference,
+            self.rep,
+            self.customer,
+            self.items,
+            self.version,
+            self.delivery_block,
+            self.kind,
+            self.text,
+            self.contract,
+            is_released=self.kind is SalesKind.QUOTATION,  # no other quotation comes to the ERP
+            preceding=self.preceding,
+        )
+
+
+def bapi_order(
+    order: SalesOrder,
+    number: str,
+    epoch: int = 0,
+    known_changes: int = 0,
+    schedule: tuple[Confirmed, ...] = (),
+) -> BapiOrder:
+    """Convert an order to the structure that CRM and the ERP exchange."""
+    return BapiOrder(
+        number,
+        order.guid,
+        order.reference,
+        order.rep,
+        order.customer,
+        order.items,
+        order.version,
+        order.is_provisional,
+        order.text,
+        order.contract,
+        order.kind,
+        order.preceding,
+        epoch,
+        known_changes,
+        schedule,
+    )
+
+
+@attrs.frozen
+class BapiChange:
+    """Somebody at the ERP has created or changed an order. ERP to CRM."""
+
+    order: BapiOrder
+    """As the ERP has it now."""
+    before: BapiOrder | None
+    """As it was; None for one that was born in the ERP."""
+    change: int
+    """The how-manieth change that people at the ERP made of it, from 1; creating it is one."""
+    owner: Owner
+    """Whose it is by now."""
+
+    @property
+    def number(self) -> str:
+        """The number of the order."""
+        return self.order.number
+
+
+def name_of_change(number: str, change: int) -> str:
+    """Return what a change that people at the ERP made of an order is called."""
+    return f"erp change {change} of order {number}"
 
 
 @attrs.frozen
@@ -48,6 +127,8 @@ class BapiResult:
     version: int
     is_booked: bool
     reason: str = ""
+    is_mendable: bool = False
+    """Refused, but somebody can put right what is missing, and send it again."""
 
 
 @attrs.frozen

@@ -48,7 +48,7 @@ Thing = SalesOrder | Record
 """What segments are about."""
 HEADER_FIELDS = (
     *("reference", "rep", "customer", "is_provisional", "kind", "text", "contract"),
-    "at_list_prices",
+    *("at_list_prices", "is_released", "preceding"),
 )
 ITEM_FIELDS = ("product", "quantity", "unit_price", "discount", "text", "configuration")
 

@@ -7,10 +7,13 @@ did in a crash, they try again ten minutes later.
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 
+from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
+from crmsim.erp.editing import Wish
 from crmsim.erp.erp import Erp
 from crmsim.errors import BadValue
 from crmsim.lab.office import Office, must_be_texts
 from crmsim.middleware.replication import Kind
+from crmsim.units import Duration, minutes
 
 __all__ = ["BackOffice"]
 
@@ -57,10 +60,56 @@ class BackOffice(Office):
             raise BadValue(f"say what of {about} {key!r} is changed, such as name='new'")
         self._at_erp(erp, lambda it, done: it.change_record(about, key, fields, done))
 
-    def _at_erp(self, erp: str, do: Callable[[Erp, Callable[[], None]], None]) -> None:
+    def create_order_in_erp(self, order: SalesOrder, *, by: str = "erp", erp: str = "erp") -> None:
+        """Let somebody at the ERP write an order or a quotation now; CRM is told of it.
+
+        Args:
+            order: Without a GUID; the ERP makes one.
+            by: Who writes it.
+            erp: The name of the ERP.
+        """
+        self._at_erp(erp, lambda it, done: it.create_order(order, by, done), order.reference)
+
+    def change_order_in_erp(
+        self,
+        edit: OrderEdit,
+        *,
+        by: str = "erp",
+        lasts: Duration = minutes(2),
+        erp: str = "erp",
+    ) -> None:
+        """Let somebody at the ERP change an order now.
+
+        Whether CRM is told, and whose the order is then, see `SalesExchange`. While somebody in CRM
+        has it locked nobody can; then it is tried again ten minutes later. What is final, or not
+        there, is left alone, and the history says so.
+
+        Args:
+            edit: What is changed.
+            by: Who changes it.
+            lasts: How long the order is open before it is saved.
+            erp: The name of the ERP.
+        """
+        prefix = f"{by} at {self.simulation.now_ns}"
+        self._must_be_erp(erp)
+
+        def edited(order: SalesOrder) -> SalesOrder:
+            return with_lines(edit.applied(order), None, prefix)
+
+        def change(it: Erp, end: Callable[..., None]) -> None:
+            it.edit_order(Wish(edit.reference, edited, by, lasts, end))
+
+        self._until_done(erp, edit.reference, change)
+
+    def _at_erp(
+        self, erp: str, do: Callable[[Erp, Callable[[], None]], None], order: str = ""
+    ) -> None:
+        self._must_be_erp(erp)
+        self._in_office(erp, do, order)
+
+    def _must_be_erp(self, erp: str) -> None:
         if not isinstance(self.simulation.actor(erp), Erp):
             raise BadValue(f"{erp!r} is no ERP")
-        self._in_office(erp, do)
 
 
 def _must_be_prices(values: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.network.link import Link
 from crmsim.qrfc.partner import Poison
 from crmsim.systems.people import Worklist
+from crmsim.units import Share
 
 __all__ = ["BackEnd"]
 
@@ -30,6 +31,7 @@ class BackEnd(Building):
         crm: str = "crm",
         ship_days: dict[str, int] | None = None,
         logistics: Logistics = Logistics(),
+        refuses: Share = Share(0.0),
         work_processes: int = 2,
         service_s: Distribution = BOOKING_S,
         policy: RetryPolicy = RetryPolicy(),
@@ -47,6 +49,8 @@ class BackEnd(Building):
             ship_days: The warehouse's plan: reference of an order -> day of the run.
             logistics: How it delivers and bills; all at once on the planned day, and no bills, if
                 left out.
+            refuses: Share of what comes from CRM that it refuses for lack of master data; each
+                version of an order has its own luck, so sending it again may help.
             work_processes: How many orders are booked at the same time.
             service_s: How long booking takes, in seconds.
             policy: When a report to CRM is tried again.
@@ -79,6 +83,8 @@ class BackEnd(Building):
                 self.guarantees,
                 queue_key,
                 poisons,
+                self._exchange,
+                refuses,
             ),
         )
         self._seat_staff(name, staff, operator_s, last_resort, Worklist.OLDEST_FIRST)

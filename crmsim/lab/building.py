@@ -11,6 +11,7 @@ from types import MappingProxyType
 import attrs
 
 from crmsim.applications.directions import direction_of, lacks_of
+from crmsim.applications.exchange import UNASKED, SalesExchange
 from crmsim.business.master import Record, RecordEdit
 from crmsim.chance import Distribution, Exponential, Lognormal
 from crmsim.errors import BadValue
@@ -73,6 +74,7 @@ class Building:
         self._apo: list[str] = []
         """The name of the planning system; empty while there is none."""
         self._replication = Replication(ORDERS_BY_REP)
+        self._exchange = UNASKED
 
     @property
     def _model(self) -> Model:
@@ -97,6 +99,19 @@ class Building:
         if self.simulation.topology.sites("crm"):
             raise BadValue("say what is replicated before CRM is added")
         self._replication = Replication(model, framework, taken_away)
+
+    def exchange(self, exchange: SalesExchange) -> None:
+        """Say how CRM and the ERP share sales transactions; before the systems are added.
+
+        Without it, orders belong to the system in which they were born, quotations stay in CRM, and
+        CRM changes what the ERP has without asking it.
+
+        Args:
+            exchange: Who may change what, whether it is locked meanwhile, and so on.
+        """
+        if self.simulation.topology.sites("crm") or self.simulation.topology.sites("erp"):
+            raise BadValue("say how CRM and the ERP share orders before they are added")
+        self._exchange = exchange
 
     def add_subscription(
         self, name: str, about: str, sites: Sequence[str], *, crm: str = "crm", **values: str
@@ -274,11 +289,14 @@ class Building:
                 connections,
                 policies,
                 clerk,
+                self._exchange,
                 self._apo,
             ),
         )
         self._seat_staff(name, staff, operator_s, last_resort, worklist, clerk)
-        self.simulation.store(name).load("policies", {"conflict": policies.conflict})
+        self.simulation.store(name).load(
+            "policies", {"conflict": policies.conflict, "exchange": self._exchange}
+        )
 
     def _seat_staff(
         self,

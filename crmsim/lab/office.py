@@ -22,7 +22,7 @@ from crmsim.middleware.replication import Kind, Subscription, pattern_of
 from crmsim.quiet.settle import LeftToDo
 from crmsim.systems.channels import edited_by
 from crmsim.systems.enterprise import CrmEnterprise
-from crmsim.units import minutes
+from crmsim.units import Duration, minutes, show_duration
 
 __all__ = ["Office", "must_be_texts"]
 
@@ -32,10 +32,11 @@ class Office(BackEnd):
 
     def __init__(self, simulation: Simulation, trouble: Trouble = NO_TROUBLE) -> None:
         super().__init__(simulation, trouble)
-        self._office: dict[str, list[Callable[[Any, Callable[[], None]], None]]] = {}
-        """What the office wants of each system, in order; the first is being done."""
-        self._put_off: dict[tuple[str, str], list[Callable[[], None]]] = {}
-        """(CRM, order) -> changes of the order, in order; the first is tried until it is done."""
+        self._office: dict[tuple[str, str], list[Callable[[Any, Callable[[], None]], None]]] = {}
+        """(system, order that it is about, or none) -> what the office wants, in order; the first
+        is being done."""
+        self._tried: dict[tuple[str, str], int] = {}
+        """The same -> after how many crashes of the system the first thing was tried last."""
 
     def publish(self, publication: str, values: Mapping[str, str], *, crm: str = "crm") -> None:
         """Publish records now: prices, products, customizing.
@@ -56,42 +57,79 @@ class Office(BackEnd):
                 raise BadValue(f"{publication!r} comes from the ERP: publish_in_erp")
         self._in_crm(crm, lambda it, done: it.publish(publication, values, done))
 
-    def _in_crm(self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None]) -> None:
+    def _in_crm(
+        self, crm: str, do: Callable[[CrmEnterprise, Callable[[], None]], None], order: str = ""
+    ) -> None:
+        self._must_be_crm(crm)
+        self._in_office(crm, do, order)
+
+    def _must_be_crm(self, crm: str) -> None:
         if not isinstance(self.simulation.actor(crm), CrmEnterprise):
             raise BadValue(f"{crm!r} is no CRM Enterprise")
-        self._in_office(crm, do)
 
-    def _in_office(self, site: str, do: Callable[[Any, Callable[[], None]], None]) -> None:
-        """Do something in a system, behind what its office wanted before.
+    def _in_office(
+        self, site: str, do: Callable[[Any, Callable[[], None]], None], order: str = ""
+    ) -> None:
+        """Do something in a system, behind what its office wanted before of the same order.
 
         If it is down, or loses it in a crash, whoever does it tries again ten minutes later.
         """
-        waiting = self._office.setdefault(site, [])
+        line = site, order
+        waiting = self._office.setdefault(line, [])
         waiting.append(do)
         if len(waiting) == 1:
-            self._attempt(site, None)
+            self._begin_next(line)
 
-    def _attempt(self, crm: str, crash_count: int | None) -> None:
-        """Try the first thing that the office wants, unless that is under way since no crash."""
-        site, do = self.simulation.site(crm), self._office[crm][0]
-        if site.is_up and not site.is_paused and site.crash_count != crash_count:
-            crash_count = site.crash_count
-            self.simulation.seat_of(crm).cause = 0  # nothing in the run brought it about
-            with suppress(SiteCrashed):
-                do(self.simulation.actor(crm), lambda: self._done(crm, do))
+    def _begin_next(self, line: tuple[str, str]) -> None:
+        """Begin with the first thing that the office wants, and look every ten minutes after it."""
+        do = self._office[line][0]
 
         def look() -> None:
-            if do in self._office[crm][:1]:
-                self._attempt(crm, crash_count)
+            if do in self._office[line][:1]:
+                self._attempt(line)
+                self.simulation.at(self.simulation.now_ns + minutes(10), look)
 
-        self.simulation.at(self.simulation.now_ns + minutes(10), look)
+        self._tried.pop(line, None)
+        look()
 
-    def _done(self, crm: str, do: object) -> None:
+    def _attempt(self, line: tuple[str, str]) -> None:
+        """Do the first thing that the office wants, unless that is under way since no crash."""
+        name, _ = line
+        site, do = self.simulation.site(name), self._office[line][0]
+        if site.is_up and not site.is_paused and site.crash_count != self._tried.get(line):
+            self._tried[line] = site.crash_count
+            self.simulation.seat_of(name).cause = 0  # nothing in the run brought it about
+            with suppress(SiteCrashed):
+                do(self.simulation.actor(name), lambda: self._done(line, do))
+
+    def _done(self, line: tuple[str, str], do: object) -> None:
         """Go on with what the office wants next."""
-        if do in self._office[crm][:1]:
-            del self._office[crm][0]
-            if self._office[crm]:
-                self._attempt(crm, None)
+        if do in self._office[line][:1]:
+            del self._office[line][0]
+            if self._office[line]:
+                self._begin_next(line)
+
+    def _until_done(
+        self, site: str, order: str, do: Callable[[Any, Callable[..., None]], None]
+    ) -> None:
+        """Do something about an order, and again ten minutes later when it could not be done."""
+        line = site, order
+
+        def attempt(it: Any, done: Callable[[], None]) -> None:
+            def end(*, is_done: bool) -> None:
+                if is_done:
+                    done()
+                else:
+                    self.simulation.at(self.simulation.now_ns + minutes(10), again)
+
+            do(it, end)
+
+        def again() -> None:
+            if attempt in self._office[line][:1]:
+                self._tried.pop(line, None)
+                self._attempt(line)
+
+        self._in_office(site, attempt, order)
 
     def change(
         self, about: str, key: str, *, parent: str = "", crm: str = "crm", **fields: str
@@ -108,7 +146,7 @@ class Office(BackEnd):
         kind = self._kind_of_record(about, key, parent, fields)
         store, row = self.simulation.store(crm), (about, key)
         is_known = any(store.get(table, row) is not None for table in ("records", "deleted"))
-        if kind.parent and not (parent or is_known or self._office.get(crm)):
+        if kind.parent and not (parent or is_known or self._office.get((crm, ""))):
             raise BadValue(f"{about} {key!r} is new; name the {kind.parent} it depends on")
         self._in_crm(crm, lambda it, done: it.change_record(about, key, fields, parent, done))
 
@@ -141,51 +179,60 @@ class Office(BackEnd):
             by: Who writes it.
             crm: The name of CRM Enterprise.
         """
-        self._in_crm(crm, lambda it, done: it.create_order(order, by, done))
+        self._in_crm(crm, lambda it, done: it.create_order(order, by, done), order.reference)
 
-    def change_order(self, edit: OrderEdit, *, by: str = "office", crm: str = "crm") -> None:
+    def change_order(
+        self,
+        edit: OrderEdit,
+        *,
+        by: str = "office",
+        lasts: Duration = minutes(2),
+        crm: str = "crm",
+    ) -> None:
         """Let somebody in the office change an order in CRM Online now.
 
-        While the order is being distributed to the ERP nobody can; then it is tried again ten
-        minutes later, and later changes of the same order wait behind it. What is final, or not
-        there, is left alone, and the history says so.
+        While the order is being distributed to the ERP nobody can, nor while it cannot be locked
+        there; then it is tried again ten minutes later, and later changes of the same order wait
+        behind it. What is final, or not there, is left alone, and the history says so.
 
         Args:
             edit: What is changed.
             by: Who changes it.
+            lasts: How long it is open before it is saved, if it is locked in the ERP meanwhile.
             crm: The name of CRM Enterprise.
+
+        Raises:
+            BadValue: it would be open for longer than the ERP keeps it locked.
         """
+        if self._exchange.locks and lasts >= self._exchange.lease:
+            lease = show_duration(self._exchange.lease)
+            raise BadValue(
+                f"{edit.reference} is open for {show_duration(lasts)}, but its lock lasts {lease}: "
+                "it would never be saved"
+            )
         prefix = f"{by} at {self.simulation.now_ns}"
+        self._must_be_crm(crm)
 
         def edited(document: OrderDocument) -> OrderDocument:
             return edited_by(edit, document, prefix)
 
-        waiting = self._put_off.setdefault((crm, edit.reference), [])
+        def change(it: CrmEnterprise, end: Callable[..., None]) -> None:
+            it.edit_order(edit.reference, edited, by, lasts, end)
 
-        def attempt() -> None:
-            self._in_crm(crm, lambda it, done: it.edit_order(edit.reference, edited, by, done, end))
+        self._until_done(crm, edit.reference, change)
 
-        def end(*, is_done: bool) -> None:
-            if not is_done:
-                self.simulation.at(self.simulation.now_ns + minutes(10), attempt)
-                return
-            waiting.pop(0)
-            if waiting:
-                waiting[0]()
+    def check_distribution(self, *, crm: str = "crm") -> None:
+        """Let somebody run the report now that finds orders stuck on their way to the ERP.
 
-        waiting.append(attempt)
-        if len(waiting) == 1:
-            attempt()
+        Those that the ERP has are distributed; the others can be changed, and so sent, once more.
+        """
+        self._in_crm(crm, lambda it, done: it.check_distribution(done))
 
     def left_to_do(self) -> list[LeftToDo]:
         """Return what the office wants and has not done yet."""
-        wanted = [LeftToDo(site, len(left)) for site, left in self._office.items() if left]
-        put_off = [
-            LeftToDo(crm, len(left), reference)
-            for (crm, reference), left in self._put_off.items()
-            if left
+        return [
+            LeftToDo(site, len(left), order) for (site, order), left in self._office.items() if left
         ]
-        return [*wanted, *put_off]
 
     def lock_user(self, laptop: str) -> None:
         """Lock the user of a laptop at all its stations now: they take no call of it any more.

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from crmsim.applications.directions import direction_of, lacks_of, named, why_not_from_laptop
+from crmsim.applications.guards import why_only_shown
 from crmsim.applications.numbering import temporary_number
 from crmsim.applications.pricing import list_price, net_value
 from crmsim.business.enquiry import Enquiry
@@ -98,6 +99,10 @@ class Writing:
         if local is None and self._is_gone(guid, written):
             version = written.version if isinstance(written, SalesOrder) else 0
             change.note(MISSED, written.reference, guid=guid, version=version)
+            return
+        reason = None if local is None else why_only_shown(local.document)
+        if reason is not None:
+            change.note(FORBIDDEN, written.reference, guid=guid, reason=reason)
             return
         seen = None if local is None else local.document.order
         order = _as_written(written, seen, guid, f"{self._here} {self._next_number}")

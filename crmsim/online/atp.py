@@ -22,13 +22,12 @@ from crmsim.applications.status import Distribution, DistributionEvent, OrderRec
 from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.schedule import Confirmed, wanted_by
 from crmsim.chance import word_of
-from crmsim.formats.atp import AtpQuestion
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.online.online import Online
-from crmsim.qrfc.atp import AtpAnswer, AtpRequest
+from crmsim.rfc.atp import AtpAnswer, AtpQuestion, AtpRequest
 from crmsim.trace.kinds import CHECKED, DISTRIBUTED, RETRIED
 from crmsim.units import minutes, seconds
 
@@ -103,19 +102,25 @@ class Availability:
         for number, row in list(self._actor.store.table(CHECKS).items()):
             self._ask(number, row.check, 0)
 
-    def opened(self, change: Change, record: OrderRecord) -> OrderRecord:
+    def opened(self, change: Change, record: OrderRecord, *, is_ours: bool) -> OrderRecord:
         """Return an order that is being saved, marked as unchecked if it has to be checked first.
+
+        What is under way to the ERP already, and was merged with a change that somebody made there,
+        is not kept back for a check.
 
         Args:
             change: The commit that saves it; the question goes out when that is durable.
             record: The order as it is to be.
+            is_ours: Whether it is saved as CRM wants it; False when it is as the ERP has it.
         """
         if not self._apo:
             return record
         document = attrs.evolve(record.document, unchecked=())
         number, order = document.number, document.order
-        if why_not_transfer(document) is not None:
+        is_free = is_ours and record.distribution is not Distribution.TO_BE
+        if not is_free or why_not_transfer(document) is not None:
             change.delete(CHECKS, number)
+            change.delete("checked", number)
             return attrs.evolve(record, document=document)
         wanted = wanted_by(order)
         if wanted == change.get("checked", number):
@@ -166,7 +171,7 @@ class Availability:
         """Say whether an order is not asked about any more when nobody answers."""
         if not record.document.is_unchecked or self._on_down is OnApoDown.WAIT:
             return False  # it is cancelled already, and what it had must be given back
-        is_new = record.distribution is Distribution.NOT_RELEVANT
+        is_new = record.distribution is Distribution.NOT_RELEVANT and not record.is_in_erp
         return is_new or self._on_down is OnApoDown.ACCEPT
 
     def answered(self, answer: AtpAnswer) -> None:
@@ -177,9 +182,7 @@ class Availability:
         record: OrderRecord = self._actor.store.get("orders", answer.order)
         with self._actor.commit() as change:
             if record.document.is_unchecked:
-                schedule = answer.body
-                assert isinstance(schedule, tuple)
-                self._end(change, record, schedule, "answered")
+                self._end(change, record, answer.schedule, "answered")
             else:
                 change.delete(CHECKS, answer.order)  # it was cancelled, and that is known now
 
@@ -194,7 +197,8 @@ class Availability:
         self._note(change, document, outcome)
         status = next_status(record.distribution, DistributionEvent.SAVED)
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
-        self._online.store_order(change, OrderRecord(document, status), ATP)
+        settled = attrs.evolve(record, document=document, distribution=status)
+        self._online.store_order(change, settled, ATP)
 
     def _cancel(self, change: Change, record: OrderRecord) -> None:
         """Cancel an order, and give back what it may have been promised all the same."""

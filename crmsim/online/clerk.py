@@ -1,10 +1,10 @@
 """What does the clerk do?
 
 Between the laptop and the ERP another person may stand: a clerk, who completes what is missing in
-an order, chooses the contract, and releases it. A clerk works at certain hours, on one order after
-the other, in the order in which they came; until then the order waits in CRM. Sources:
-CONTRIBUTING.md, S04 (distribution lock), S20 (the user chooses the contract); hours and speed are
-assumed.
+an order, chooses the contract, and releases it; and who, once the reason is mended, sends once more
+what the ERP has refused. A clerk works at certain hours, on one order after the other, in the order
+in which they came; until then the order waits in CRM. Sources: CONTRIBUTING.md, S04 (distribution
+lock, application log), S20 (the user chooses the contract); hours and speed are assumed.
 """
 
 from decimal import Decimal
@@ -12,16 +12,22 @@ from decimal import Decimal
 import attrs
 
 from crmsim.applications.pricing import list_price
+from crmsim.applications.status import Distribution, OrderRecord
 from crmsim.business.document import OrderDocument
-from crmsim.chance import Distribution, Exponential, word_of
+from crmsim.chance import Distribution as Chances
+from crmsim.chance import Exponential, word_of
 from crmsim.errors import BadValue
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
-from crmsim.units import Duration, days, hours
+from crmsim.units import Duration, days, hours, minutes
 
-__all__ = ["Clerk", "ClerkHabits", "Completed", "Desk", "Paper", "completed"]
+__all__ = ["Clerk", "ClerkHabits", "Completed", "Desk", "LayAgain", "Paper", "completed"]
 
+REWORK_COUNT = 5
+"""How often a clerk tries to get an order through that the ERP refuses (assumed)."""
+LATER: Duration = minutes(10)
+"""After how long a clerk tries again what was locked (assumed)."""
 HANDLING_S = Exponential(180.0)
 """How long a clerk needs for an order: three minutes on average (assumed)."""
 
@@ -32,7 +38,7 @@ class ClerkHabits:
 
     releases: bool = True
     """Whether every order from outside waits for a release; else only what contains errors."""
-    handling_s: Distribution = HANDLING_S
+    handling_s: Chances = HANDLING_S
     """Seconds for one order: three minutes on average (assumed)."""
     opens: Duration = hours(8)
     closes: Duration = hours(17)
@@ -121,6 +127,14 @@ class Clerk(Actor):
             self._begin()
 
 
+@message(about=("guid", "version"))
+class LayAgain:
+    """An order that was not to be had may be by now."""
+
+    guid: str
+    version: int
+
+
 class Desk:
     """What CRM knows of the papers that wait for its clerk.
 
@@ -142,14 +156,31 @@ class Desk:
         for guid, version in list(self._actor.store.table(self.TABLE).items()):
             self._lay(guid, version)
 
-    def put(self, change: Change, document: OrderDocument) -> None:
+    def put(self, change: Change, record: OrderRecord) -> None:
         """Lay a document on the desk if it needs somebody, else take it off the list."""
+        document = record.document
         guid, version = document.order.guid, document.order.version
-        if self._clerk is None or not (document.errors or document.is_locked):
+        if self._clerk is None or not self._needs_clerk(record):
             change.delete(self.TABLE, guid)
             return
         change.put(self.TABLE, guid, version)
         change.then(lambda: self._lay(guid, version))
+
+    @staticmethod
+    def _needs_clerk(record: OrderRecord) -> bool:
+        is_refused = record.distribution is Distribution.ERROR and record.is_mendable
+        if is_refused and record.refused_count <= REWORK_COUNT:
+            return True
+        return bool(record.document.errors) or record.document.is_locked
+
+    def lay_later(self, guid: str, version: int) -> None:
+        """Lay a document on the desk again, after a while: it was not to be had just now."""
+        self._actor.after(LATER, LayAgain(guid, version))
+
+    def lay_again(self, again: "LayAgain") -> None:
+        """Lay a document on the desk, unless it has changed meanwhile."""
+        if self._actor.store.get(self.TABLE, again.guid) == again.version:
+            self._lay(again.guid, again.version)
 
     def _lay(self, guid: str, version: int) -> None:
         if self._clerk is not None:
@@ -161,14 +192,18 @@ LIST_PRICE = Decimal(10)
 
 
 def completed(actor: Actor, document: OrderDocument) -> OrderDocument:
-    """Return a document as the clerk leaves it: priced, with a contract, released."""
+    """Return a document as the clerk leaves it: priced, with a contract, released.
+
+    What the ERP refused for the sake of its contract is taken off that.
+    """
     items = []
     for item in document.order.items:
         price = list_price(actor.store.get, item.product)
         price = LIST_PRICE if price is None else price
         items.append(item if item.unit_price else attrs.evolve(item, unit_price=price))
     order = attrs.evolve(document.order, items=tuple(items))
-    for error in document.errors:
+    record: OrderRecord = actor.store.get("orders", document.number)
+    for error in (*document.errors, record.refusal):
         first, fits, choice = error.partition(" fit: ")
         if fits and first == "several contracts":
             order = attrs.evolve(order, contract=choice.split(", ")[0])

@@ -12,28 +12,33 @@ from collections.abc import Callable
 import attrs
 
 from crmsim.applications.changes import why_not_change
+from crmsim.applications.exchange import SalesExchange, owner_at_birth
 from crmsim.applications.guards import (
     errors_of,
     fitting_contracts,
     is_open,
     why_not_create,
+    why_not_follow,
     why_not_move,
     why_not_transfer,
+    why_only_shown,
 )
 from crmsim.applications.numbering import order_number
 from crmsim.applications.pricing import list_price
 from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
-from crmsim.business.document import Fate, OrderDocument
+from crmsim.business.document import Fate, OrderDocument, Owner
 from crmsim.business.master import Record
 from crmsim.business.sales import OrderItem, SalesOrder
 from crmsim.formats.answer import Overruled
+from crmsim.formats.bapi import BapiResult
 from crmsim.formats.bdoc import Segment, SyncBDoc, Task, order_of, segments_of, state_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.online.answers import Answers
 from crmsim.online.atp import Availability
 from crmsim.online.clerk import Desk
-from crmsim.online.online import OFFICE, Online
+from crmsim.online.online import ERP, OFFICE, Online
+from crmsim.online.opening import NOT_NEEDED, Opened, Openings
 from crmsim.replication.cdb import CdbRow
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
 from crmsim.trace.kinds import COMMITTED, DISTRIBUTED, REPRICED
@@ -49,6 +54,7 @@ __all__ = [
 NO_SUCH_ORDER = "CRM knows no such order"
 BEING_DISTRIBUTED = "it is being distributed; try again later"
 """Why nobody changes an order just now."""
+LOST = "its transfer never came to an end"
 Before = tuple[OrderDocument | None, int]
 """A before-image, and which save of the order that is."""
 
@@ -76,6 +82,8 @@ class Orders:
         conflict: What becomes of a change of what somebody else has changed meanwhile.
         desk: Where a clerk finds what has to be completed or released.
         confirm_after: When laptops are told that their changes are taken over.
+        exchange: How CRM and the ERP share sales transactions.
+        openings: Which orders somebody has open.
         availability: Has orders checked before they go to the ERP.
     """
 
@@ -87,6 +95,8 @@ class Orders:
         conflict: ConflictPolicy,
         desk: Desk,
         confirm_after: ConfirmAfter,
+        exchange: SalesExchange,
+        openings: Openings,
         availability: Availability,
     ) -> None:
         self._actor = actor
@@ -95,6 +105,8 @@ class Orders:
         self._conflict = conflict
         self._desk = desk
         self._confirm_after = confirm_after
+        self._exchange = exchange
+        self._openings = openings
         self._availability = availability
 
     # --- what laptops send ---
@@ -105,16 +117,18 @@ class Orders:
             self.reject(change, bdoc, NO_SUCH_ORDER)
             return
         order = order_of(bdoc.guid, None, bdoc.segments)
-        reason = why_not_create(order, self._customer_of(order))
+        reason = self._why_not_create(order)
         if reason is not None:
             self.reject(change, bdoc, reason)
             return
         priced, overruled = self._at_current_prices(change, order, order.items)
         document = self._born(change, priced, bdoc.number_given)
-        self._save(change, OrderRecord(document), (bdoc.site, bdoc.disk), bdoc.message)
+        self.save(change, OrderRecord(document), (bdoc.site, bdoc.disk), bdoc.message)
         self._confirm(change, bdoc, overruled)
 
-    def merge(self, change: Change, bdoc: SyncBDoc, record: OrderRecord) -> None:
+    def merge(
+        self, change: Change, bdoc: SyncBDoc, record: OrderRecord, opened: Opened = NOT_NEEDED
+    ) -> None:
         """Store what of a change counts, and answer it; refuse it if nothing does."""
         order = record.document.order
         merged = resolve(
@@ -138,9 +152,9 @@ class Orders:
         added = tuple(item for item in changed.items if item.line not in known)
         priced, repriced = self._at_current_prices(change, changed, added)
         fields = state_of(priced, bdoc.segments)
-        after = self._after(record, attrs.evolve(priced, version=order.version + 1))
-        self._save(change, after, (bdoc.site, bdoc.disk), bdoc.message, fields=fields)
-        self._stamp(change, order, after.document.order, merged.segments, bdoc.site)
+        after = self._after(record, attrs.evolve(priced, version=order.version + 1), opened)
+        self.save(change, after, (bdoc.site, bdoc.disk), bdoc.message, fields=fields)
+        self.stamp(change, order, after.document.order, merged.segments, bdoc.site)
         self._confirm(change, bdoc, (*merged.overruled, *repriced))
 
     def answer_again(self, change: Change, bdoc: SyncBDoc, document: OrderDocument) -> None:
@@ -164,6 +178,49 @@ class Orders:
             return
         save = int(change.get("saves", number))
         self._answers.confirm(change, bdoc, record.document, save, overruled)
+
+    def settle(self, change: Change, record: OrderRecord, news: BapiResult) -> None:
+        """End the distribution of an order: the ERP has booked it, or refused it."""
+        event = DistributionEvent.ACCEPTED if news.is_booked else DistributionEvent.REFUSED
+        refused = attrs.evolve(record, refusal=news.reason, is_mendable=news.is_mendable)
+        self._end_distribution(change, refused, event, news.version)
+
+    def end_transfer(self, change: Change, record: OrderRecord, *, is_there: bool) -> None:
+        """End the distribution of an order of which nothing is under way any more.
+
+        Args:
+            change: The commit that does it.
+            record: The order.
+            is_there: Whether the ERP has it; else it can be saved, and so sent, once more.
+        """
+        event = DistributionEvent.ACCEPTED if is_there else DistributionEvent.GIVEN_UP
+        lost = attrs.evolve(record, refusal="" if is_there else LOST, is_mendable=not is_there)
+        self._end_distribution(change, lost, event, record.document.order.version)
+
+    def _end_distribution(
+        self, change: Change, record: OrderRecord, event: DistributionEvent, version: int
+    ) -> None:
+        is_booked = event is DistributionEvent.ACCEPTED
+        status = next_status(record.distribution, event)
+        order, number = record.document.order, record.document.number
+        told = {} if is_booked else {"reason": record.refusal}
+        change.note(
+            DISTRIBUTED, number, status=status.name, guid=order.guid, version=version, **told
+        )
+        fate = Fate.BOOKED if is_booked else Fate.REFUSED
+        if record.document.fate is Fate.SHIPPED:
+            fate = Fate.SHIPPED
+        settled = attrs.evolve(
+            record,
+            document=attrs.evolve(record.document, fate=fate),
+            distribution=status,
+            is_in_erp=record.is_in_erp or is_booked,
+            epoch=0,
+            refused_count=0 if is_booked else record.refused_count + 1,
+        )
+        self._online.store_order(change, settled, ERP)
+        self._desk.put(change, settled)
+        self.confirm_late(change, number)
 
     def confirm_late(self, change: Change, number: str) -> None:
         """Tell the authors of changes that have waited for the answer of the ERP."""
@@ -211,11 +268,11 @@ class Orders:
             order: The order; its GUID and the identities of its items are there.
             by: Who writes it: the office, or another channel.
         """
-        reason = why_not_create(order, self._customer_of(order))
+        reason = self._why_not_create(order)
         if reason is None:
             priced, _ = self._at_current_prices(change, order, order.items)
             document = self._born(change, priced)
-            self._save(change, OrderRecord(document), (OFFICE, 0), self._message(change, by), by=by)
+            self.save(change, OrderRecord(document), (OFFICE, 0), self._message(change, by), by=by)
         return reason
 
     def edit_here(
@@ -224,34 +281,42 @@ class Orders:
         guid: str,
         edit: Callable[[OrderDocument], OrderDocument],
         by: str,
+        opened: Opened = NOT_NEEDED,
     ) -> str | None:
         """Change an order in CRM Online; return why not, if it cannot be changed now.
+
+        An order that the ERP has refused is sent there once more, even if it stays as it is.
 
         Args:
             change: The commit that does it.
             guid: Which order.
             edit: The order as it is -> as it is to be.
             by: Who changes it.
+            opened: What came of opening it, if the ERP has it too.
         """
         record: OrderRecord = self._actor.store.get("orders", change.get("numbers", guid))
         if record.distribution is Distribution.TO_BE:
             return BEING_DISTRIBUTED
-        old = record.document.order
-        wanted = edit(record.document)
+        document = record.document.after(opened.progress)
+        old, wanted = document.order, edit(document)
         segments = segments_of(old, wanted.order)
-        reason = why_not_change(record.document, wanted.order) or why_not_move(
-            old, wanted.order, self._customer_of(wanted.order)
+        reason = (
+            opened.reason
+            or why_only_shown(document)
+            or why_not_change(document, wanted.order)
+            or why_not_move(old, wanted.order, self._customer_of(wanted.order))
         )
         if reason is not None:
             return reason
         new = attrs.evolve(wanted.order, version=old.version + 1)
-        if not segments and wanted == record.document:
+        is_refused = record.distribution is Distribution.ERROR
+        if not segments and wanted == document and not is_refused:
             return None
-        after = self._after(attrs.evolve(record, document=wanted), new)
+        after = self._after(attrs.evolve(record, document=wanted), new, opened)
         has_now = state_of(new, segments)
         message = self._message(change, by)
-        self._save(change, after, (OFFICE, 0), message, by=by, fields=has_now)
-        self._stamp(change, old, new, segments, OFFICE)
+        self.save(change, after, (OFFICE, 0), message, by=by, fields=has_now)
+        self.stamp(change, old, new, segments, OFFICE)
         return None
 
     def _message(self, change: Change, by: str) -> str:
@@ -261,6 +326,18 @@ class Orders:
         return f"{by} change {count}"
 
     # --- all ---
+
+    def _why_not_create(self, order: SalesOrder) -> str | None:
+        """Return why an order cannot come to be in CRM now, or None."""
+        reason = why_not_create(order, self._customer_of(order))
+        return reason or (why_not_follow(self._quotation_of(order)) if order.preceding else None)
+
+    def _quotation_of(self, order: SalesOrder) -> OrderRecord | None:
+        """Return the quotation that an order follows."""
+        store = self._actor.store
+        number = store.get("numbers", store.get("by reference", order.preceding))
+        found: OrderRecord | None = store.get("orders", number)
+        return found
 
     def _customer_of(self, order: SalesOrder) -> Record | None:
         found: Record | None = self._actor.store.get("records", ("customer", order.customer))
@@ -274,21 +351,26 @@ class Orders:
         number = given
         if not given or change.get("orders", given) is not None:
             count: int = change.get("counts", "orders", 0)
+            while change.get("orders", order_number(count)) is not None:
+                count += 1  # the ERP has given it
             change.put("counts", "orders", count + 1)
             number = order_number(count)
         change.put("numbers", order.guid, number)
         change.put("by reference", order.reference, order.guid)
         change.put("references", order.guid, order.reference)
-        document = OrderDocument(order, number, Fate.ACCEPTED, is_locked=self._desk.releases)
-        return self._judged(document)
+        owner = owner_at_birth(self._exchange, Owner.CRM)
+        is_locked = self._desk.releases
+        document = OrderDocument(order, number, Fate.ACCEPTED, is_locked=is_locked, owner=owner)
+        return self.judged(document)
 
-    def _after(self, record: OrderRecord, order: SalesOrder) -> OrderRecord:
+    def _after(self, record: OrderRecord, order: SalesOrder, opened: Opened) -> OrderRecord:
         was = record.document.fate
         fate = was if was is Fate.SHIPPED else Fate.ACCEPTED
-        document = attrs.evolve(record.document, order=order, fate=fate)
-        return attrs.evolve(record, document=self._judged(document))
+        document = record.document.after(opened.progress)
+        document = attrs.evolve(document, order=order, fate=fate)
+        return attrs.evolve(record, document=self.judged(document), epoch=opened.epoch)
 
-    def _judged(self, document: OrderDocument) -> OrderDocument:
+    def judged(self, document: OrderDocument) -> OrderDocument:
         """Return a document with its contract, if only one fits, and with its errors."""
         order = document.order
         contracts = self._actor.store.get("contracts", order.customer, ())
@@ -319,7 +401,7 @@ class Orders:
             change.note(REPRICED, order.reference, guid=order.guid, lines=lines)
         return attrs.evolve(order, items=tuple(priced)), tuple(overruled)
 
-    def _stamp(
+    def stamp(
         self,
         change: Change,
         before: SalesOrder,
@@ -333,7 +415,7 @@ class Orders:
         known = self._actor.store.get("stamps", after.guid, ())
         change.put("stamps", after.guid, stamped(known, before, segments, stamp))
 
-    def _save(
+    def save(
         self,
         change: Change,
         record: OrderRecord,
@@ -342,6 +424,7 @@ class Orders:
         *,
         by: str = "",
         fields: tuple[tuple[str, str], ...] = (),
+        event: DistributionEvent = DistributionEvent.SAVED,
     ) -> None:
         """Store an order in CRM Online and begin its way out, in one commit.
 
@@ -352,13 +435,16 @@ class Orders:
             message: What brought it about.
             by: Who made the change, if it was made in CRM.
             fields: What it has by now of what the change was about.
+            event: What that is for its distribution, if it goes to the ERP.
         """
-        record = self._availability.opened(change, record)
+        is_ours = origin[0] != ERP  # else the ERP has it already
+        record = self._availability.opened(change, record, is_ours=is_ours)
         document = record.document
         order, number = document.order, document.number
         status = record.distribution
-        if why_not_transfer(document) is None:  # else it stays as it was, and nothing is queued
-            status = next_status(status, DistributionEvent.SAVED)
+        quotations = self._exchange.quotations
+        if is_ours and why_not_transfer(document, quotations=quotations) is None:
+            status = next_status(status, event)
         change.note(
             COMMITTED,
             order.reference,
@@ -371,13 +457,20 @@ class Orders:
             save=1 + int(self._actor.store.get("saves", number, 0)),
             fields=fields,
             **_told_of(document, by),
+            **self._told_of_lock(record, by),
+            **({"merged": True} if by == ERP and is_ours else {}),
         )
         change.note(DISTRIBUTED, number, status=status.name, guid=order.guid, version=order.version)
         changed = attrs.evolve(record, distribution=status)
         self._online.store_order(change, changed, *origin)
-        self._desk.put(change, document)
-        if why_not_transfer(document) is not None and not document.is_unchecked:
+        self._desk.put(change, changed)
+        if status is not Distribution.TO_BE and not document.is_unchecked:
             self.confirm_late(change, number)  # the ERP will not be asked about it any more
+
+    def _told_of_lock(self, record: OrderRecord, by: str) -> dict[str, object]:
+        """Return the lock under which somebody in CRM has changed what the ERP has too."""
+        is_asked_for = by != ERP and self._openings.needs(record)
+        return {"epoch": record.epoch} if is_asked_for else {}
 
 
 def _told_of(document: OrderDocument, by: str) -> dict[str, object]:
@@ -391,6 +484,11 @@ def _told_of(document: OrderDocument, by: str) -> dict[str, object]:
         told["locked"] = True
     if document.is_unchecked:
         told["unchecked"] = True
+    if document.owner is not Owner.CRM:
+        told["owner"] = document.owner.name
+    if document.order.preceding:
+        told["preceding"] = document.order.preceding
     if document.order.kind.value != "order":
         told["object"] = document.order.kind.value
+        told["released"] = document.order.is_released
     return told

@@ -214,6 +214,13 @@ class ErrorList:
         u = self._actor.luck("breakage").uniform(word_of(luw.luw))
         if not any(one.hits(context, self._actor.now_ns, u) for one in self._breakages):
             return False
+        self.put(change, record, context, queue, luw)
+        return True
+
+    def put(
+        self, change: Change, record: BDocRecord, context: Context, queue: str, luw: Luw
+    ) -> None:
+        """Put a BDoc on the list that cannot be processed."""
         failed = attrs.evolve(step(record, *BEGUN, failure_of(context)), context=context)
         self._monitor.put(change, failed)
         count = 1 + int(self._actor.store.get("error counts", luw.luw, 0))
@@ -221,7 +228,6 @@ class ErrorList:
         change.put("error counts", luw.luw, count)
         change.put(self.TABLE, luw.luw, row)
         change.then(lambda: self._alert(row))
-        return True
 
     def _alert(self, row: ErrorRow) -> None:
         if self._operator is not None:

@@ -12,7 +12,7 @@ import attrs
 
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import Distribution
-from crmsim.business.document import Fate
+from crmsim.business.document import Fate, OrderDocument, Owner
 from crmsim.business.sales import SalesKind
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.durable import Store
@@ -44,6 +44,11 @@ class SetAside:
 
 def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterator[SetAside]:
     """Yield what final states are not judged by."""
+    for site in simulation.topology.sites("erp"):
+        for booked in simulation.store(site).table("orders").values():
+            if booked.is_changed_here:
+                reason = f"it was changed in {site}, and CRM is not told of that"
+                yield SetAside(booked.order.reference, reason)
     for site in simulation.topology.sites("crm"):
         for record in simulation.store(site).table("orders").values():
             order = record.document.order
@@ -55,7 +60,7 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
             elif not record.document.is_sound:
                 errors = "; ".join(record.document.errors)
                 yield SetAside(order.reference, f"it contains errors: {errors}")
-            elif order.kind is SalesKind.ORDER and why_not_transfer(record.document) is not None:
+            elif _is_held_back(record.document):
                 yield SetAside(order.reference, f"{why_not_transfer(record.document)}")
     yield from _aside_for_people(simulation)
     yield from _given_back(simulation)
@@ -120,6 +125,13 @@ def lost_saves(simulation: Simulation) -> Iterator[tuple[SyncBDoc, str]]:
                 for bdoc in disk.table("outbox").values():
                     if bdoc.message not in known:
                         yield bdoc, names.get(bdoc.guid, bdoc.guid)
+
+
+def _is_held_back(document: OrderDocument) -> bool:
+    """Say whether an order of CRM does not go to the ERP before somebody does something."""
+    is_ours = document.owner is not Owner.ERP
+    is_order = document.order.kind is SalesKind.ORDER
+    return is_ours and is_order and why_not_transfer(document) is not None
 
 
 def _references(simulation: Simulation) -> dict[str, str]:

@@ -19,6 +19,7 @@ from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.mobile.rep import DiaryEntry
+from crmsim.online.opening import CLOSED, Opened
 from crmsim.online.orders import BEING_DISTRIBUTED, NO_SUCH_ORDER, Orders
 from crmsim.trace.kinds import FORBIDDEN, READ
 from crmsim.units import Duration, minutes
@@ -176,7 +177,7 @@ class Contacts:
         self._actor = actor
         self._orders = orders
 
-    def serve(self, change: Change, contact: Contact) -> ContactAnswered:
+    def serve(self, change: Change, contact: Contact, opened: Opened) -> ContactAnswered:
         """Do what a customer wants, once; return the answer."""
         wish, row = contact.wish, (contact.channel, contact.entry)
         guid = self._actor.store.get("by reference", wish.reference)
@@ -184,16 +185,21 @@ class Contacts:
         if isinstance(wish, Enquiry):
             self._look_up(change, wish, contact.channel, guid)
         elif not self._actor.store.get("contacts", row, False):
-            reason = self._write(change, guid, wish, row)
+            reason = self._write(change, guid, wish, row, opened)
             if reason is None:
                 change.put("contacts", row, True)
         if reason is not None:
             change.note(FORBIDDEN, wish.reference, guid=guid or "", reason=reason)
-        is_done = reason != BEING_DISTRIBUTED
+        is_done = reason not in (BEING_DISTRIBUTED, *CLOSED)
         return ContactAnswered(contact.channel, contact.entry, contact.attempt, is_done)
 
     def _write(
-        self, change: Change, guid: str | None, wish: SalesOrder | OrderEdit, row: tuple[str, int]
+        self,
+        change: Change,
+        guid: str | None,
+        wish: SalesOrder | OrderEdit,
+        row: tuple[str, int],
+        opened: Opened,
     ) -> str | None:
         """Store an order, or change one; return why not, if it cannot be."""
         by, entry = row
@@ -204,7 +210,7 @@ class Contacts:
         if guid is None:
             return NO_SUCH_ORDER
         return self._orders.edit_here(
-            change, guid, lambda document: edited_by(wish, document, f"{by} {entry}"), by
+            change, guid, lambda document: edited_by(wish, document, f"{by} {entry}"), by, opened
         )
 
     def _look_up(self, change: Change, wish: Enquiry, by: str, guid: str | None) -> None:

@@ -8,38 +8,41 @@ Sources: CONTRIBUTING.md, S50, S54.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from itertools import islice, takewhile
 from types import MappingProxyType
 
 import attrs
 
-from crmsim.applications.numbering import Numbering, NumberRange
+from crmsim.applications.exchange import UNASKED, SalesExchange
+from crmsim.applications.numbering import Numbering
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import SalesOrder
 from crmsim.chance import Distribution, word_of
 from crmsim.formats.bapi import (
+    BapiChange,
     BapiMasters,
     BapiRecord,
     BapiRecordStored,
     BapiResult,
     BapiStatus,
 )
-from crmsim.formats.bdoc import BulkPackage, MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
+from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.middleware.flow import Breakage, Context, OnLock
-from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, site_queue
+from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy
 from crmsim.middleware.replication import Replication
 from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
 from crmsim.online.answers import Answers
 from crmsim.online.atp import Availability, CheckUnanswered, OnApoDown
-from crmsim.online.clerk import ClerkHabits, Completed, Desk, completed
+from crmsim.online.clerk import ClerkHabits, Completed, Desk, LayAgain
 from crmsim.online.online import OFFICE, Online
+from crmsim.online.opening import (
+    LeaseEnds,
+    Openings,
+    ThoughtOver,
+)
 from crmsim.online.orders import (
-    BEING_DISTRIBUTED,
-    NO_SUCH_ORDER,
     ConfirmAfter,
     Orders,
 )
@@ -53,7 +56,6 @@ from crmsim.online.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.qrfc.atp import AtpAnswer
 from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
@@ -61,18 +63,21 @@ from crmsim.replication.demon import DemonDone
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.receivers import Receivers
 from crmsim.replication.returned import Returned, SendAgain
-from crmsim.replication.sites import SiteQueue, gets_bulk, place_of
+from crmsim.rfc.asking import AskAgain, Asking
+from crmsim.rfc.atp import AtpAnswer
+from crmsim.rfc.lock import LockAnswer
 from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.channels import TAKEN, Contact, ContactAnswered, Contacts, identified
-from crmsim.systems.inflow import Inflow, ParkedLong
+from crmsim.systems.editing import Editing
+from crmsim.systems.inflow import Inflow, OpenAgain, ParkedLong
 from crmsim.systems.outflow import CdbOnError, Outflow
-from crmsim.trace.kinds import CLEARED, FORBIDDEN, REFUSED
+from crmsim.systems.repair import Repair
+from crmsim.systems.sessions import Sessions
+from crmsim.trace.kinds import FORBIDDEN
 from crmsim.units import Duration, hours
 
 __all__ = ["CrmEnterprise", "Policies"]
 
-PACKAGE_COUNT = 10
-"""Contents of one package to a laptop (assumed)."""
 CONTEXTS: dict[type, Context] = {
     SyncBDoc: Context.SI0,
     MessageBDoc: Context.MO1,
@@ -80,15 +85,12 @@ CONTEXTS: dict[type, Context] = {
     MassBDoc: Context.MO2,
     BapiResult: Context.MI0,
     BapiStatus: Context.MI0,
+    BapiChange: Context.MI0,
     BapiRecord: Context.MI0,
     BapiRecordStored: Context.MI0,
     BapiMasters: Context.MI0,
 }
 """What comes through a queue -> where the flow takes it up."""
-CLERK = "clerk"
-"""Who makes the changes of a clerk."""
-BULK_COUNT = 100
-"""Records of a publication in one package (assumed)."""
 
 
 @attrs.frozen
@@ -133,6 +135,7 @@ class CrmEnterprise(QueuePartner):
         connections: How many LUWs are on their way to the ERP at once; None for any number.
         policies: How it decides where SAP leaves a choice.
         clerk: When somebody completes and releases orders; None when nobody does.
+        exchange: How CRM and the ERP share sales transactions.
         apo: The name of the planning system, once it has been added; empty while there is none.
     """
 
@@ -154,6 +157,7 @@ class CrmEnterprise(QueuePartner):
         connections: int | None = None,
         policies: Policies = Policies(),
         clerk: ClerkHabits | None = None,
+        exchange: SalesExchange = UNASKED,
         apo: Sequence[str] = (),
     ) -> None:
         super().__init__(erp, service_s, staff, policy, guarantees, poisons, connections)
@@ -183,7 +187,11 @@ class CrmEnterprise(QueuePartner):
             queue_key,
             own,
             policies.cdb_on_error,
+            exchange,
         )
+        self._exchange = exchange
+        self._asking = Asking(self, erp)
+        self._openings = Openings(self, exchange, self._asking, erp)
         answers = Answers(self, monitor, own)
         self._desk = Desk(self, clerk)
         self._records = Records(self, model, self._online, answers, conflict)
@@ -196,9 +204,18 @@ class CrmEnterprise(QueuePartner):
             lambda change, number: self._orders.confirm_late(change, number),
         )
         self._orders = Orders(
-            self, self._online, answers, conflict, desk, after, self._availability
+            self,
+            self._online,
+            answers,
+            conflict,
+            desk,
+            after,
+            exchange,
+            self._openings,
+            self._availability,
         )
-        self._contacts = Contacts(self, self._orders)
+        contacts = Contacts(self, self._orders)
+        self._editing = Editing(self, self._orders, self._openings, contacts, desk)
         self._inflow = Inflow(
             self,
             self._inbound,
@@ -214,11 +231,29 @@ class CrmEnterprise(QueuePartner):
             self._records,
             self._orders,
             replication.taken_away,
+            self._openings,
+            exchange.on_erp_down,
+        )
+        self._repair = Repair(
+            self, self._orders, self._asking, self._outflow.erp_answered, self._inflow.release
         )
         self._services = self._inflow.services | self._outflow.services
+        self._sessions = Sessions(
+            self,
+            self._inbound,
+            guarantees,
+            policies.numbering,
+            policies.range_size,
+            self.receivers,
+            self.realignment,
+            self._returned,
+            self._inflow.take_upload,
+        )
 
     def started(self) -> None:
         """Take up all queues and the error list on the durable state."""
+        if self._exchange.locks:
+            self._asking.count_start()
         super().started()
         self._errors.started()
         self.realignment.jobs.started()
@@ -231,107 +266,18 @@ class CrmEnterprise(QueuePartner):
 
     @handles(Dial)
     def dialled(self, message: Dial, sender: Address[Admitted | Refused]) -> None:
-        """Open a session; say what is known of the session before, whose outcome may be unknown."""
-        reason = self._why_refused(message.site)
-        if reason:
-            subject = f"{message.site} session {message.session}"
-            self.note(REFUSED, subject, laptop=message.site, reason=reason)
-            no = Refused(message.site, message.session, message.attempt, reason)
-            self.send(sender, no, attempt=message.attempt)
-            return
-        row = message.site, message.disk
-        if message.disk < self.store.get("disks", message.site, 0):
-            return
-        known = self.store.get("received", row, 0) if self._guarantees.dedup else 0
-        with self.commit() as change:
-            if message.disk > self.store.get("disks", message.site, 0):
-                self.realignment.fill(change, message.site, message.disk)
-            self._returned.learn(change, message.site, message.release)
-            numbers = self._more_numbers(change, message)
-            answer = Admitted(message.site, message.session, message.attempt, known, numbers)
-            change.send(sender, answer, attempt=message.attempt)
-
-    def _more_numbers(self, change: Change, dial: Dial) -> NumberRange | None:
-        """Return further numbers for a laptop that has few left; the same for the same session."""
-        size = self._policies.range_size
-        if self._policies.numbering is not Numbering.CLIENT_RANGES or dial.numbers_left >= size:
-            return None
-        row = dial.site, dial.session
-        granted: NumberRange | None = self.store.get("ranges", row)
-        if granted is None:
-            first = int(self.store.get("counts", "range numbers", 0))
-            granted = NumberRange(first, size)
-            change.put("counts", "range numbers", first + size)
-            change.put("ranges", row, granted)
-        return granted
-
-    def _why_refused(self, site: str) -> str:
-        if not self.receivers.is_laptop(site):
-            return "site unknown"
-        return "site deactivated" if self.store.get("deactivated", site, False) else ""
+        """Open a session."""
+        self._sessions.dialled(message, sender)
 
     @handles(Upload)
     def uploaded(self, message: Upload, sender: Address[UploadReceipt]) -> None:
         """Store the changes of a laptop durably, in order, then receipt them."""
-        if message.disk != self.store.get("disks", message.site, 0):
-            return  # it was still under way when another disk had taken its place
-        queue, row = site_queue(message.site), (message.site, message.disk)
-        expected = self.store.get("received", row, 0) + 1
-        guarded = self._guarantees.dedup and self._guarantees.receipts
-        with self.commit() as change:
-            for bdoc in message.changes:
-                if guarded and bdoc.number > expected:
-                    break  # an earlier one is still missing: take nothing out of order
-                if self._inbound.store(change, queue, Luw(bdoc.message, bdoc, bdoc.guid)):
-                    self._inflow.take_upload(change, bdoc)
-                    change.put("received", row, bdoc.number)
-                    expected = bdoc.number + 1
-            numbers = tuple(bdoc.number for bdoc in message.changes if bdoc.number < expected)
-            self._returned.take(change, message.site, message.unread)
-            places = tuple(one.place for one in message.unread)
-            answer = UploadReceipt(
-                message.site, message.session, message.step, message.attempt, numbers, places
-            )
-            change.send(sender, answer, attempt=message.attempt)
+        self._sessions.uploaded(message, sender)
 
     @handles(Fetch)
     def fetched(self, message: Fetch, sender: Address[Package]) -> None:
         """Forget what the laptop holds durably; hand out what comes next."""
-        if message.disk != self.store.get("disks", message.site, 0):
-            return
-        lying: SiteQueue = self.store.get("site queues", message.site, SiteQueue())
-        gone = list(takewhile(lambda row: row[0] <= message.held, lying.contents))
-        left = lying.contents.popleft(len(gone))
-        with self.commit() as change:
-            if gone:
-                change.put("site queues", message.site, attrs.evolve(lying, contents=left))
-                out = site_queue(message.site) + " out"
-                for place, content in gone:
-                    subject = place_of(message.site, place)
-                    change.note(CLEARED, subject, queue=out, guid=content.guid)
-            held = dict(message.held_bulk)
-            for publication in self.store.table("publications"):
-                cursor, position = (message.site, publication), held.get(publication, 0)
-                if position != self.store.get("cursors", cursor, 0):
-                    change.put("cursors", cursor, position)
-            package = tuple(islice(left, PACKAGE_COUNT))
-            bulk = None if package else self._next_bulk(message)
-            releases = tuple(self.store.table("formats").items()) if package else ()
-            about = message.site, message.session, message.step, message.attempt
-            answer = Package(*about, package, bulk, releases)
-            change.send(sender, answer, attempt=message.attempt)
-
-    def _next_bulk(self, message: Fetch) -> BulkPackage | None:
-        """Return what a laptop has not got yet of the first publication that it lags behind."""
-        held = dict(message.held_bulk)
-        for name, publication in self.store.table("publications").items():
-            if not gets_bulk(self.store.get, message.site, name):
-                continue
-            position = held.get(name, 0)
-            records = publication.behind(position, BULK_COUNT)
-            if records:
-                return BulkPackage(name, position + 1, records)
-        return None
+        self._sessions.fetched(message, sender)
 
     @handles(SendAgain)
     def sent_again(self, message: SendAgain, sender: object) -> None:
@@ -401,30 +347,46 @@ class CrmEnterprise(QueuePartner):
         reference: str,
         edit: Callable[[OrderDocument], OrderDocument],
         by: str,
-        done: Callable[[], None],
+        lasts_ns: int,
         end: Callable[..., None],
     ) -> None:
-        """Change an order in CRM Online.
-
-        `end` is told `is_done`: False when it is being distributed just now.
-        """
-        guid = self.store.get("by reference", reference)
-        with self.commit() as change:
-            if guid is None:
-                reason: str | None = NO_SUCH_ORDER
-            else:
-                reason = self._orders.edit_here(change, guid, edit, by)
-            if reason is not None:
-                change.note(FORBIDDEN, reference, guid=guid or "", reason=reason)
-            change.then(done)
-            change.then(partial(end, is_done=reason != BEING_DISTRIBUTED))
+        """Let somebody in the office change an order; see `Editing.edit`."""
+        self._editing.edit(reference, edit, by, lasts_ns, end)
 
     @handles(Contact)
     def contacted(self, message: Contact, sender: Address[ContactAnswered]) -> None:
         """Serve a customer who turns to another channel."""
-        with self.commit() as change:
-            answer = self._contacts.serve(change, message)
-            change.send(sender, answer, attempt=message.attempt)
+        self._editing.serve(message, sender)
+
+    @handles(LockAnswer)
+    def erp_answered(self, message: LockAnswer, sender: object) -> None:
+        """The ERP says how far an order has got."""
+        self._asking.answered(message)
+
+    @handles(AskAgain)
+    def ask_again(self, message: AskAgain, sender: object) -> None:
+        """The ERP has not answered in time."""
+        self._asking.again(message)
+
+    @handles(ThoughtOver)
+    def thought_over(self, message: ThoughtOver, sender: object) -> None:
+        """Somebody saves what was open."""
+        self._openings.thought_over(message)
+
+    @handles(LeaseEnds)
+    def lease_ends(self, message: LeaseEnds, sender: object) -> None:
+        """A lock may be over in the ERP."""
+        self._openings.lease_ends(message)
+
+    @handles(OpenAgain)
+    def open_again(self, message: OpenAgain, sender: object) -> None:
+        """An order may be free by now."""
+        self._inflow.open_again(message)
+
+    @handles(LayAgain)
+    def lay_again(self, message: LayAgain, sender: object) -> None:
+        """The clerk tries again what was not to be had."""
+        self._desk.lay_again(message)
 
     @handles(ParkedLong)
     def parked_long(self, message: ParkedLong, sender: object) -> None:
@@ -443,13 +405,13 @@ class CrmEnterprise(QueuePartner):
 
     @handles(Completed)
     def completed(self, message: Completed, sender: object) -> None:
-        """Store an order as the clerk leaves it, unless it has changed meanwhile."""
-        if self.store.get(Desk.TABLE, message.guid) != message.version:
-            return
-        with self.commit() as change:
-            self._orders.edit_here(
-                change, message.guid, lambda document: completed(self, document), CLERK
-            )
+        """Store an order as the clerk leaves it."""
+        self._editing.complete(message)
+
+    def check_distribution(self, done: Callable[[], None]) -> None:
+        """Look for orders whose transfer to the ERP will never end, and set their status right."""
+        self._repair.look()
+        done()
 
     @handles(DemonDone)
     def demon_done(self, message: DemonDone, sender: object) -> None:

@@ -12,9 +12,12 @@ import attrs
 
 from crmsim.applications.changes import why_not_change
 from crmsim.applications.directions import why_not_from_laptop
-from crmsim.applications.status import Distribution, DistributionEvent, OrderRecord, next_status
-from crmsim.business.document import Fate
+from crmsim.applications.exchange import OnErpDown
+from crmsim.applications.guards import why_only_shown
+from crmsim.applications.status import Distribution, OrderRecord
+from crmsim.business.document import Fate, OrderDocument
 from crmsim.formats.bapi import (
+    BapiChange,
     BapiMasters,
     BapiRecord,
     BapiRecordStored,
@@ -30,7 +33,9 @@ from crmsim.middleware.queue import Luw
 from crmsim.middleware.replication import TakenAway
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.online.answers import Answers
+from crmsim.online.erp_orders import ErpOrders
 from crmsim.online.online import BOTH, ERP, Online
+from crmsim.online.opening import NOT_NEEDED, OUT_OF_REACH, Opened, Openings
 from crmsim.online.orders import BEING_DISTRIBUTED, Orders
 from crmsim.online.records import Records
 from crmsim.online.recovery import (
@@ -45,19 +50,30 @@ from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.sites import gets_bulk
 from crmsim.systems.outflow import Outflow
-from crmsim.trace.kinds import DISTRIBUTED, OUTDATED, PARKED, PROGRESSED
-from crmsim.units import Duration
+from crmsim.trace.kinds import OUTDATED, PARKED, PROGRESSED
+from crmsim.units import Duration, minutes
 
-__all__ = ["Inflow", "ParkedLong"]
+__all__ = ["Inflow", "OpenAgain", "ParkedLong"]
 
-News = BapiResult | BapiStatus | BapiRecord | BapiRecordStored | BapiMasters
+News = BapiResult | BapiStatus | BapiChange | BapiRecord | BapiRecordStored | BapiMasters
 """What the ERP tells."""
 PROGRAMS = "programs"
 """What an upload is called outdated by, besides publications."""
 SINCE = "parked since"
 """Parked change -> since when it waits."""
+LAPTOPS = "laptops"
+"""Who opens an order for a change that a laptop has sent."""
+LATER: Duration = minutes(5)
+"""After how long one tries again to open an order (assumed)."""
 RELEASED = "RELEASED_"
 """How the queues begin of changes that were parked and go on."""
+
+
+@message(about=("number",))
+class OpenAgain:
+    """An order that could not be opened may be free by now."""
+
+    number: str
 
 
 @message(about=("document",))
@@ -85,6 +101,8 @@ class Inflow:
         records: Decides on what is no order.
         orders: Decides on orders.
         taken_away: What becomes of a change of something that its author has no more.
+        openings: Which orders somebody has open.
+        on_erp_down: What becomes of a change of an order about which the ERP cannot be asked.
     """
 
     def __init__(
@@ -103,6 +121,8 @@ class Inflow:
         records: Records,
         orders: Orders,
         taken_away: TakenAway,
+        openings: Openings,
+        on_erp_down: OnErpDown,
     ) -> None:
         self._actor = actor
         self._inbound = inbound
@@ -118,6 +138,11 @@ class Inflow:
         self._records = records
         self._orders = orders
         self._taken_away = taken_away
+        self._openings = openings
+        self._on_erp_down = on_erp_down
+        self._erp_orders = ErpOrders(actor, orders)
+        self._closed: dict[str, str] = {}
+        """Number of an order -> why it cannot be opened, for a change that is not to wait."""
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
             Context.SI0: self._take_in,
             Context.MI0: self._take_news,
@@ -178,28 +203,86 @@ class Inflow:
         if bdoc.task is Task.INSERT:
             self._orders.answer_again(change, bdoc, record.document)
             return True
-        is_locked = self._must_wait(queue, number, record)
-        is_patient = self._on_lock is OnLock.PARK and not self._is_overdue(luw)
-        if is_locked and is_patient:
+        is_locked = _is_locked(record)
+        is_overdue = self._is_overdue(luw)
+        waits = self._on_lock is OnLock.PARK if is_locked else self._is_behind(queue, number)
+        if waits and not is_overdue:
             self._park(change, queue, luw, number)
             return False
+        reason = BEING_DISTRIBUTED if is_locked else self._why_not(luw, bdoc, record)
+        opened = NOT_NEEDED if reason else self._opened(number, record)
+        if opened is None and not is_overdue:
+            self._park(change, queue, luw, number)
+            change.then(lambda: self._open(number))
+            return False
         change.delete(SINCE, luw.luw)
-        reason = (
-            (BEING_DISTRIBUTED if is_locked else None)
-            or self._why_not_theirs(bdoc)
-            or self._why_final(record, bdoc)
-            or self._why_too_late(luw, bdoc)
-        )
-        if reason is None:
-            self._orders.merge(change, bdoc, record)
-        else:
-            self._orders.reject(change, bdoc, reason)
+        self._decide(change, bdoc, record, opened or Opened(OUT_OF_REACH), reason)
         return True
 
-    def _why_final(self, record: OrderRecord, bdoc: SyncBDoc) -> str | None:
+    def _decide(
+        self,
+        change: Change,
+        bdoc: SyncBDoc,
+        record: OrderRecord,
+        opened: Opened,
+        reason: str | None,
+    ) -> None:
+        """Store a change of an order, or refuse it; either way it is closed again."""
+        number = record.document.number
+        document = record.document.after(opened.progress)
+        reason = reason or opened.reason or self._why_final(document, bdoc)
+        if reason is None:
+            self._orders.merge(change, bdoc, record, opened)
+        else:
+            self._orders.reject(change, bdoc, reason)
+        if self._openings.held(number, LAPTOPS) is not None:
+            is_saved = change.get("orders", number) != record
+            close = self._openings.saved if is_saved else self._openings.left
+            change.then(lambda: close(number))
+
+    def _opened(self, number: str, record: OrderRecord) -> Opened | None:
+        """Return what came of opening an order for laptops; None when it is still to be opened."""
+        if not self._openings.needs(record):
+            return NOT_NEEDED
+        closed = self._closed.pop(number, None)
+        return Opened(closed) if closed else self._openings.held(number, LAPTOPS)
+
+    def _open(self, number: str) -> None:
+        """Open an order for the first change that waits for it."""
+        record: OrderRecord | None = self._actor.store.get("orders", number)
+        is_free = record is not None and not _is_locked(record)
+        if is_free and self._actor.store.get("parked", number):
+            self._openings.open(number, LAPTOPS, lambda opened: self._go_on_with(number, opened))
+
+    def _go_on_with(self, number: str, opened: Opened) -> None:
+        """Let the first change go on that waited, or try again later."""
+        is_hopeless = opened.reason == OUT_OF_REACH and self._on_erp_down is OnErpDown.REJECT
+        if opened.reason is not None and not is_hopeless:
+            self._actor.after(LATER, OpenAgain(number))
+            return
+        if opened.reason is not None:
+            self._closed[number] = opened.reason
+        elif not self._actor.store.get("parked", number):
+            self._openings.left(number)  # what it was opened for was given up
+            return
+        with self._actor.commit() as change:
+            self.release(change, number)
+
+    def open_again(self, again: OpenAgain) -> None:
+        """Try again to open an order that could not be opened."""
+        self._open(again.number)
+
+    def _why_not(self, luw: Luw, bdoc: SyncBDoc, record: OrderRecord) -> str | None:
+        """Return why a change of an order is refused, whatever the ERP may say, or None."""
+        return (
+            why_only_shown(record.document)
+            or self._why_not_theirs(bdoc)
+            or self._why_too_late(luw, bdoc)
+        )
+
+    def _why_final(self, document: OrderDocument, bdoc: SyncBDoc) -> str | None:
         """Return why what a laptop changes is final, or None."""
-        wanted = order_of(bdoc.guid, record.document.order, bdoc.segments)
-        return why_not_change(record.document, wanted)
+        return why_not_change(document, order_of(bdoc.guid, document.order, bdoc.segments))
 
     def _why_not_theirs(self, bdoc: SyncBDoc) -> str | None:
         """Return why a laptop may not change what it has to give up, or None."""
@@ -226,15 +309,13 @@ class Inflow:
         number = self._actor.store.get("numbers", body.guid)
         record: OrderRecord | None = self._actor.store.get("orders", number)
         is_change = body.task is not Task.INSERT
-        return is_change and record is not None and record.distribution is Distribution.TO_BE
+        return is_change and record is not None and _is_locked(record)
 
-    def _must_wait(self, queue: str, number: str, record: OrderRecord) -> bool:
-        """Say whether a change has to wait for a distribution, or behind others that do."""
-        released = _released_queue(number)
-        if record.distribution is Distribution.TO_BE or queue == released:
-            return record.distribution is Distribution.TO_BE
-        store = self._actor.store
-        return bool(store.get("parked", number) or store.get(InboundQueues.TABLE, released))
+    def _is_behind(self, queue: str, number: str) -> bool:
+        """Say whether a change has to wait behind others of the same document that do."""
+        released, store = _released_queue(number), self._actor.store
+        is_waited_for = store.get("parked", number) or store.get(InboundQueues.TABLE, released)
+        return queue != released and bool(is_waited_for)
 
     def _park(self, change: Change, queue: str, luw: Luw, number: str) -> None:
         """Put a change aside, behind those that wait already; one that had its turn goes first."""
@@ -253,6 +334,7 @@ class Inflow:
         for number, parked in list(self._actor.store.table("parked").items()):
             for luw in parked:
                 self._wait_for(number, luw.luw)
+            self._open(number)
 
     def _wait_for(self, number: str, luw: str) -> None:
         """Give a parked change up if its document does not get free in time."""
@@ -265,14 +347,14 @@ class Inflow:
         parked: tuple[Luw, ...] = self._actor.store.get("parked", number, ())
         if parked and self._is_overdue(parked[0]):
             with self._actor.commit() as change:
-                self._release(change, number)
+                self.release(change, number)
 
     def _is_overdue(self, luw: Luw) -> bool:
         """Say whether a change has been parked for as long as it may."""
         since_ns = self._actor.store.get(SINCE, luw.luw)
         return since_ns is not None and self._actor.now_ns - since_ns >= self._park_limit
 
-    def _release(self, change: Change, number: str) -> None:
+    def release(self, change: Change, number: str) -> None:
         """Let the first change go on that was parked; the next one follows when it is done."""
         parked: tuple[Luw, ...] = change.get("parked", number, ())
         if not parked:
@@ -293,14 +375,17 @@ class Inflow:
         if number is None or queue != _released_queue(number):
             return
         record: OrderRecord = change.get("orders", number)
-        if record.distribution is not Distribution.TO_BE:
-            self._release(change, number)
+        if not _is_locked(record):
+            self.release(change, number)
 
     def _take_news(self, change: Change, queue: str, luw: Luw) -> bool:
         """MI0 for the ERP adapter: take over what the ERP says."""
         news: News = body_of(luw)
         mbdoc = self._news_record(luw, news)
         if self._errors.broke(change, mbdoc, Context.MI0, queue, luw):
+            return False
+        if isinstance(news, BapiChange) and self._erp_orders.is_of_another(news):
+            self._errors.put(change, mbdoc, Context.MI0, queue, luw)
             return False
         self._monitor.put(change, step(mbdoc, *BEGUN, BDocEvent.VALIDATED))
         if isinstance(news, BapiRecord):
@@ -310,9 +395,20 @@ class Inflow:
             self._outflow.erp_answered(change, key, is_ok=True)
         elif isinstance(news, BapiMasters):
             self._take_masters(change, news)
+        elif isinstance(news, BapiChange):
+            self._take_change(change, news)
         else:
             self._take_order_news(change, news)
         return True
+
+    def _take_change(self, change: Change, news: BapiChange) -> None:
+        """Store what people at the ERP did to an order; what waited for it goes on."""
+        before: OrderRecord | None = self._actor.store.get("orders", news.number)
+        self._erp_orders.take(change, news)
+        after: OrderRecord = change.get("orders", news.number)
+        if before is not None and _is_locked(before) and not _is_locked(after):
+            self.release(change, news.number)
+            self._orders.confirm_late(change, news.number)
 
     def _take_order_news(self, change: Change, news: BapiResult | BapiStatus) -> None:
         record: OrderRecord = self._actor.store.get("orders", news.number)
@@ -321,9 +417,10 @@ class Inflow:
             return
         answered = news.number, news.version
         self._outflow.erp_answered(change, answered, is_ok=news.is_booked)
-        if record.distribution is Distribution.TO_BE:
-            self._online.store_order(change, self._settle(change, record, news), ERP)
-            self._orders.confirm_late(change, news.number)
+        is_newest = news.version >= change.get("sent", news.number, 0)
+        if _is_locked(record) and is_newest:
+            self.release(change, news.number)
+            self._orders.settle(change, record, news)
 
     def _take_status(self, change: Change, record: OrderRecord, news: BapiStatus) -> None:
         """Show how far an order has got; what comes late, and says less, changes nothing."""
@@ -350,6 +447,8 @@ class Inflow:
         if isinstance(news, BapiResult | BapiStatus):
             record: OrderRecord = self._actor.store.get("orders", news.number)
             version = record.document.order.version
+        elif isinstance(news, BapiChange):
+            version = news.order.version
         return begin(luw.luw, luw.guid, version, Context.MI0)
 
     def _take_record(self, change: Change, news: BapiRecord) -> None:
@@ -384,21 +483,12 @@ class Inflow:
         change.put("changed there", what, tuple(known.items()))
         return values
 
-    def _settle(self, change: Change, record: OrderRecord, news: BapiResult) -> OrderRecord:
-        """End the distribution of an order; what was parked behind it goes on."""
-        event = DistributionEvent.ACCEPTED if news.is_booked else DistributionEvent.REFUSED
-        status = next_status(record.distribution, event)
-        order = record.document.order
-        change.note(
-            DISTRIBUTED, news.number, status=status.name, guid=order.guid, version=news.version
-        )
-        self._release(change, news.number)
-        fate = Fate.BOOKED if news.is_booked else Fate.REFUSED
-        if record.document.fate is Fate.SHIPPED:
-            fate = Fate.SHIPPED
-        return OrderRecord(attrs.evolve(record.document, fate=fate), status)
-
 
 def _released_queue(number: str) -> str:
     """Return the queue of changes that were parked behind a distribution and go on now."""
     return f"{RELEASED}{number}"
+
+
+def _is_locked(record: OrderRecord) -> bool:
+    """Say whether an order is being distributed to the ERP, so that nobody may change it."""
+    return record.distribution is Distribution.TO_BE

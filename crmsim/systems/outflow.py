@@ -13,11 +13,11 @@ from typing import Any
 
 import attrs
 
+from crmsim.applications.exchange import SalesExchange
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import OrderRecord
-from crmsim.business.document import OrderDocument
 from crmsim.business.master import Record
-from crmsim.formats.bapi import BapiOrder, BapiRecord
+from crmsim.formats.bapi import BapiRecord, bapi_order
 from crmsim.formats.bdoc import (
     MassBDoc,
     MessageBDoc,
@@ -76,6 +76,7 @@ class Outflow:
         queue_key: What shares a queue to the ERP.
         own: What a customer has added to the flow.
         on_error: What becomes of documents with errors on their way to the laptops.
+        exchange: How CRM and the ERP share sales transactions.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Outflow:
         queue_key: QueueKey,
         own: OwnServices,
         on_error: CdbOnError,
+        exchange: SalesExchange,
     ) -> None:
         self._actor = actor
         self._receivers = receivers
@@ -99,6 +101,7 @@ class Outflow:
         self._queue_key = queue_key
         self._own = own
         self._on_error = on_error
+        self._exchange = exchange
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
             Context.MO1: self._pass_on,
             Context.MO2: self._pass_on,
@@ -161,12 +164,16 @@ class Outflow:
         if not isinstance(bdoc, MessageBDoc):
             return False
         order, number = bdoc.document.order, bdoc.document.number
-        if bdoc.origin == ERP or why_not_transfer(bdoc.document) is not None:
+        quotations = self._exchange.quotations
+        if bdoc.origin == ERP or why_not_transfer(bdoc.document, quotations=quotations) is not None:
             return False
         if self._guarantees.newest_stays and order.version <= change.get("sent", number, 0):
             return False  # processed again late: what is newest has gone there already
         change.put("sent", number, order.version)
-        luw = Luw(f"order {number} v{order.version}", _bapi(bdoc.document), order.guid)
+        record: OrderRecord = self._actor.store.get("orders", number)
+        schedule = bdoc.document.schedule
+        body = bapi_order(order, number, record.epoch, record.erp_changes, schedule)
+        luw = Luw(f"order {number} v{order.version}", body, order.guid)
         queue = queue_name("R3AU", self._queue_key, number, order.customer)
         self._outbound.enqueue(change, queue, luw)
         change.put("awaited", (number, order.version), bdoc.bdoc)
@@ -325,21 +332,3 @@ class Outflow:
         if self._actor.store.get("bdocs", bdoc) is None:
             return  # a person has ended it meanwhile
         self._monitor.put(change, answered(self._monitor.record(bdoc), ERP, is_ok=is_ok))
-
-
-def _bapi(document: OrderDocument) -> BapiOrder:
-    """Convert an order to the structure that the ERP understands."""
-    order = document.order
-    return BapiOrder(
-        document.number,
-        order.guid,
-        order.reference,
-        order.rep,
-        order.customer,
-        order.items,
-        order.version,
-        order.is_provisional,
-        order.text,
-        order.contract,
-        document.schedule,
-    )

@@ -135,14 +135,31 @@ PROMISED = _kind(
 BOOKED = _kind(
     "booked",
     Level.METRICS,
-    "The ERP stored a document: version, net value, (line, pieces, price, product) of its items. "
-    "(ERP_COMMIT)",
+    "The ERP stored a document: version, net value, (line, pieces, price, product) of its items; "
+    "who wrote it, if it did not come from CRM; what it is, unless an order. (ERP_COMMIT)",
 )
 POSTED = _kind(
     "posted",
     Level.METRICS,
     "The ERP posted a document for an order: which sort, its number, the one before it, (line, "
     "pieces, value) of its items. (POST)",
+)
+LOCKED = _kind(
+    "locked",
+    Level.METRICS,
+    "A system locked an order, so that nobody in the other one changes it: its holder (crm, erp), "
+    "number, the number of the lock. CRM notes it when the lock of the ERP has come. (LOCK)",
+)
+UNLOCKED = _kind(
+    "unlocked",
+    Level.METRICS,
+    "A lock of an order is over: its holder, number, the number of the lock, why. (UNLOCK)",
+)
+OVERWRITTEN = _kind(
+    "overwritten",
+    Level.METRICS,
+    "What somebody had changed of an order was lost, because the other system changed the same: "
+    "whose change (crm, erp), fields.",
 )
 SHIPPED = _kind("shipped", Level.METRICS, "The last goods of an order have left: planned day, day.")
 PROGRESSED = _kind(

@@ -1,0 +1,264 @@
+"""How does the ERP book orders: those that CRM sends, and those that people at the ERP write?
+
+What CRM sends is booked, or refused with a reason. What people at the ERP write or change is told
+to CRM, unless it is about an order that belongs to CRM and CRM does not want to know.
+Sources: CONTRIBUTING.md, S04, S06, S07, S09, S10, S21.
+"""
+
+from collections.abc import Callable
+
+import attrs
+
+from crmsim.applications.changes import why_not_change_items
+from crmsim.applications.directions import why_blocked
+from crmsim.applications.exchange import Numbers, SalesExchange, owner_at_birth
+from crmsim.applications.numbering import erp_number, order_number
+from crmsim.business.document import Owner
+from crmsim.business.sales import SalesKind, SalesOrder
+from crmsim.chance import word_of
+from crmsim.erp.fulfilment import Fulfilment
+from crmsim.erp.locks import Locks
+from crmsim.erp.orders import ErpOrder
+from crmsim.formats.bapi import (
+    BapiChange,
+    BapiOrder,
+    BapiResult,
+    bapi_order,
+    name_of_change,
+)
+from crmsim.kernel.actor import Actor
+from crmsim.kernel.durable import Change
+from crmsim.middleware.queue import Luw
+from crmsim.trace.kinds import BOOKED, OVERWRITTEN
+from crmsim.units import Share
+
+__all__ = ["Bookings", "differences"]
+
+Tell = Callable[[Change, BapiOrder, Luw], None]
+BAD_MASTER_DATA = "the ERP lacks master data for it"
+CROSSED = "somebody at the ERP has changed it meanwhile"
+BLOCKED = "its customer is blocked"
+MENDABLE = (BAD_MASTER_DATA, CROSSED, BLOCKED, "contract ")
+"""How reasons begin that somebody can put right: data of the ERP, or what is in the order."""
+TAKEN = "there is an order of that name already"
+
+
+class Bookings:
+    """Books orders.
+
+    Args:
+        actor: The actor of the ERP; its store holds the orders.
+        exchange: How CRM and the ERP share sales transactions.
+        refuses: Share of what comes from CRM that is refused, because master data are missing.
+        fulfilment: Delivers and bills what is booked.
+        locks: Who has an order locked.
+        tell: Puts something about an order into the queue to CRM.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        exchange: SalesExchange,
+        refuses: Share,
+        fulfilment: Fulfilment,
+        locks: Locks,
+        tell: Tell,
+    ) -> None:
+        self._actor = actor
+        self._exchange = exchange
+        self._refuses = refuses
+        self._fulfilment = fulfilment
+        self._locks = locks
+        self._tell = tell
+
+    def key_of(self, number: str) -> str:
+        """Return under which number the ERP keeps what CRM calls by a number."""
+        return str(self._actor.store.get("keys", number, number))
+
+    # --- what CRM sends ---
+
+    def take(self, change: Change, order: BapiOrder, luw: Luw, *, knows_it: bool) -> None:
+        """Book what CRM sends, or refuse it; either way CRM is answered.
+
+        Args:
+            change: The commit that does it.
+            order: The order.
+            luw: The unit of work that brought it.
+            knows_it: Whether the ERP looks whether it has the order already; when not, it books
+                whatever comes as something new.
+        """
+        key = self.key_of(order.number)
+        held: ErpOrder | None = self._actor.store.get("orders", key)
+        self._locks.arrived(change, key, order.epoch)
+        if held is not None and not knows_it:
+            self._book(change, f"{order.number}#{luw.serial}", order, luw, None)
+            return
+        reason = self._why_not(held, order)
+        if reason is not None:
+            self._answer(change, order, luw, reason)
+            return
+        if held is None and self._exchange.numbers is Numbers.RENUMBERED:
+            key = self._own_number(change)
+            change.put("keys", order.number, key)
+        self._book(change, key, order, luw, held)
+
+    def _why_not(self, held: ErpOrder | None, order: BapiOrder) -> str | None:
+        """Return why an order of CRM cannot be booked, or None."""
+        return (
+            self._why_not_this_number(held, order)
+            or self._why_not_known(order)
+            or (None if held is None else self._why_not_change(held, order))
+        )
+
+    def _why_not_this_number(self, held: ErpOrder | None, order: BapiOrder) -> str | None:
+        if self._exchange.numbers is Numbers.OUTSIDE:
+            return f"number {order.number} lies outside of the ERP's range for orders of CRM"
+        if held is not None and held.order.guid != order.guid:
+            return f"number {order.number} belongs to another order of the ERP"
+        return None
+
+    def _why_not_known(self, order: BapiOrder) -> str | None:
+        """Return what of the ERP's own data speaks against an order, or None."""
+        customer = self._actor.store.get("records", ("customer", order.customer))
+        blocked = why_blocked(customer)
+        if blocked is not None:
+            return blocked
+        u = self._actor.luck("refusal").uniform(word_of(order.reference), order.version)
+        return BAD_MASTER_DATA if u < self._refuses else None
+
+    def _why_not_change(self, held: ErpOrder, order: BapiOrder) -> str | None:
+        if held.owner is Owner.ERP:
+            return "it belongs to the ERP by now"
+        if self._exchange.locks and order.known_changes < held.changes:
+            return CROSSED
+        progress = self._fulfilment.progress(held.number)
+        return why_not_change_items(order.number, held.order.items, order.items, progress)
+
+    def _book(
+        self, change: Change, key: str, order: BapiOrder, luw: Luw, held: ErpOrder | None
+    ) -> None:
+        if held is None:
+            owner = owner_at_birth(self._exchange, Owner.CRM)
+            booked = ErpOrder(order, self._actor.now_ns, number=key, owner=owner, from_crm=order)
+        else:
+            self._note_what_is_lost(change, held, order)
+            booked = attrs.evolve(held, order=order, from_crm=order, is_changed_here=False)
+        self._store(change, booked)
+        self._answer(change, order, luw)
+
+    def _note_what_is_lost(self, change: Change, held: ErpOrder, order: BapiOrder) -> None:
+        """Note what people at the ERP have changed that CRM writes over without having seen it."""
+        if held.is_changed_here or order.known_changes < held.changes:
+            theirs = differences(held.from_crm or held.order, held.order)
+            fields = tuple(one for one in differences(held.order, order) if one in theirs)
+            if fields:
+                change.note(OVERWRITTEN, order.reference, guid=order.guid, of="erp", fields=fields)
+
+    def _answer(self, change: Change, order: BapiOrder, luw: Luw, reason: str = "") -> None:
+        is_mendable = reason.startswith(MENDABLE)
+        result = BapiResult(order.number, order.version, not reason, reason, is_mendable)
+        self._tell(change, order, Luw(f"booking of {luw.luw}", result, luw.guid))
+
+    # --- what people at the ERP write ---
+
+    def create_here(self, change: Change, order: SalesOrder, by: str) -> str | None:
+        """Book an order that is born here, and tell CRM; return why not, if it cannot be."""
+        if not order.items:
+            return "an order needs an item"
+        if self._actor.store.get("by reference", order.reference) is not None:
+            return TAKEN
+        customer = self._actor.store.get("records", ("customer", order.customer))
+        blocked = why_blocked(customer)
+        if blocked is not None:
+            return blocked
+        key = self._own_number(change)
+        owner = owner_at_birth(self._exchange, Owner.ERP)
+        bapi = bapi_order(order, key)
+        booked = ErpOrder(bapi, self._actor.now_ns, number=key, owner=owner, changes=1)
+        change.put("references", order.guid, order.reference)
+        self._store(change, booked, by, is_told=True)
+        self._tell_change(change, booked, None)
+        return None
+
+    def change_here(
+        self, change: Change, held: ErpOrder, wanted: SalesOrder, by: str
+    ) -> str | None:
+        """Book a change that somebody here makes; return why not, if it cannot be."""
+        progress = self._fulfilment.progress(held.number)
+        reason = why_not_change_items(held.number, held.order.items, wanted.items, progress)
+        if reason is not None or wanted == held.order.as_sales_order():
+            return reason
+        is_told = self._exchange.returns(held.owner)
+        version = held.order.version + 1 if is_told else held.order.version
+        changed = attrs.evolve(wanted, version=version)
+        order = bapi_order(changed, held.order.number, schedule=held.order.schedule)
+        booked = attrs.evolve(
+            held,
+            order=order,
+            owner=self._exchange.owner_after(held.owner),
+            changes=held.changes + is_told,
+            is_changed_here=not is_told,
+        )
+        self._store(change, booked, by, is_told=is_told)
+        if is_told:
+            self._tell_change(change, booked, held.order)
+        return None
+
+    def _tell_change(self, change: Change, booked: ErpOrder, before: BapiOrder | None) -> None:
+        news = BapiChange(booked.order, before, booked.changes, booked.owner)
+        name = name_of_change(booked.order.number, booked.changes)
+        self._tell(change, booked.order, Luw(name, news, booked.order.guid))
+
+    # --- both ---
+
+    def _own_number(self, change: Change) -> str:
+        """Return the next number out of the ERP's own range that is free."""
+        is_shared = self._exchange.numbers is Numbers.OVERLAP
+        give = order_number if is_shared else erp_number
+        count = int(change.get("counts", "orders", 0))
+        while self._actor.store.get("orders", give(count)) is not None:
+            count += 1
+        change.put("counts", "orders", count + 1)
+        return give(count)
+
+    def _store(
+        self, change: Change, booked: ErpOrder, by: str = "", *, is_told: bool = False
+    ) -> None:
+        order, key = booked.order, booked.number
+        change.put("orders", key, booked)
+        self._fulfilment.provide(change, booked)
+        change.put("by reference", order.reference, key)
+        told: dict[str, object] = {"by": by} if by else {}
+        if is_told:
+            told["message"] = name_of_change(order.number, booked.changes)
+        if order.kind is not SalesKind.ORDER:
+            told["object"] = order.kind.value
+        change.note(
+            BOOKED,
+            order.reference,
+            guid=order.guid,
+            number=key,
+            version=order.version,
+            rep=order.rep,
+            customer=order.customer,
+            items=len(order.items),
+            lines=tuple(
+                (item.line, item.quantity, f"{item.unit_price} -{item.discount}", item.product)
+                for item in order.items
+            ),
+            value=str(booked.net_value),
+            planned=self._fulfilment.planned_day(booked),
+            **told,
+        )
+        change.then(lambda: self._fulfilment.go_on(key))
+
+
+_HEADER = ("customer", "delivery_block", "text", "contract")
+
+
+def differences(before: BapiOrder, after: BapiOrder) -> tuple[str, ...]:
+    """Return the names of what is not the same in two states of an order."""
+    found = [name for name in _HEADER if getattr(before, name) != getattr(after, name)]
+    old = {item.line: item for item in before.items}
+    found += [f"item {item.line}" for item in after.items if old.pop(item.line, None) != item]
+    return (*found, *(f"item {line}" for line in old))

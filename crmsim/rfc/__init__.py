@@ -1,0 +1,1 @@
+"""What does one system ask another that must answer at once?"""
