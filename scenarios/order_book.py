@@ -27,6 +27,10 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
+from crmsim.applications.exchange import SalesExchange
+from crmsim.applications.logistics import Billing, Logistics, Stock
+from crmsim.applications.pricing import exact_sum
+from crmsim.business.fulfilment import Posting
 from crmsim.chance import Exponential
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.lab.landscape import Landscape
@@ -37,6 +41,7 @@ from crmsim.middleware.flow import Breakage, Context
 from crmsim.mobile.rep import Habits
 from crmsim.network.link import Link, LinkKind
 from crmsim.network.profiles import gprs, wan
+from crmsim.online.clerk import ClerkHabits
 from crmsim.qrfc.partner import Poison
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.enterprise import Policies
@@ -63,6 +68,12 @@ class Actors(enum.Enum):
 PATIENCE = days(60)
 """How long a change waits for its order to reach the ERP: as long as it takes, since the total of
 the book is to come through to the last item."""
+
+
+BACK_END = Logistics(
+    picking=hours(2), partial=Share(0.2), billing=Billing.DELIVERIES, stock=Stock(200, 400)
+)
+"""How the ERP works when it does more than to note down that goods have left (assumed)."""
 
 
 @frozen(kw_only=True)
@@ -104,6 +115,16 @@ class Settings:
         3, "price lists that CRM publishes to every laptop meanwhile", low=0, high=1_000
     )
     prices: int = setting(150, "prices of a price list", low=1, high=100_000)
+    back_end: bool = setting(
+        False,
+        "the ERP delivers from a stock and bills, and CRM locks there what it changes",
+    )
+    refuses: Share = setting(
+        Share(0.0),
+        "share of what CRM sends that the ERP refuses; a clerk sends it again",
+        low=0,
+        high=0.9,
+    )
     dedup: bool = setting(True, "targets recognise what they have seen before")
     receipts: bool = setting(True, "a laptop forgets a change only when the server has it")
     in_order: bool = setting(True, "the next unit of work of a queue waits for the one before")
@@ -136,6 +157,8 @@ async def order_book(land: Landscape, settings: Settings) -> None:
     land.expect.before("committed", "booked", per="version")
     if any(site.lost_disks for site in land.simulation.sites.values()):
         return  # what was lost with a disk is counted and named; the book has it still
+    if settings.back_end:
+        all_shipped_is_billed(land)
     written = land.value_on_laptops
     assert written == book.value, f"the book says {book.value}, the laptops say {written}"
 
@@ -154,16 +177,21 @@ def build(land: Landscape, settings: Settings, book: OrderBook) -> None:
     ship_days = {o.reference: o.ship_day for o in book.orders if o.ship_day is not None}
     office, field = hardened(wan(), settings), hardened(gprs(dial_up=True), settings)
     reaction_s = Exponential(to_seconds(settings.reaction) + 1)
+    if settings.back_end:
+        land.exchange(SalesExchange())
     land.add_crm(
         work_processes=settings.work_processes,
         breakages=breakages(land, settings, book),
         operator_s=reaction_s,
         worklist=settings.worklist,
         policies=Policies(park_limit=PATIENCE),
+        clerk=ClerkHabits(releases=False) if settings.refuses else None,
     )
     land.add_erp(
         office,
         ship_days=ship_days,
+        logistics=BACK_END if settings.back_end else Logistics(),
+        refuses=settings.refuses,
         work_processes=settings.work_processes,
         poisons=poisons(land, settings, book),
         operator_s=reaction_s,
@@ -174,6 +202,22 @@ def build(land: Landscape, settings: Settings, book: OrderBook) -> None:
         name = f"laptop-{rep}"
         land.add_laptop(name, field, rep=rep, diary=diary, habits=habits, station="station")
     land.check()
+
+
+def all_shipped_is_billed(land: Landscape) -> None:
+    """Compare, to the last decimal, what has left the warehouse with what is in the books."""
+    store = land.simulation.store("erp")
+    shipped = exact_sum(
+        row.net_value for row in store.table("orders").values() if row.shipped_day is not None
+    )
+    billed = exact_sum(
+        item.value
+        for documents in store.table("documents").values()
+        for document in documents
+        if document.posting is Posting.ACCOUNTING
+        for item in document.items
+    )
+    assert shipped == billed, f"{shipped} has left the warehouse, {billed} is in the books"
 
 
 def publish_prices(land: Landscape, settings: Settings, book: OrderBook) -> None:

@@ -249,7 +249,8 @@ class _Totals(Finals):
 
     def on_committed(self, event: Event) -> None:
         super().on_committed(event)
-        if "by" in event.detail:
+        is_resent = event.detail.get("fields") == () and event.detail["version"] != 1
+        if "by" in event.detail and not is_resent:
             self._shared[event.subject] = None
 
     def on_booked(self, event: Event) -> None:

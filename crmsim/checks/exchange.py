@@ -73,7 +73,8 @@ class _ShownOnly(Finals):
             self._erps[guid] = None
 
     def on_enqueued(self, event: Event) -> None:
-        is_upload = str(event.detail["queue"]).startswith("R3AU_")
+        is_here = self.scene.topology.kind(self.scene.site_of(event.actor)) == "crm"
+        is_upload = is_here and str(event.detail["queue"]).startswith("R3AU_")
         if is_upload and str(event.detail["guid"]) in self._erps:
             self.blame(f"{event.subject} belongs to the ERP, and is on its way there", event)
 

@@ -75,6 +75,12 @@ class Bookings:
         """Return under which number the ERP keeps what CRM calls by a number."""
         return str(self._actor.store.get("keys", number, number))
 
+    @property
+    def _numbers(self) -> Numbers:
+        """How the ranges of numbers go together by now."""
+        found: Numbers = self._actor.store.get("customizing", "numbers", self._exchange.numbers)
+        return found
+
     # --- what CRM sends ---
 
     def take(self, change: Change, order: BapiOrder, luw: Luw, *, knows_it: bool) -> None:
@@ -97,7 +103,7 @@ class Bookings:
         if reason is not None:
             self._answer(change, order, luw, reason)
             return
-        if held is None and self._exchange.numbers is Numbers.RENUMBERED:
+        if held is None and self._numbers is Numbers.RENUMBERED:
             key = self._own_number(change)
             change.put("keys", order.number, key)
         self._book(change, key, order, luw, held)
@@ -111,7 +117,7 @@ class Bookings:
         )
 
     def _why_not_this_number(self, held: ErpOrder | None, order: BapiOrder) -> str | None:
-        if self._exchange.numbers is Numbers.OUTSIDE:
+        if self._numbers is Numbers.OUTSIDE:
             return f"number {order.number} lies outside of the ERP's range for orders of CRM"
         if held is not None and held.order.guid != order.guid:
             return f"number {order.number} belongs to another order of the ERP"
@@ -147,8 +153,8 @@ class Bookings:
         self._answer(change, order, luw)
 
     def _note_what_is_lost(self, change: Change, held: ErpOrder, order: BapiOrder) -> None:
-        """Note what people at the ERP have changed that CRM writes over without having seen it."""
-        if held.is_changed_here or order.known_changes < held.changes:
+        """Note what people at the ERP have changed, CRM was not told of, and now writes over."""
+        if held.is_changed_here:
             theirs = differences(held.from_crm or held.order, held.order)
             fields = tuple(one for one in differences(held.order, order) if one in theirs)
             if fields:
@@ -213,7 +219,7 @@ class Bookings:
 
     def _own_number(self, change: Change) -> str:
         """Return the next number out of the ERP's own range that is free."""
-        is_shared = self._exchange.numbers is Numbers.OVERLAP
+        is_shared = self._numbers is Numbers.OVERLAP
         give = order_number if is_shared else erp_number
         count = int(change.get("counts", "orders", 0))
         while self._actor.store.get("orders", give(count)) is not None:

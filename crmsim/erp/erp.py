@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import attrs
 
-from crmsim.applications.exchange import SalesExchange
+from crmsim.applications.exchange import Numbers, SalesExchange
 from crmsim.applications.logistics import Logistics
 from crmsim.applications.pricing import exact_sum
 from crmsim.business.master import Record
@@ -217,6 +217,12 @@ class Erp(QueuePartner):
     def edit_order(self, wish: Wish) -> None:
         """Let somebody open an order here, and save it changed some time later."""
         self._editing.open(wish)
+
+    def set_numbers(self, numbers: Numbers, done: Callable[[], None]) -> None:
+        """Let the ranges of numbers be set up otherwise from now on."""
+        with self.commit() as change:
+            change.put("customizing", "numbers", numbers)
+            change.then(done)
 
     @handles(SaveDue)
     def save_due(self, message: SaveDue, sender: object) -> None:

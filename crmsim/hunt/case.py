@@ -53,7 +53,8 @@ BUILDING = (
 """The verbs that build a landscape."""
 OFFICE = (
     *("change", "subscribe", "unsubscribe", "set_demon", "extract", "replace_laptop"),
-    *("change_in_erp", "publish_in_erp", "create_order", "change_order"),
+    *("change_in_erp", "publish_in_erp", "create_order", "change_order", "check_distribution"),
+    *("create_order_in_erp", "change_order_in_erp", "set_numbers_in_erp"),
     *("change_format", "update_client"),
     *("delete", "lock_user", "unlock_user", "deactivate_site", "activate_site"),
 )

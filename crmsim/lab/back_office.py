@@ -7,6 +7,7 @@ did in a crash, they try again ten minutes later.
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 
+from crmsim.applications.exchange import Numbers
 from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
 from crmsim.erp.editing import Wish
 from crmsim.erp.erp import Erp
@@ -100,6 +101,15 @@ class BackOffice(Office):
             it.edit_order(Wish(edit.reference, edited, by, lasts, end))
 
         self._until_done(erp, edit.reference, change)
+
+    def set_numbers_in_erp(self, numbers: Numbers, *, erp: str = "erp") -> None:
+        """Let somebody set up the ERP's ranges of numbers otherwise now.
+
+        Args:
+            numbers: How they go with those of CRM from now on.
+            erp: The name of the ERP.
+        """
+        self._at_erp(erp, lambda it, done: it.set_numbers(numbers, done))
 
     def _at_erp(
         self, erp: str, do: Callable[[Erp, Callable[[], None]], None], order: str = ""

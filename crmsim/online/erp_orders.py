@@ -61,6 +61,7 @@ class ErpOrders:
         seen = theirs if news.before is None else news.before.as_sales_order()
         has_crossed = now.version > seen.version and news.owner is Owner.BOTH
         if not has_crossed:
+            self._note_what_is_void(change, seen, now, theirs)
             document = attrs.evolve(record.document, order=theirs, owner=news.owner)
             if document.fate is not Fate.SHIPPED:
                 document = attrs.evolve(document, fate=Fate.BOOKED)
@@ -73,6 +74,16 @@ class ErpOrders:
         if lost:
             change.note(OVERWRITTEN, now.reference, guid=now.guid, of="erp", fields=lost)
         self._save(change, attrs.evolve(record, document=document), news, BOTH, segments)
+
+    def _note_what_is_void(
+        self, change: Change, seen: SalesOrder, now: SalesOrder, theirs: SalesOrder
+    ) -> None:
+        """Note what CRM has changed of an order that the ERP has made its own meanwhile."""
+        ours = claims_of(segments_of(seen, now)) if now.version > seen.version else ()
+        kept = dict(claims_of(segments_of(seen, theirs)))
+        void = tuple(name for name, value in ours if kept.get(name) != value)
+        if void:
+            change.note(OVERWRITTEN, now.reference, guid=now.guid, of="crm", fields=void)
 
     def _save(
         self,
