@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crmsim.applications.atp import Promise, Supply, schedule_of, supply_at, under_promise
+from crmsim.applications.exchange import SalesExchange, SalesScenario
 from crmsim.applications.logistics import Logistics, Stock
 from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.sales import OrderEdit, OrderItem, SalesKind
 from crmsim.business.schedule import Confirmed, Wanted, last_day, unconfirmed
 from crmsim.checks import atp as checks
 from crmsim.checks import backend, distribution
+from crmsim.erp.orders import ErpOrder
 from crmsim.errors import BadValue, ForbiddenLink
 from crmsim.kernel.durable import CrashPoint
 from crmsim.lab.landscape import Landscape
@@ -66,11 +68,15 @@ def promised(told: Told) -> dict[str, int]:
     return {number: pieces for number, pieces in found.items() if pieces}
 
 
+def booked(told: Told, reference: str) -> ErpOrder:
+    rows_ = told.result.simulation.store("erp").table("orders").values()
+    return next(row for row in rows_ if row.order.reference == reference)
+
+
 def confirmed(told: Told, reference: str) -> list[tuple[int, int]]:
     """(pieces, day) in CRM, after a look whether the laptop and the ERP have the same."""
     schedule = document(told, reference).schedule
-    booked = told.result.simulation.store("erp").table("orders").values()
-    assert [b.order.schedule for b in booked if b.order.reference == reference] == [schedule]
+    assert booked(told, reference).order.schedule == schedule
     assert document(told, reference, "laptop-1").schedule == schedule
     return [(one.pieces, one.day) for one in schedule]
 
@@ -234,6 +240,24 @@ def test_going_back_to_what_was_checked_before_is_checked_again():
     )
     assert confirmed(told, "A") == [(5, 0)]
     assert list(promised(told).values()) == [5]
+
+
+@pytest.mark.parametrize("scenario", SalesScenario)
+@pytest.mark.parametrize("policy", OnApoDown)
+def test_people_at_the_erp_change_an_order_that_waits_for_its_check(scenario, policy):
+    """What CRM changed waits; what the ERP changes meanwhile is taken over or merged as agreed."""
+    told = story(
+        do(19.5, "fault", Outage("apo", under_way="drop"), for_=hours(3)),
+        do(20, "change_order", MORE),
+        do(20.4, "change_order_in_erp", edit("A", text="ring twice")),
+        do(44, "change_order_in_erp", OrderEdit("A", items=((1, (("quantity", 6),)),))),
+        crm={"policies": Policies(on_apo_down=policy)},
+        exchange=SalesExchange(scenario),
+    )
+    order_ = told.crm["A"]
+    assert order_.text == ("" if scenario is SalesScenario.DEFAULT else "ring twice")
+    assert document(told, "A").schedule == booked(told, "A").order.schedule
+    assert not told.result.simulation.store("crm").table("checks")
 
 
 # --- nobody answers ---
