@@ -39,7 +39,7 @@ from crmsim.network.faults import Outage
 from crmsim.network.link import Link
 from crmsim.network.profiles import gprs, gsm, lan, modem, wan
 from crmsim.online.clerk import ClerkHabits
-from crmsim.systems.enterprise import Policies
+from crmsim.systems.setup import Policies
 from crmsim.units import Duration, Share, days, hours, minutes
 from crmsim.workload.field import PRODUCTS, FieldForce, catalogue_price, product
 

@@ -29,7 +29,7 @@ from crmsim.middleware.replication import FIELD_SALES
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.sync.conflict import ConflictPolicy
-from crmsim.systems.enterprise import Policies
+from crmsim.systems.setup import Policies
 from crmsim.units import days, hours
 
 FIELDS = ("telephone", "remark", "mood", "terms", "season", "contact person")

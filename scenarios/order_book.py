@@ -44,8 +44,8 @@ from crmsim.network.profiles import gprs, wan
 from crmsim.online.clerk import ClerkHabits
 from crmsim.qrfc.partner import Poison
 from crmsim.qrfc.wire import Guarantees
-from crmsim.systems.enterprise import Policies
 from crmsim.systems.people import Worklist
+from crmsim.systems.setup import Policies
 from crmsim.units import Duration, Share, days, hours, seconds, to_seconds
 from crmsim.workload.made_up import diaries, made_up_book
 from crmsim.workload.orderbook import OrderBook, read_order_book

@@ -32,7 +32,7 @@ from crmsim.middleware.replication import BY_CUSTOMER
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.sync.conflict import ConflictPolicy
-from crmsim.systems.enterprise import Policies
+from crmsim.systems.setup import Policies
 from crmsim.trace.journal import Event
 from crmsim.units import days, hours
 

@@ -99,6 +99,7 @@ def tell(
     holds: bool = True,
     contracts: Mapping[str, dict[str, Any]] = {},
     until: float = 96,
+    apo: Mapping[str, Any] = {},
 ) -> Told:
     """Customers C1 and C2 are of territory T, which all laptops have; C3 is for laptop 1 alone.
 
@@ -113,6 +114,7 @@ def tell(
         holds: Whether all checks must hold.
         contracts: Contracts of the ERP; CRM has them from the beginning.
         until: Hour in which the story ends.
+        apo: About the planning system; without it there is none.
     """
     entries = {
         name: tuple(DiaryEntry(hours(hour), what) for hour, what in diary)
@@ -126,6 +128,8 @@ def tell(
             land.exchange(exchange)
         land.add_crm(**crm)
         land.add_erp(wan(), **erp)
+        if apo:
+            land.add_apo(wan(), **apo)
         land.add_station("station", wan())
         names = tuple(f"laptop-{rep}" for rep in range(1, laptops + 1))
         for rep, name in enumerate(names, start=1):

@@ -6,8 +6,9 @@ import attrs
 import pytest
 
 from crmsim import ALL_CHECKS, Topology
-from crmsim.checks import backend, contracts, distribution, logistics, queues, whole
+from crmsim.checks import backend, distribution, queues, whole
 from crmsim.checks.check import Outcome, Scene
+from crmsim.checks.erp import atp, contracts, exchange, logistics
 from crmsim.checks.laptops import answers, documents, reads, replication, sessions
 from crmsim.formats.bdoc import Segment, Task, segments_of
 from crmsim.network.link import Link
@@ -49,11 +50,18 @@ REALIGNED = (
     contracts.CONTRACTS_STAY,
     contracts.CALLS_ADD_UP,
     contracts.CONTRACTS_AGREE,
+    atp.PROMISES_ARE_SOUND,
+    exchange.SHOWN_ONLY,
+    exchange.ONE_SWITCH,
+    exchange.LOCKED_BEFORE_CHANGED,
+    exchange.LOCKS_APART,
+    exchange.FOLLOW_UPS_IN_PLACE,
 )
 """Checks for which something has to move, to be refused, to be in both systems, to be no order, to
-be asked for or to change after its delivery; other files try them: `test_replication.py`,
-`test_master_data.py`, `test_conflicts.py`, `test_old_clients.py`, `test_document_checks.py`,
-`test_logistics.py`, `test_contracts.py`."""
+be asked for, to change after its delivery, or to be checked, locked, drawn on; other files try
+them: `test_replication.py`, `test_master_data.py`, `test_conflicts.py`, `test_old_clients.py`,
+`test_document_checks.py`, `test_logistics.py`, `test_contracts.py`, `test_apo.py`,
+`test_exchange.py`."""
 
 
 @pytest.mark.parametrize(
@@ -497,7 +505,9 @@ def test_a_laptop_that_does_not_know_the_fate_of_an_order():
 def test_systems_that_differ_in_a_field(field, value):
     def change(rows):
         key, row = an_erp_order(rows)
-        rows[key] = attrs.evolve(row, order=attrs.evolve(row.order, **{field: value}))
+        order = row.order if field == "number" else attrs.evolve(row.order, **{field: value})
+        number = value if field == "number" else row.number
+        rows[key] = attrs.evolve(row, order=order, number=number)
 
     stores = changed_store("erp", "orders", change)
     assert fired(rejudge(backend.AGREEMENT, history(), stores=stores), f"{field} differs")
@@ -521,6 +531,7 @@ def test_every_field_is_either_exchanged_or_named_as_staying():
         *backend.EXCHANGED,
         "number",
         "shipped_day",
+        "schedule",
         "fate",
         "order",
         "base",

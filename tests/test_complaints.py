@@ -32,7 +32,7 @@ from crmsim.online import records
 from crmsim.online.answers import Answers
 from crmsim.replication.returned import Returned
 from crmsim.sync.conflict import ConflictPolicy
-from crmsim.systems.enterprise import Policies
+from crmsim.systems.setup import Policies
 from crmsim.units import Share, days, hours, milliseconds, minutes
 
 LAPTOPS = ("laptop-1", "laptop-2")

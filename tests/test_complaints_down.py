@@ -20,8 +20,8 @@ from crmsim.network.faults import Outage
 from crmsim.online import records
 from crmsim.replication.receivers import Receivers
 from crmsim.sync import importer
-from crmsim.systems.enterprise import Policies
 from crmsim.systems.outflow import Outflow
+from crmsim.systems.setup import Policies
 from crmsim.units import Share, days, hours, milliseconds
 
 from .test_complaints import CREATED, LAPTOPS, TEA, V1, at, blames, everywhere, run, times

@@ -31,7 +31,7 @@ from crmsim.online import answers as tell_laptop
 from crmsim.online import orders
 from crmsim.sync.conflict import ConflictPolicy, Stamp, resolve, stamped
 from crmsim.sync.inbox import entry_for
-from crmsim.systems.enterprise import Policies
+from crmsim.systems.setup import Policies
 from crmsim.units import hours, minutes
 
 from .stories import changed_store, event, fired, history, rejudge, small_run

@@ -13,9 +13,9 @@ from crmsim.applications import contracts as rules
 from crmsim.business.master import Record
 from crmsim.business.sales import CallOff, OrderEdit, OrderItem, SalesKind, SalesOrder
 from crmsim.chance import Constant
-from crmsim.checks import contracts as checks
 from crmsim.checks.backend import AGREEMENT
 from crmsim.checks.check import Ending, Scene
+from crmsim.checks.erp import contracts as checks
 from crmsim.errors import BadValue
 from crmsim.formats.bapi import BapiOrder
 from crmsim.kernel.durable import Change, Store

@@ -20,7 +20,7 @@ from crmsim.online.answers import Answers
 from crmsim.quiet.aside import lost_saves
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.sites import tell as tell_site
-from crmsim.systems.enterprise import Policies
+from crmsim.systems.setup import Policies
 from crmsim.units import Share, days, hours, milliseconds, minutes, seconds
 
 from .stories import event, fired, rejudge

@@ -10,8 +10,8 @@ from crmsim.applications.logistics import Logistics
 from crmsim.business.document import Fate, Owner
 from crmsim.business.sales import OrderEdit, OrderItem, SalesKind
 from crmsim.chance import Constant
-from crmsim.checks import exchange as checks
 from crmsim.checks.distribution import LOCK_IS_KEPT, TRANSFERABLE_ONLY
+from crmsim.checks.erp import exchange as checks
 from crmsim.erp import editing as erp_editing
 from crmsim.erp.locks import Locks
 from crmsim.errors import BadValue
@@ -24,8 +24,8 @@ from crmsim.online.erp_orders import ErpOrders
 from crmsim.online.opening import NOT_NEEDED
 from crmsim.systems import outflow
 from crmsim.systems.editing import Editing
-from crmsim.systems.enterprise import Policies
 from crmsim.systems.people import Worklist
+from crmsim.systems.setup import Policies
 from crmsim.units import Share, days, hours, minutes, seconds
 
 from .telling import Told, do, edit, order, tell

@@ -18,8 +18,8 @@ from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import Poison
-from crmsim.systems.enterprise import Policies
 from crmsim.systems.people import Worklist
+from crmsim.systems.setup import Policies
 from crmsim.units import days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge

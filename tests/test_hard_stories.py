@@ -15,8 +15,8 @@ from crmsim.network.faults import Outage
 from crmsim.online.clerk import ClerkHabits
 from crmsim.qrfc.partner import Poison
 from crmsim.sync.conflict import ConflictPolicy
-from crmsim.systems.enterprise import Policies
 from crmsim.systems.outflow import CdbOnError
+from crmsim.systems.setup import Policies
 from crmsim.units import hours, minutes
 
 from .telling import FREE, TEA, VISIT, do, drop, edit, order, rewrite, tell, visit

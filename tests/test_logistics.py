@@ -34,7 +34,7 @@ from crmsim.business.fulfilment import (
     progress_of,
 )
 from crmsim.business.sales import OrderEdit, OrderItem, SalesOrder
-from crmsim.checks import logistics as checks
+from crmsim.checks.erp import logistics as checks
 from crmsim.errors import BadValue
 from crmsim.network.faults import Partition
 from crmsim.units import Duration, Share, days, hours, seconds

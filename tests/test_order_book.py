@@ -56,6 +56,7 @@ def test_everything_holds_under_the_default_trouble(seed):
         "contracts change only in the system that they are of",
         "what is called off a contract adds up",
         "everybody sees what is left of a contract",
+        "nothing is promised that is not there",
         "parents come first and go last",
         "nothing is anywhere without what it depends on",
         "only what is kept in step is realigned",

@@ -21,8 +21,8 @@ from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
 from crmsim.online.clerk import ClerkHabits
 from crmsim.online.orders import ConfirmAfter
-from crmsim.systems.enterprise import Policies
 from crmsim.systems.outflow import CdbOnError
+from crmsim.systems.setup import Policies
 from crmsim.units import days, hours
 
 from .stories import fired, rejudge

@@ -26,7 +26,7 @@ from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import Poison
 from crmsim.sync import importer
-from crmsim.systems.enterprise import Policies
+from crmsim.systems.setup import Policies
 from crmsim.units import Duration, days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge

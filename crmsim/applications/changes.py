@@ -9,7 +9,7 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from crmsim.business.document import OrderDocument
+from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.fulfilment import Progress
 from crmsim.business.sales import OrderItem, SalesOrder
 
@@ -98,6 +98,8 @@ def why_not_change(document: OrderDocument, wanted: SalesOrder) -> str | None:
         wanted: As it is to be.
     """
     order = document.order
+    if document.fate is Fate.CANCELLED:
+        return f"order {document.number} was cancelled; write another one"
     changed = {name for name in HEADER if getattr(order, name) != getattr(wanted, name)}
     if changed - FREE_HEADER and any(one.delivered or one.billed for one in document.progress):
         return f"order {document.number} is delivered in part; its {min(changed)} is final"

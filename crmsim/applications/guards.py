@@ -8,7 +8,7 @@ Sources: CONTRIBUTING.md, S04 (what may be transferred), S06 (quotations), S16 (
 
 from crmsim.applications.directions import why_blocked
 from crmsim.applications.status import Distribution, OrderRecord
-from crmsim.business.document import OrderDocument, Owner
+from crmsim.business.document import Fate, OrderDocument, Owner
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind, SalesOrder
 
@@ -105,4 +105,8 @@ def why_not_transfer(document: OrderDocument, *, quotations: bool = False) -> st
         return f"it contains errors: {'; '.join(document.errors)}"
     if document.is_locked:
         return "nobody has released it yet"
+    if document.fate is Fate.CANCELLED:
+        return "it was cancelled, because nobody could check whether there is enough"
+    if document.is_unchecked:
+        return "nobody has checked yet whether there is enough"
     return None

@@ -6,6 +6,7 @@ import attrs
 
 from crmsim.business.fulfilment import How, Progress, how_far
 from crmsim.business.sales import SalesOrder
+from crmsim.business.schedule import Confirmed
 
 __all__ = ["Fate", "OrderDocument", "Owner"]
 
@@ -26,6 +27,8 @@ class Fate(enum.Enum):
     BOOKED = "booked in the ERP"
     REFUSED = "refused by the ERP"
     SHIPPED = "shipped"
+    CANCELLED = "cancelled in CRM"
+    """Nobody could check whether there is enough."""
 
 
 @attrs.frozen
@@ -45,6 +48,10 @@ class OrderDocument:
     progress: tuple[Progress, ...] = ()
     """How far its lines have got in the back end, as far as one knows."""
     owner: Owner = Owner.CRM
+    unchecked: tuple[str, ...] = ()
+    """Lines of which nobody has checked yet whether there is enough: all of them or none."""
+    schedule: tuple[Confirmed, ...] = ()
+    """What was confirmed at the last check."""
 
     def after(self, news: tuple[Progress, ...]) -> "OrderDocument":
         """Return it with what else is known of how far it has got; late news take nothing back."""
@@ -62,6 +69,11 @@ class OrderDocument:
     def billing(self) -> How:
         """How much of it is billed."""
         return how_far(self.order.items, {one.line: one.billed for one in self.progress})
+
+    @property
+    def is_unchecked(self) -> bool:
+        """Whether it waits in CRM until somebody has checked whether there is enough."""
+        return bool(self.unchecked)
 
     @property
     def is_sound(self) -> bool:

@@ -45,6 +45,7 @@ NOT_EXCHANGED = {
     "at_list_prices": "where CRM takes prices from; the ERP gets the prices themselves",
     "errors": "what contains errors does not go to the ERP",
     "is_locked": "nor does what nobody has released",
+    "unchecked": "nor does what nobody has checked",
     "temporary": "the laptop's own name for an order without a number",
     "changes": "what the rep changed and nobody answered yet",
     "wanted": "what the rep saw after the last of these",
@@ -57,6 +58,8 @@ NOT_EXCHANGED = {
     "is_provisional": "a delivery block to the ERP; equal in content, another word",
 }
 """Fields that stay in one system, and why: everything else must agree."""
+ENDS = (Fate.BOOKED, Fate.SHIPPED, Fate.REFUSED, Fate.CANCELLED)
+"""What an order can have become when all is quiet."""
 
 
 class Finals(Judge, abc.ABC):
@@ -164,7 +167,7 @@ class _FatesAreKnown(Finals):
                 )
             elif order.kind is SalesKind.QUOTATION:
                 continue  # that CRM has it is its fate
-            elif local.base.fate not in (Fate.BOOKED, Fate.SHIPPED, Fate.REFUSED):
+            elif local.base.fate not in ENDS:
                 self.blame(
                     f"{laptop} knows order {order.reference} only as {local.base.fate.value}"
                 )
@@ -180,9 +183,9 @@ def _fate(document: OrderDocument | None) -> str:
 
 class _Agreement(Finals):
     """When all is quiet, laptop, CRM and ERP agree on every exchanged field of every order: GUID,
-    reference, rep, customer, items, version, number and shipping day. Not exchanged are the
-    laptop's temporary number and its counters of unanswered saves, CRM's distribution status, and
-    the warehouse's plan. Of contracts the ERP knows only its own.
+    reference, rep, customer, items, version, number, what is confirmed and shipping day. Not
+    exchanged are the laptop's temporary number and its counters of unanswered saves, CRM's
+    distribution status, and the warehouse's plan. Of contracts the ERP knows only its own.
     """
 
     def compare(self, ending: Ending) -> None:
@@ -209,6 +212,12 @@ class _Agreement(Finals):
                 "ERP": booked[0].number,
             }
             self._same(order.reference, "number", numbers)
+            confirmed = {
+                laptop: local.document.schedule,
+                "CRM": record.document.schedule,
+                "ERP": booked[0].order.schedule,
+            }
+            self._same(order.reference, "what is confirmed", confirmed)
             shipped = {
                 laptop: local.document.shipped_day,
                 "CRM": record.document.shipped_day,

@@ -22,7 +22,6 @@ from crmsim.checks.bdocs import (
     SAVED_AND_ENQUEUED,
 )
 from crmsim.checks.check import Check
-from crmsim.checks.contracts import CALLS_ADD_UP, CONTRACTS_AGREE, CONTRACTS_STAY
 from crmsim.checks.distribution import (
     CDB_HOLDS,
     LOCK_IS_KEPT,
@@ -31,7 +30,9 @@ from crmsim.checks.distribution import (
     STATUS_IS_TRUE,
     TRANSFERABLE_ONLY,
 )
-from crmsim.checks.exchange import (
+from crmsim.checks.erp.atp import PROMISES_ARE_SOUND
+from crmsim.checks.erp.contracts import CALLS_ADD_UP, CONTRACTS_AGREE, CONTRACTS_STAY
+from crmsim.checks.erp.exchange import (
     ERP_CHANGES_STAY,
     FOLLOW_UPS_IN_PLACE,
     LOCKED_BEFORE_CHANGED,
@@ -39,6 +40,7 @@ from crmsim.checks.exchange import (
     ONE_SWITCH,
     SHOWN_ONLY,
 )
+from crmsim.checks.erp.logistics import FINAL_STAYS, PROGRESS_IS_TRUE, QUANTITIES_FIT
 from crmsim.checks.laptops.answers import (
     ANSWERED_ONCE,
     BEFORE_IMAGES,
@@ -81,7 +83,6 @@ from crmsim.checks.laptops.sessions import (
     UNREAD_GO_BACK,
     VALIDATED_IN_ORDER,
 )
-from crmsim.checks.logistics import FINAL_STAYS, PROGRESS_IS_TRUE, QUANTITIES_FIT
 from crmsim.checks.queues import (
     BACKLOG_DRAINS,
     BLOCKED_UNTIL_HELPED,
@@ -156,6 +157,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     SHIPPED_AS_PLANNED,
     QUANTITIES_FIT,
     FINAL_STAYS,
+    PROMISES_ARE_SOUND,
     PROGRESS_IS_TRUE,
     CONTRACTS_STAY,
     CALLS_ADD_UP,

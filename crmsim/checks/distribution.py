@@ -18,11 +18,13 @@ __all__ = [
     "TRANSFERABLE_ONLY",
 ]
 
+UNCHECKED = "before anybody has checked whether there is enough"
+
 
 class _Transferable(Judge):
     """I-50: of all sales transactions, only one with at least one item, without errors, which need
-    not be released any more, is put into a queue to the ERP; a quotation only if quotations go
-    there at all, and once it is released.
+    not be released nor checked for availability any more, is put into a queue to the ERP; a
+    quotation only if quotations go there at all, and once it is released.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -45,8 +47,17 @@ class _Transferable(Judge):
             why_not = "unreleased"
         elif not is_order(event) and not event.detail.get("released"):
             why_not = f"as a {event.detail['object']} that is not released"
+        elif event.detail.get("unchecked"):
+            why_not = UNCHECKED
         self._is_order[str(event.detail["guid"])] = is_order(event)
         self._why_not[str(event.detail["guid"])] = why_not
+
+    def on_checked(self, event: Event) -> None:
+        guid = str(event.detail["guid"])
+        if event.detail["outcome"] == "cancelled":
+            self._why_not[guid] = "though it was cancelled"
+        elif self._why_not.get(guid) == UNCHECKED:
+            self._why_not[guid] = ""
 
     def on_enqueued(self, event: Event) -> None:
         kind = self.scene.topology.kind(self.scene.site_of(event.actor))

@@ -222,8 +222,10 @@ class _Conservation(Judge):
         self._guids: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._stays: dict[str, None] = {}
-        """Changes that left an order without items, with errors, or unreleased: such a version
-        stays in CRM."""
+        """Changes that left an order without items, with errors, or unreleased, or that were
+        replaced before anybody had checked whether there is enough: such a version stays in CRM."""
+        self._unchecked: dict[str, str] = {}
+        """GUID -> the change that is still to be checked."""
         self._latest: dict[str, str] = {}
         """GUID -> the change that CRM has accepted last."""
         self._replaced: dict[str, None] = {}
@@ -274,8 +276,16 @@ class _Conservation(Judge):
             self._stays[message] = None
         if not int(str(event.detail["items"])):
             self._stays[message] = None
+        replaced = self._unchecked.pop(str(event.detail["guid"]), None)
+        if replaced is not None:
+            self._stays[replaced] = None
+        if event.detail.get("unchecked"):
+            self._unchecked[str(event.detail["guid"])] = message
         self._move(message, _Stage.ACCEPTED, event)
         self._versions[str(event.detail["guid"]), version] = message
+
+    def on_checked(self, event: Event) -> None:
+        self._unchecked.pop(str(event.detail["guid"]), None)
 
     def _take_over(self, event: Event, message: str, latest: str) -> None:
         """Let a change that was written in the ERP be in CRM; if it is merged, it goes back."""

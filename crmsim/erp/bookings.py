@@ -203,7 +203,8 @@ class Bookings:
             return reason
         is_told = self._exchange.returns(held.owner)
         version = held.order.version + 1 if is_told else held.order.version
-        order = bapi_order(attrs.evolve(wanted, version=version), held.order.number)
+        changed = attrs.evolve(wanted, version=version)
+        order = bapi_order(changed, held.order.number, schedule=held.order.schedule)
         reason = self._contracts.why_not(held.number, order)
         if reason is not None:
             return reason
@@ -242,6 +243,7 @@ class Bookings:
         order, key = booked.order, booked.number
         before: ErpOrder | None = self._actor.store.get("orders", key)
         change.put("orders", key, booked)
+        self._fulfilment.provide(change, booked)
         change.put("by reference", order.reference, key)
         told: dict[str, object] = {"by": by} if by else {}
         if is_told:

@@ -27,6 +27,7 @@ from crmsim.business.fulfilment import (
     progress_of,
 )
 from crmsim.business.sales import SalesKind
+from crmsim.business.schedule import last_day
 from crmsim.chance import word_of
 from crmsim.erp.orders import ErpOrder
 from crmsim.formats.bapi import BapiStatus
@@ -97,13 +98,16 @@ class Fulfilment:
             self.go_on(key)
 
     def planned_day(self, booked: ErpOrder) -> int:
-        """Return the day on which an order is to leave; -1 when nobody has planned that."""
+        """Return the day on which an order is to leave; -1 when nobody has planned that.
+
+        It leaves as a whole: not before the last of what is confirmed is there.
+        """
         if booked.order.delivery_block or booked.order.kind is SalesKind.QUOTATION:
             return -1
         day = self._ship_days.get(booked.order.reference, -1)
         if day < 0 and self._logistics.lead is not None:
             day = int((booked.booked_ns + self._logistics.lead) // days(1))
-        return day
+        return max(day, last_day(booked.order.schedule)) if day >= 0 else day
 
     def documents(self, key: str) -> Documents:
         """Return what has been posted for an order."""
@@ -210,6 +214,11 @@ class Fulfilment:
         day = self.planned_day(booked)
         if day < 0:
             return None
+        return max(self._ready_ns(booked, documents, waits_ns, day), days(day))
+
+    def _ready_ns(
+        self, booked: ErpOrder, documents: Documents, waits_ns: int | None, day: int
+    ) -> int:
         if waits_ns is not None:
             return waits_ns
         before = [d for d in documents if d.posting is Posting.DELIVERY]
@@ -297,6 +306,16 @@ class Fulfilment:
         return document
 
     # --- the stock ---
+
+    def provide(self, change: Change, booked: ErpOrder) -> None:
+        """Have filled up for its day what is confirmed to an order for later, if nothing comes."""
+        later = {c.line: c.day for c in booked.order.schedule if days(c.day) > self._actor.now_ns}
+        if not later or self._refilled(change, booked) is None:
+            return
+        for item in booked.order.items:
+            is_coming = change.get("refills", item.product) is not None
+            if item.line in later and not is_coming:
+                change.put("refills", item.product, days(later[item.line]))
 
     def _refilled(self, change: Change, booked: ErpOrder) -> dict[str, int] | None:
         """Return what there is of the products of an order, after what has come meanwhile."""

@@ -9,6 +9,7 @@ import attrs
 from crmsim.business.document import Owner
 from crmsim.business.fulfilment import Progress
 from crmsim.business.sales import OrderItem, SalesKind, SalesOrder
+from crmsim.business.schedule import Confirmed
 
 __all__ = [
     "BapiChange",
@@ -49,6 +50,8 @@ class BapiOrder:
     """The lock in the ERP under which it was changed; 0 for none."""
     known_changes: int = 0
     """How many of the changes that people at the ERP made whoever wrote this had seen."""
+    schedule: tuple[Confirmed, ...] = ()
+    """Which of its pieces are confirmed for which day; empty when nobody has checked that."""
 
     def as_sales_order(self) -> SalesOrder:
         """Return what people call an order: without what only the two systems say to each other."""
@@ -68,7 +71,13 @@ class BapiOrder:
         )
 
 
-def bapi_order(order: SalesOrder, number: str, epoch: int = 0, known_changes: int = 0) -> BapiOrder:
+def bapi_order(
+    order: SalesOrder,
+    number: str,
+    epoch: int = 0,
+    known_changes: int = 0,
+    schedule: tuple[Confirmed, ...] = (),
+) -> BapiOrder:
     """Convert an order to the structure that CRM and the ERP exchange."""
     return BapiOrder(
         number,
@@ -85,6 +94,7 @@ def bapi_order(order: SalesOrder, number: str, epoch: int = 0, known_changes: in
         order.preceding,
         epoch,
         known_changes,
+        schedule,
     )
 
 

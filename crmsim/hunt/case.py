@@ -48,7 +48,7 @@ __all__ = ["Case", "Fixed", "as_it_is", "take_down"]
 
 BUILDING = (
     *("replicate", "add_crm", "add_erp", "add_station", "add_laptop"),
-    *("add_subscription", "add_record", "add_channel"),
+    *("add_subscription", "add_record", "add_channel", "add_apo"),
     "add_contract_in_erp",
 )
 """The verbs that build a landscape."""

@@ -139,7 +139,7 @@ def _partition(draws: Draws, number: int) -> Any:
 
 
 def _outage(draws: Draws, number: int) -> Any:
-    site = draws.one_of(draws.facts.of_kind("station", "crm", "erp"), number, 10)
+    site = draws.one_of(draws.facts.of_kind("station", "crm", "erp", "apo"), number, 10)
     lasts = Duration(max(draws.span(number), LEAST_CUT))
     fault = Outage(site, under_way=draws.one_of(("drop", "hold", "deliver"), number, 11))
     return Struck(fault, draws.moment_ns(lasts, number), lasts)

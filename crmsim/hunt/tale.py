@@ -19,7 +19,10 @@ BEFORE = ("crashed", "restarted", "paused", "resumed", "struck", "lifted", "admi
 """Kinds of events that are told wherever they occur: they may have long consequences."""
 DURING = ("lost", "duplicated", "held", "broken", "rejected", "failed")
 """Kinds of events that are told from the first cause on."""
-STEPS = ("saved", "committed", "booked", "shipped", "replicated", "confirmed", "imported", "parked")
+STEPS = (
+    *("saved", "committed", "checked", "promised", "booked", "shipped"),
+    *("replicated", "confirmed", "imported", "parked"),
+)
 """Kinds of events that are the steps of an order."""
 UNTOLD = {"guid", "serial", "attempt"}
 """Details that say nothing to a reader."""

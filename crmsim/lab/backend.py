@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from crmsim.applications.contracts import is_of_erp, must_be_target
-from crmsim.applications.logistics import Logistics
+from crmsim.applications.logistics import Logistics, Stock
 from crmsim.chance import Distribution, Lognormal
+from crmsim.erp.apo import Apo
 from crmsim.erp.contracts import CONTRACTS, ErpContract
 from crmsim.erp.erp import Erp
 from crmsim.errors import BadValue
@@ -19,6 +20,9 @@ __all__ = ["BackEnd"]
 
 BOOKING_S = Lognormal.of_mean(0.8, 0.6)
 """Booking of an order in the ERP: mean 800 ms (assumed)."""
+
+CHECK_S = Lognormal.of_mean(0.2, 0.6)
+"""Availability check of an order in the planning system: mean 200 ms (assumed)."""
 
 
 class BackEnd(Building):
@@ -137,3 +141,36 @@ class BackEnd(Building):
             record = self.simulation.store(crm).get("records", ("contract", key))
             if record is not None and not is_of_erp(record):
                 raise BadValue(f"contract {key!r} is one of CRM; number that of the ERP otherwise")
+
+    def add_apo(
+        self,
+        link: Link,
+        *,
+        crm: str = "crm",
+        stock: Stock,
+        service_s: Distribution = CHECK_S,
+        name: str = "apo",
+    ) -> None:
+        """Add the planning system and its line to CRM; from then on CRM has orders checked.
+
+        Without one, nobody asks whether there is enough. What becomes of an order while it is out
+        of reach: ``add_crm(policies=Policies(on_apo_down=...))``.
+
+        Args:
+            link: Both directions of the line between CRM and the planning system.
+            crm: The name of CRM Enterprise, which must have been added before.
+            stock: What it knows of the stock: how much there is of each product, and how it is
+                filled up. Usually that of the ERP's logistics.
+            service_s: How long a check takes, in seconds.
+            name: The name of the site and its actor.
+
+        Raises:
+            ForbiddenLink: there is a planning system already.
+            BadValue: CRM has not been added yet.
+        """
+        if crm not in self.simulation.topology.sites("crm"):
+            raise BadValue(f"{name!r} is asked by CRM alone; add {crm!r} before it")
+        self.simulation.add_site(name, "apo").write_ns = WRITE
+        self.simulation.connect(crm, name, link)
+        self.simulation.seat(name, lambda: Apo(crm, stock, service_s))
+        self._apo.append(name)

@@ -38,15 +38,16 @@ from crmsim.mobile.rep import DiaryEntry, Habits, why_not_in_diary
 from crmsim.mobile.station import Station
 from crmsim.network.link import Link
 from crmsim.online.clerk import Clerk, ClerkHabits
-from crmsim.online.recovery import OwnService, OwnServices
+from crmsim.online.recovery import OwnService
 from crmsim.qrfc.inbound import WorkProcess, work_process_names
 from crmsim.qrfc.partner import Poison, Staff
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.demon import QueueDemon
 from crmsim.replication.receivers import facts_of_record, wanting
 from crmsim.systems.channels import Channel
-from crmsim.systems.enterprise import CrmEnterprise, Policies
+from crmsim.systems.enterprise import CrmEnterprise
 from crmsim.systems.people import Operator, Worklist
+from crmsim.systems.setup import Policies, Setup
 from crmsim.units import Duration, milliseconds, minutes
 
 __all__ = ["REACTION_S", "WRITE", "Building", "staff_of"]
@@ -72,6 +73,8 @@ class Building:
         self._trouble = trouble
         self._laptops: dict[str, str] = {}
         self._stations: dict[str, list[str]] = {}
+        self._apo: list[str] = []
+        """The name of the planning system; empty while there is none."""
         self._replication = Replication(ORDERS_BY_REP)
         self._exchange = UNASKED
 
@@ -268,37 +271,32 @@ class Building:
             worklist: In which way that person works off the error list.
             name: The name of the site and its actor.
         """
-        OwnServices(own_services)  # refused here, with the line of the scenario
-        breakages += self._trouble.breakages
         operator_s = self._needed(operator_s, is_needed=bool(self._trouble.breakages))
         self.simulation.add_site(name, "crm").write_ns = WRITE
         staff = staff_of(name, work_processes, operator_s, f"{name}-demon")
-        self.simulation.seat(
-            name,
-            lambda: CrmEnterprise(
-                erp,
-                self._laptops,
-                self._replication,
-                service_s,
-                distribution_s,
-                staff,
-                policy,
-                self.guarantees,
-                queue_key,
-                poisons,
-                breakages,
-                own_services,
-                csa_key,
-                connections,
-                policies,
-                clerk,
-                self._exchange,
-            ),
+        setup = Setup(
+            erp=erp,
+            laptops=self._laptops,
+            replication=self._replication,
+            service_s=service_s,
+            distribution_s=distribution_s,
+            staff=staff,
+            policy=policy,
+            guarantees=self.guarantees,
+            queue_key=queue_key,
+            poisons=poisons,
+            breakages=breakages + self._trouble.breakages,
+            own_services=own_services,
+            csa_key=csa_key,
+            connections=connections,
+            policies=policies,
+            clerk=clerk,
+            exchange=self._exchange,
+            apo=self._apo,
         )
+        self.simulation.seat(name, lambda: CrmEnterprise(setup))
         self._seat_staff(name, staff, operator_s, last_resort, worklist, clerk)
-        self.simulation.store(name).load(
-            "policies", {"conflict": policies.conflict, "exchange": self._exchange}
-        )
+        self.simulation.store(name).load("policies", setup.told)
 
     def _seat_staff(
         self,

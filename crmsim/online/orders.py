@@ -33,6 +33,7 @@ from crmsim.formats.bdoc import Segment, SyncBDoc, Task, order_of, segments_of, 
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.online.answers import Answers
+from crmsim.online.atp import Availability
 from crmsim.online.clerk import Desk
 from crmsim.online.contracts import Contracts
 from crmsim.online.online import ERP, OFFICE, Online
@@ -84,6 +85,7 @@ class Orders:
         exchange: How CRM and the ERP share sales transactions.
         openings: Which orders somebody has open.
         guarantees: Whether what is newest stays.
+        availability: Has orders checked before they go to the ERP.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Orders:
         exchange: SalesExchange,
         openings: Openings,
         guarantees: Guarantees,
+        availability: Availability,
     ) -> None:
         self.contracts = Contracts(actor, online, guarantees)
         """What orders may draw on."""
@@ -108,6 +111,7 @@ class Orders:
         self._confirm_after = confirm_after
         self._exchange = exchange
         self._openings = openings
+        self._availability = availability
 
     # --- what laptops send ---
 
@@ -170,7 +174,7 @@ class Orders:
     ) -> None:
         number = change.get("numbers", bdoc.guid)
         record: OrderRecord = change.get("orders", number)
-        is_on_its_way = record.distribution is Distribution.TO_BE
+        is_on_its_way = record.distribution is Distribution.TO_BE or record.document.is_unchecked
         if is_on_its_way and self._confirm_after is ConfirmAfter.ERP:
             self._answers.accept(change, bdoc)
             waiting = change.get(UNCONFIRMED, number, ())
@@ -431,11 +435,12 @@ class Orders:
             fields: What it has by now of what the change was about.
             event: What that is for its distribution, if it goes to the ERP.
         """
+        is_ours = origin[0] != ERP  # else the ERP has it already
+        record = self._availability.opened(change, record, is_ours=is_ours)
         document = record.document
         order, number = document.order, document.number
         status = record.distribution
         quotations = self._exchange.quotations
-        is_ours = origin[0] != ERP  # else the ERP has it already
         if is_ours and why_not_transfer(document, quotations=quotations) is None:
             status = next_status(status, event)
         change.note(
@@ -458,6 +463,8 @@ class Orders:
         self._online.store_order(change, changed, *origin)
         self.contracts.saved(change, document)
         self._desk.put(change, changed)
+        if status is not Distribution.TO_BE and not document.is_unchecked:
+            self.confirm_late(change, number)  # the ERP will not be asked about it any more
 
     def _told_of_lock(self, record: OrderRecord, by: str) -> dict[str, object]:
         """Return the lock under which somebody in CRM has changed what the ERP has too."""
@@ -474,6 +481,8 @@ def _told_of(document: OrderDocument, by: str) -> dict[str, object]:
         told["errors"] = document.errors
     if document.is_locked:
         told["locked"] = True
+    if document.is_unchecked:
+        told["unchecked"] = True
     if document.owner is not Owner.CRM:
         told["owner"] = document.owner.name
     if document.order.preceding:

@@ -12,7 +12,7 @@ import attrs
 
 from crmsim.applications.guards import why_not_transfer
 from crmsim.applications.status import Distribution
-from crmsim.business.document import OrderDocument, Owner
+from crmsim.business.document import Fate, OrderDocument, Owner
 from crmsim.business.sales import SalesKind
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.durable import Store
@@ -54,6 +54,9 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
             order = record.document.order
             if record.distribution is Distribution.ERROR:
                 yield SetAside(order.reference, "the ERP refused it, and somebody has to decide")
+            elif record.document.fate is Fate.CANCELLED:
+                reason = f"{why_not_transfer(record.document)}"
+                yield SetAside(order.reference, reason, is_partial=True)
             elif not record.document.is_sound:
                 errors = "; ".join(record.document.errors)
                 yield SetAside(order.reference, f"it contains errors: {errors}")

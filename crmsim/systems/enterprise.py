@@ -8,27 +8,22 @@ Sources: CONTRIBUTING.md, S50, S54.
 """
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import get_args
 
-import attrs
-
-from crmsim.applications.exchange import UNASKED, SalesExchange
-from crmsim.applications.numbering import Numbering
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import SalesOrder
-from crmsim.chance import Distribution, word_of
+from crmsim.chance import word_of
 from crmsim.formats.bapi import News
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
-from crmsim.middleware.flow import Breakage, Context, OnLock
-from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy
-from crmsim.middleware.replication import Replication
+from crmsim.middleware.flow import Context
+from crmsim.middleware.queue import Luw
 from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
 from crmsim.online.answers import Answers
-from crmsim.online.clerk import ClerkHabits, Completed, Desk, LayAgain
+from crmsim.online.atp import Availability, CheckUnanswered
+from crmsim.online.clerk import Completed, Desk, LayAgain
 from crmsim.online.online import OFFICE, Online
 from crmsim.online.opening import (
     LeaseEnds,
@@ -36,39 +31,36 @@ from crmsim.online.opening import (
     ThoughtOver,
 )
 from crmsim.online.orders import (
-    ConfirmAfter,
     Orders,
 )
 from crmsim.online.records import Records
 from crmsim.online.recovery import (
     BDocMonitor,
     ErrorList,
-    OwnService,
     OwnServices,
     Recovery,
     Reprocess,
     body_of,
 )
 from crmsim.qrfc.inbound import Outcome
-from crmsim.qrfc.partner import Poison, QueuePartner, Staff
-from crmsim.qrfc.wire import Guarantees
+from crmsim.qrfc.partner import QueuePartner
 from crmsim.replication.demon import DemonDone
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.receivers import Receivers
 from crmsim.replication.returned import Returned, SendAgain
 from crmsim.rfc.asking import AskAgain, Asking
+from crmsim.rfc.atp import AtpAnswer
 from crmsim.rfc.lock import LockAnswer
-from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.channels import TAKEN, Contact, ContactAnswered, Contacts, identified
 from crmsim.systems.editing import Editing
 from crmsim.systems.inflow import Inflow, OpenAgain, ParkedLong
-from crmsim.systems.outflow import CdbOnError, Outflow
+from crmsim.systems.outflow import Outflow
 from crmsim.systems.repair import Repair
 from crmsim.systems.sessions import Sessions
+from crmsim.systems.setup import Setup
 from crmsim.trace.kinds import FORBIDDEN
-from crmsim.units import Duration, hours
 
-__all__ = ["CrmEnterprise", "Policies"]
+__all__ = ["CrmEnterprise"]
 
 CONTEXTS: dict[type, Context] = {
     SyncBDoc: Context.SI0,
@@ -80,155 +72,126 @@ CONTEXTS: dict[type, Context] = {
 """What comes through a queue -> where the flow takes it up."""
 
 
-@attrs.frozen
-class Policies:
-    """How CRM decides where there is a choice."""
-
-    on_lock: OnLock = OnLock.PARK
-    """What becomes of a change of a document that is being distributed to the ERP."""
-    park_limit: Duration = hours(2.5)
-    """How long such a change waits aside at most; then it is refused (assumed: 30 times 5 min)."""
-    conflict: ConflictPolicy = ConflictPolicy.FIELD_MERGE
-    """What becomes of a change of what somebody else has changed meanwhile."""
-    confirm_after: ConfirmAfter = ConfirmAfter.ONLINE
-    """When a laptop is told that CRM has taken over its change of an order."""
-    cdb_on_error: CdbOnError = CdbOnError.STORE
-    """What becomes of orders with errors on their way to the laptops."""
-    numbering: Numbering = Numbering.AT_TRANSFER
-    """When an order of a laptop gets its number."""
-    range_size: int = 100
-    """How many numbers a laptop gets at a time; it gets more when it has fewer left (assumed)."""
-
-
 class CrmEnterprise(QueuePartner):
     """CRM Enterprise as one actor that never waits in a handler.
 
     Args:
-        erp: The name of the ERP's actor.
-        laptops: Rep -> laptop.
-        replication: What is replicated, and how.
-        service_s: How long the validation of a change takes, in seconds.
-        distribution_s: How long it takes to pass a saved document on, in seconds.
-        staff: Work processes and operator of its site.
-        policy: When a LUW for the ERP is tried again.
-        guarantees: Which parts of "exactly once, in order" are on.
-        queue_key: What shares a queue to the ERP.
-        poisons: LUWs that it cannot digest.
-        breakages: Which programs of the flow do not work, and when.
-        own_services: What a customer has added to the flow.
-        csa_key: What shares a queue inside CRM, on the way from a save to its receivers.
-        connections: How many LUWs are on their way to the ERP at once; None for any number.
-        policies: How it decides where SAP leaves a choice.
-        clerk: When somebody completes and releases orders; None when nobody does.
-        exchange: How CRM and the ERP share sales transactions.
+        setup: How it is set up.
     """
 
-    def __init__(
-        self,
-        erp: str,
-        laptops: dict[str, str],
-        replication: Replication,
-        service_s: Distribution,
-        distribution_s: Distribution,
-        staff: Staff,
-        policy: RetryPolicy,
-        guarantees: Guarantees,
-        queue_key: QueueKey,
-        poisons: tuple[Poison, ...] = (),
-        breakages: tuple[Breakage, ...] = (),
-        own_services: Mapping[Context, OwnService] = MappingProxyType({}),
-        csa_key: QueueKey = QueueKey.PER_PARENT,
-        connections: int | None = None,
-        policies: Policies = Policies(),
-        clerk: ClerkHabits | None = None,
-        exchange: SalesExchange = UNASKED,
-    ) -> None:
-        super().__init__(erp, service_s, staff, policy, guarantees, poisons, connections)
-        self._distribution_s = distribution_s
-        self._policies = policies
-        monitor, own = BDocMonitor(self), OwnServices(own_services)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(
+            setup.erp,
+            setup.service_s,
+            setup.staff,
+            setup.policy,
+            setup.guarantees,
+            setup.poisons,
+            setup.connections,
+        )
+        self._setup = setup
+        self._monitor, self._own = BDocMonitor(self), OwnServices(setup.own_services)
         self._errors = ErrorList(
             self,
             self._inbound,
-            monitor,
-            staff.operator,
-            breakages,
+            self._monitor,
+            setup.staff.operator,
+            setup.breakages,
             lambda queue, body: self._online.place_again(queue, body),
         )
-        model, conflict = replication.model, policies.conflict
-        self.realignment = Realignment(self, model, replication.framework, staff.demon)
-        self._returned = Returned(self, staff.operator, self.realignment.jobs.enqueue)
-        self.receivers = Receivers(self, model, laptops, self.realignment.jobs.enqueue)
-        self._online = Online(self, model, self._inbound, monitor, csa_key)
-        self._outflow = Outflow(
-            self,
-            self.receivers,
-            self._outbound,
-            self._errors,
-            monitor,
-            guarantees,
-            queue_key,
-            own,
-            policies.cdb_on_error,
-            exchange,
-        )
-        self._exchange = exchange
-        self._asking = Asking(self, erp)
-        self._openings = Openings(self, exchange, self._asking, erp)
-        answers = Answers(self, monitor, own)
-        self._desk = Desk(self, clerk)
-        self._records = Records(self, model, self._online, answers, conflict)
-        desk, after = self._desk, policies.confirm_after
-        self._orders = Orders(
-            self,
-            self._online,
-            answers,
-            conflict,
-            desk,
-            after,
-            exchange,
-            self._openings,
-            guarantees,
-        )
-        contacts = Contacts(self, self._orders)
-        self._editing = Editing(self, self._orders, self._openings, contacts, desk)
-        self._inflow = Inflow(
-            self,
-            self._inbound,
-            self._online,
-            self._outflow,
-            self._errors,
-            monitor,
-            guarantees,
-            policies.on_lock,
-            policies.park_limit,
-            own,
-            answers,
-            self._records,
-            self._orders,
-            replication.taken_away,
-            self._openings,
-            exchange.on_erp_down,
-        )
-        self._repair = Repair(
-            self, self._orders, self._asking, self._outflow.erp_answered, self._inflow.release
-        )
-        self._services = self._inflow.services | self._outflow.services
+        self._put_up_replication(setup)
+        self._put_up_online(setup)
+        self._put_up_flow(setup)
         self._sessions = Sessions(
             self,
             self._inbound,
-            guarantees,
-            policies.numbering,
-            policies.range_size,
+            setup.guarantees,
+            setup.policies.numbering,
+            setup.policies.range_size,
             self.receivers,
             self.realignment,
             self._returned,
             self._inflow.take_upload,
         )
 
+    def _put_up_replication(self, setup: Setup) -> None:
+        """Put up what says which laptop gets what."""
+        model, staff = setup.replication.model, setup.staff
+        self.realignment = Realignment(self, model, setup.replication.framework, staff.demon)
+        self._returned = Returned(self, staff.operator, self.realignment.jobs.enqueue)
+        self.receivers = Receivers(self, model, setup.laptops, self.realignment.jobs.enqueue)
+
+    def _put_up_online(self, setup: Setup) -> None:
+        """Put up CRM Online: what decides on documents, and stores them."""
+        model, policies = setup.replication.model, setup.policies
+        self._online = Online(self, model, self._inbound, self._monitor, setup.csa_key)
+        self._answers = Answers(self, self._monitor, self._own)
+        self._records = Records(self, model, self._online, self._answers, policies.conflict)
+        self._desk = Desk(self, setup.clerk)
+        self._asking = Asking(self, setup.erp)
+        self._openings = Openings(self, setup.exchange, self._asking, setup.erp)
+        self._availability = Availability(
+            self,
+            self._online,
+            setup.apo,
+            policies.on_apo_down,
+            lambda change, number: self._orders.confirm_late(change, number),
+        )
+        self._orders = Orders(
+            self,
+            self._online,
+            self._answers,
+            policies.conflict,
+            self._desk,
+            policies.confirm_after,
+            setup.exchange,
+            self._openings,
+            setup.guarantees,
+            self._availability,
+        )
+        contacts = Contacts(self, self._orders)
+        self._editing = Editing(self, self._orders, self._openings, contacts, self._desk)
+
+    def _put_up_flow(self, setup: Setup) -> None:
+        """Put up what comes before a save, and what follows it."""
+        self._outflow = Outflow(
+            self,
+            self.receivers,
+            self._outbound,
+            self._errors,
+            self._monitor,
+            setup.guarantees,
+            setup.queue_key,
+            self._own,
+            setup.policies.cdb_on_error,
+            setup.exchange,
+        )
+        self._inflow = Inflow(
+            self,
+            self._inbound,
+            self._online,
+            self._outflow,
+            self._errors,
+            self._monitor,
+            setup.guarantees,
+            setup.policies.on_lock,
+            setup.policies.park_limit,
+            self._own,
+            self._answers,
+            self._records,
+            self._orders,
+            setup.replication.taken_away,
+            self._openings,
+            setup.exchange.on_erp_down,
+        )
+        self._repair = Repair(
+            self, self._orders, self._asking, self._outflow.erp_answered, self._inflow.release
+        )
+        self._services = self._inflow.services | self._outflow.services
+
     def started(self) -> None:
         """Take up all queues and the error list on the durable state."""
-        if self._exchange.locks:
+        if self._setup.exchange.locks:
             self._asking.count_start()
         super().started()
         self._errors.started()
@@ -236,6 +199,7 @@ class CrmEnterprise(QueuePartner):
         self._desk.started()
         self._inflow.started()
         self._returned.started()
+        self._availability.started()
 
     # --- sessions of laptops ---
 
@@ -370,6 +334,16 @@ class CrmEnterprise(QueuePartner):
         """Refuse a change whose document does not get free."""
         self._inflow.parked_long(message.document)
 
+    @handles(AtpAnswer)
+    def availability_known(self, message: AtpAnswer, sender: object) -> None:
+        """The planning system has checked an order."""
+        self._availability.answered(message)
+
+    @handles(CheckUnanswered)
+    def check_unanswered(self, message: CheckUnanswered, sender: object) -> None:
+        """The planning system has not answered in time."""
+        self._availability.unanswered(message)
+
     @handles(Completed)
     def completed(self, message: Completed, sender: object) -> None:
         """Store an order as the clerk leaves it."""
@@ -420,4 +394,4 @@ class CrmEnterprise(QueuePartner):
         if not isinstance(body, MessageBDoc | MassBDoc | RecordBDoc):
             return super()._service_ns(luw)
         u = self.luck("distribution time").uniform(word_of(luw.luw))
-        return int(self._distribution_s.at(u) * 1e9)
+        return int(self._setup.distribution_s.at(u) * 1e9)

@@ -173,7 +173,8 @@ class Outflow:
             return False  # processed again late: what is newest has gone there already
         change.put("sent", number, order.version)
         record: OrderRecord = self._actor.store.get("orders", number)
-        body = bapi_order(self._plain(order), number, record.epoch, record.erp_changes)
+        schedule = bdoc.document.schedule
+        body = bapi_order(self._plain(order), number, record.epoch, record.erp_changes, schedule)
         luw = Luw(f"order {number} v{order.version}", body, order.guid)
         queue = queue_name("R3AU", self._queue_key, number, order.customer)
         self._outbound.enqueue(change, queue, luw)

@@ -116,7 +116,21 @@ COMMITTED = _kind(
     "committed",
     Level.METRICS,
     "CRM Online stored a document: version, number; who wrote it, if no laptop; what is wrong with "
-    "it; whether it waits for a release; what it is, unless an order. (ONLINE_COMMIT)",
+    "it; whether it waits for a release, or for a check whether there is enough; what it is, "
+    "unless an order. (ONLINE_COMMIT)",
+)
+CHECKED = _kind(
+    "checked",
+    Level.METRICS,
+    "CRM knows whether there is enough for an order, or has given up asking: version, outcome, "
+    "(line, pieces, day) of what is confirmed.",
+)
+PROMISED = _kind(
+    "promised",
+    Level.BUSINESS,
+    "The planning system has answered a check for the first time: order, the how-manieth check of "
+    "it, (product, pieces wanted, promised to the order by now, available to it before, pieces "
+    "that ever were there or are on their way).",
 )
 BOOKED = _kind(
     "booked",

@@ -18,7 +18,7 @@ from crmsim.middleware.replication import BY_CUSTOMER
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.profiles import gprs, wan
 from crmsim.sync.conflict import ConflictPolicy
-from crmsim.systems.enterprise import Policies
+from crmsim.systems.setup import Policies
 from crmsim.truths.case import Case, Effort, Figure, Sample, sample_of
 from crmsim.units import days, hours, minutes
 

@@ -1,0 +1,1 @@
+"""Is all well between CRM and the ERP, and behind it?"""
