@@ -2,9 +2,10 @@
 
 A customer has a contract in the ERP: so many pieces of tea until the end of the week. Several reps
 look after him. Each sees on his laptop how much was left when he called last, and orders no more
-than that. But the others order too, and nobody hears of it before the next call. What comes to CRM
-when too little is left is stored with an error and waits: a clerk takes it off the contract, and
-it becomes a plain order (at another price, as the customer may notice). Only then does it go on.
+than that. But the others order too, so do people at the ERP, and nobody on a laptop hears of it
+before the next call. What comes to CRM when too little is left is stored with an error and waits: a
+clerk takes it off the contract, and it becomes a plain order (at another price, as the customer may
+notice). Only then does it go on.
 
 Why one should care: an over-call is a promise that the customer heard, and that somebody has to
 take back. It costs a clerk's time, and it is late.
@@ -50,6 +51,9 @@ class Settings:
     calls: int = setting(2, "calls of each rep on a working day", low=1, high=24)
     orders: int = setting(4, "orders of each rep on a working day", low=1, high=100)
     on_contract: Share = setting(Share(0.7), "share of the orders that draw on the contract")
+    calls_in_erp: int = setting(
+        2, "orders a day that people at the ERP call off it", low=0, high=50
+    )
     target: int = setting(500, "pieces of tea that the contract is about", low=1)
     clerk: bool = setting(True, "a clerk takes over-calls off the contract")
     crashes: bool = setting(True, "CRM and the ERP crash once each")
@@ -75,6 +79,7 @@ def overcall_metrics(result: Result) -> Mapping[str, object]:
     return {
         "call_offs": len(written),
         "call_offs_given_up": sum(1 for _ in journal.select("forbidden")),
+        "calls_in_erp": sum("by" in event.detail for event in journal.select("booked")),
         "pieces_called_off": sum(wanted[event.subject] for event in written),
         "overcalls": len(errors),
         "pieces_overcalled": sum(wanted[name] for name in errors),
@@ -125,7 +130,7 @@ def _unknown(
     number_of: dict[int, int] = {}  # version of the record in CRM -> state
     seen: dict[str, int] = {}  # laptop -> state that it shows
     others: list[tuple[str, str, int]] = []  # laptop, order, when written
-    for event in journal.select("called", "changed", "imported", "saved"):
+    for event in journal.select("called", "changed", "imported", "saved", "booked"):
         if event.kind == "called":
             rows: Any = event.detail["calls"]
             calls[int(str(event.detail["number"]))] = {number for number, _, _ in rows}
@@ -133,6 +138,9 @@ def _unknown(
             number_of[int(str(event.detail["version"]))] = int(str(event.detail["number"]))
         elif event.kind == "imported" and event.detail.get("guid") == f"contract {CONTRACT}":
             seen[event.actor] = number_of[int(str(event.detail["version"]))]
+        elif event.kind == "booked":
+            if "by" in event.detail and event.subject in orders:
+                others.append(("erp", event.subject, event.time_ns))
         elif event.kind == "saved" and event.number in call_offs:
             known = calls[seen[event.actor]]
             missed = [
@@ -170,11 +178,23 @@ async def contract_overcall(land: Landscape, settings: Settings) -> None:
     )
     land.check()
     land.download_contracts()
+    plan_calls_in_erp(land, settings)
     if settings.crashes:
         land.at(days(2) + hours(18.1), land.crash, "erp", down=minutes(30))
         land.at(days(3) + hours(18.1), land.crash, "crm", down=minutes(20))
     await land.run_until(days(DAYS))
     await land.settle()
+
+
+def plan_calls_in_erp(land: Landscape, settings: Settings) -> None:
+    """Let people at the ERP call off the contract too, from Tuesday on."""
+    luck = land.simulation.luck.stream("calls in the ERP")
+    for day in range(1, DAYS):
+        for number in range(settings.calls_in_erp):
+            due_ns = days(day) + hours(9) + luck.below(hours(8), day, number)
+            pieces = 1 + luck.below(LARGEST, day, settings.calls_in_erp + number)
+            order = sale(f"erp {day}-{number}", 1, "tea", pieces, CONTRACT)
+            land.at(due_ns, land.create_order_in_erp, order)
 
 
 def diary(land: Landscape, settings: Settings, rep: int) -> tuple[DiaryEntry, ...]:

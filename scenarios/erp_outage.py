@@ -3,14 +3,15 @@
 An ERP can be away in several ways. The line to it can be down; it can crash; it can be so slow that
 hardly anything gets done; or it can be stopped as planned. CRM keeps on taking orders all the same:
 they wait in its queues (or in the ERP's, when that is only slow). But while an order is on its way
-to the ERP nobody may change it: it has the status I1054. So customers who call again, because they
-want five instead of four, have to be put off.
+to the ERP nobody may change it: it has the status I1054. Nor may anybody change what is in the ERP
+already: CRM has to ask how far it has got there, and to lock it. So customers who call again,
+because they want five instead of four, have to be put off.
 
 Afterwards everything that has piled up comes in at once. If l orders come in an hour and the ERP
 books m, what piled up in h hours takes h * l / (m - l) hours to drain.
 
 Hypothesis: no order is lost, and laptops notice nothing when they send; the price of an outage is
-paid by people who want to change an order that is not in the ERP yet. A planned stop costs least at
+paid by people who want to change an order. A planned stop costs least at
 night, and before the laptops call rather than while they do.
 
 Runs in: 5 s.
@@ -21,6 +22,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from crmsim.applications.exchange import SalesExchange
 from crmsim.chance import Lognormal
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.errors import BadValue
@@ -42,6 +44,7 @@ from crmsim.measure.waits import (
 from crmsim.middleware.queue import RetryPolicy
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import wan
+from crmsim.online.opening import CLOSED, OUT_OF_REACH
 from crmsim.online.orders import BEING_DISTRIBUTED
 from crmsim.units import Duration, Share, days, hours, minutes, seconds, to_seconds
 from crmsim.workload.busy_days import BusyDays, add_busy_days
@@ -75,6 +78,7 @@ class Settings:
     calls: int = setting(6, "calls of each laptop on a day", low=1, high=24)
     booking: Duration = setting(seconds(20), "how long the ERP works on an order (mean)", low=1)
     work_processes: int = setting(2, "orders that the ERP books at the same time", low=1, high=100)
+    locks: bool = setting(True, "CRM locks in the ERP what it changes, and so must reach it")
     retry_most: Duration = setting(minutes(5), "longest wait between two tries of CRM", low=1)
 
     def __attrs_post_init__(self) -> None:
@@ -94,7 +98,8 @@ def outage_metrics(result: Result) -> Mapping[str, object]:
     `orders_meanwhile`: written while the ERP was away, in CRM or sent in by laptops. `locked_most`:
     orders with status I1054 at the same time; `lock_s`: how long, for those that were locked while
     it was away or drained; `lock_before_s`: on the day before. `edits_put_off`: changes that the
-    office could not make at once; `blocked_s`: how long people waited for that, all together.
+    office could not make at once, because the order was on its way or the ERP could not be asked
+    (`tries_out_of_reach`: how often); `blocked_s`: how long people waited for that, all together.
     `laptop_edits_parked`, `laptop_edits_refused`: changes from laptops that had to wait in CRM, or
     came to nothing because of that. `to_crm_s`: from the save of a new order on a laptop to its
     commit in CRM Online; `in_crm_s`: from its receipt in CRM to that commit; meanwhile, and in the
@@ -141,21 +146,26 @@ def _edits(result: Result) -> dict[str, object]:
     """Return what people could not change at once."""
     asked: dict[str, int] = {}
     waits: list[Wait] = []
+    out_of_reach = 0
     for event in result.journal.select("forbidden", "committed", actor="crm"):
         if event.kind == "committed" and event.detail.get("by") == "office":
             if event.subject in asked:
                 waits.append(Wait(event.subject, asked.pop(event.subject), event.time_ns))
-        elif event.kind == "forbidden" and event.detail["reason"] == BEING_DISTRIBUTED:
+        elif event.kind == "forbidden" and event.detail["reason"] in (BEING_DISTRIBUTED, *CLOSED):
             asked.setdefault(event.subject, event.time_ns)
+            out_of_reach += event.detail["reason"] == OUT_OF_REACH
     waits += [Wait(subject, begin_ns) for subject, begin_ns in asked.items()]
     refused = result.journal.select("rejected")
     blocked_s = went_on_s(waits, result.simulation.now_ns)
     return {
         "edits_put_off": len(waits),
+        "tries_out_of_reach": out_of_reach,
         "blocked_s": sum(blocked_s),
         "blocked_s_max": max(blocked_s, default=None),
         "laptop_edits_parked": len({e.subject for e in result.journal.select("parked")}),
-        "laptop_edits_refused": sum(e.detail["reason"] == BEING_DISTRIBUTED for e in refused),
+        "laptop_edits_refused": sum(
+            e.detail["reason"] in (BEING_DISTRIBUTED, OUT_OF_REACH) for e in refused
+        ),
     }
 
 
@@ -185,6 +195,7 @@ async def erp_outage(land: Landscape, settings: Settings) -> None:
         rep_orders=settings.rep_orders,
         rep_edits=settings.rep_edits,
     )
+    land.exchange(SalesExchange(locks=settings.locks))
     first = min(seconds(20), settings.retry_most)
     land.add_crm(policy=RetryPolicy(first=first, most=settings.retry_most))
     land.add_erp(

@@ -3,7 +3,8 @@
 A rep writes an order; the ERP books it, and the warehouse delivers it, perhaps in two parts,
 perhaps only when there is enough. What has left is billed, and the bill goes into the books. After
 each of these steps the ERP tells CRM, and CRM tells the laptop: so the rep sees what the customer
-will ask about.
+will ask about. If the ERP lacks data for an order, it refuses it; a clerk has the data mended, and
+sends the order again.
 
 Hypothesis: every piece is ordered, delivered, issued and billed exactly once, whatever line breaks
 and whatever system crashes meanwhile; and the rep knows it after the next call. If systems do not
@@ -31,6 +32,7 @@ from crmsim.measure.latency import quantile
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
+from crmsim.online.clerk import ClerkHabits
 from crmsim.qrfc.wire import Guarantees
 from crmsim.units import Duration, Share, days, hours, minutes, to_seconds
 
@@ -52,6 +54,10 @@ class Settings:
     crashes: bool = setting(True, "each system crashes once")
     loss: Share = setting(Share(0.0), "share of messages that the lines lose")
     dedup: bool = setting(True, "systems remember what they have had before")
+    refuses: Share = setting(
+        Share(0.0), "share of what CRM sends that the ERP refuses at first, for lack of data"
+    )
+    clerk: bool = setting(True, "a clerk sends again what was refused")
     impatience: int = setting(
         0, "how often somebody activates a queue of the ERP in which work is being done", low=0
     )
@@ -62,9 +68,11 @@ def cash_metrics(result: Result) -> Mapping[str, object]:
 
     `booked_twice`: orders that the ERP has more than once; `issued_too_often`, `billed_too_often`:
     pieces above what was ordered. `begun_anew`: how often somebody had work begun anew that was
-    being done; `done_again`: work that took effect in the ERP more than once. `cash_s`: from the
-    save on the laptop to the last bill of the order. `news_s`: from a posting to the moment in
-    which the rep's laptop shows it.
+    being done; `done_again`: work that took effect in the ERP more than once. `refused`: how often
+    the ERP refused an order; `worked_off`: how often a clerk sent one again; `not_booked`: orders
+    that never got through. `to_erp_s`: from the save on the laptop until the order is booked;
+    `cash_s`: to the last bill of it. `news_s`: from a posting to the moment in which the rep's
+    laptop shows it.
     """
     documents: Counter[str] = Counter()
     pieces: Counter[str] = Counter()
@@ -87,6 +95,7 @@ def cash_metrics(result: Result) -> Mapping[str, object]:
         "value_in_the_books": str(exact_sum(billed)),
         "in_two_parts": _in_parts(result),
         **_too_many(result),
+        **_refusals(result),
         "cash_s_p50": quantile(cash_s, 0.5),
         "cash_s_max": max(cash_s, default=None),
         "news_s_p50": quantile(news_s, 0.5),
@@ -120,6 +129,24 @@ def _too_many(result: Result) -> dict[str, object]:
         "billed_too_often": above["billing document"],
         "begun_anew": sum(event.detail["action"] == "activate" for event in helped),
         "done_again": sum(count > 1 for count in effects.values()),
+    }
+
+
+def _refusals(result: Result) -> dict[str, object]:
+    """Return what the ERP refused, and what became of it."""
+    journal = result.journal
+    saved: dict[str, int] = {}
+    booked: dict[str, int] = {}
+    for event in journal.select("saved", "booked"):
+        first = saved if event.kind == "saved" else booked
+        first.setdefault(event.subject, event.time_ns)
+    to_erp_s = [to_seconds(booked[one] - saved[one]) for one in booked if one in saved]
+    return {
+        "refused": sum(e.detail["status"] == "ERROR" for e in journal.select("distributed")),
+        "worked_off": sum(e.detail.get("by") == "clerk" for e in journal.select("committed")),
+        "not_booked": len([one for one in saved if one not in booked]),
+        "to_erp_s_p50": quantile(to_erp_s, 0.5),
+        "to_erp_s_p95": quantile(to_erp_s, 0.95),
     }
 
 
@@ -160,8 +187,9 @@ async def order_to_cash(land: Landscape, settings: Settings) -> None:
         stock=Stock(settings.pieces, settings.refill),
     )
     land.guarantees = Guarantees(dedup=settings.dedup)
-    land.add_crm()
-    land.add_erp(wan(loss=settings.loss), logistics=logistics)
+    works = settings.clerk and settings.refuses
+    land.add_crm(clerk=ClerkHabits(releases=False, working_days=7) if works else None)
+    land.add_erp(wan(loss=settings.loss), logistics=logistics, refuses=settings.refuses)
     land.add_station("station", wan())
     for rep in range(1, settings.reps + 1):
         land.add_laptop(

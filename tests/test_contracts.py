@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crmsim.applications import contracts as rules
+from crmsim.applications.exchange import SalesExchange, SalesScenario
 from crmsim.business.master import Record
 from crmsim.business.sales import CallOff, OrderEdit, OrderItem, SalesKind, SalesOrder
 from crmsim.chance import Constant
@@ -24,7 +25,7 @@ from crmsim.middleware.flow import Breakage, Context
 from crmsim.network.faults import NthMessage, Partition
 from crmsim.online.clerk import ClerkHabits
 from crmsim.online.contracts import NUMBER_TAKEN
-from crmsim.units import Share, hours, seconds
+from crmsim.units import Share, hours, minutes, seconds
 
 from .stories import event, fired, rejudge
 from .telling import Told, do, edit, order, tell
@@ -574,6 +575,52 @@ def test_news_that_are_processed_late_do_not_go_back():
     assert shown(told, "K", "laptop-1") == ("tea 0", "tea 150")
 
 
+# --- from both sides ---
+
+
+def test_both_systems_call_off_the_same_contract():
+    told = tell(
+        do(9, "create_order", on("A", "K", 60)),
+        do(10, "create_order_in_erp", on("E", "K", 30)),
+        do(11, "create_order_in_erp", on("F", "K", 20)),
+        do(12, "change_order_in_erp", pieces("E", 40)),
+        do(13, "change_order_in_erp", pieces("E", 50)),
+        contracts=K,
+    )
+    assert shown(told, "K", "laptop-1") == ("tea 100", "tea 0")
+    assert [name for name, why in told.forbidden if why.startswith("contract K has only")] == [
+        "F",
+        "E",
+    ]
+
+
+def test_who_comes_second_of_two_that_call_at_the_same_time_is_refused_and_becomes_plain():
+    """CRM and the ERP each give away the last pieces before they hear of each other."""
+    told = tell(
+        do(9, "fault", Partition("crm", "erp", under_way="drop"), for_=hours(1)),
+        do(9.1, "create_order", on("A", "K", 70)),
+        do(9.2, "create_order_in_erp", on("E", "K", 70)),
+        crm={"clerk": ClerkHabits(releases=False, working_days=7)},
+        contracts=K,
+    )
+    [refused] = [e for e in told.result.journal.select("distributed") if "reason" in e.detail]
+    assert refused.detail["reason"] == "contract K has only 30 tea left"
+    assert (told.crm["A"].contract, told.erp["A"].contract) == ("", "")
+    assert told.erp["E"].contract == "K"
+    assert shown(told, "K", "laptop-1") == ("tea 70", "tea 30")
+
+
+def test_a_change_of_the_erp_leaves_an_order_on_the_contract_of_crm():
+    told = tell(
+        do(9, "create_order", on("A", "N", 30)),
+        do(12, "change_order_in_erp", pieces("A", 40)),
+        records=N,
+        exchange=SalesExchange(SalesScenario.A),
+    )
+    assert (told.crm["A"].contract, told.erp["A"].contract) == ("N", "")
+    assert shown(told, "N", "laptop-1") == ("tea 40", "tea 60")
+
+
 # --- random stories ---
 
 LOT = ("K", "N", "")
@@ -585,6 +632,12 @@ actions = st.one_of(
     st.tuples(st.just("status"), st.sampled_from(LOT[:2]), st.sampled_from(("open", "closed"))),
 )
 stories = st.lists(actions, max_size=14)
+of_both = st.one_of(
+    actions,
+    st.tuples(st.just("in the ERP"), st.sampled_from(LOT), st.integers(1, 60)),
+    st.tuples(st.just("pieces there"), st.integers(0, 9), st.integers(1, 60)),
+)
+"""Also what people at the ERP write."""
 
 
 class Oracle:
@@ -648,6 +701,11 @@ def steps(story, gap: float):
             yield do(hour, "change_order", pieces(f"A{which % count}", value))
         elif what == "contract" and count:
             yield do(hour, "change_order", edit(f"A{which % count}", contract=value))
+        elif what == "in the ERP":
+            yield do(hour, "create_order_in_erp", on(f"E{place}", which, value))
+        elif what == "pieces there":
+            name = f"A{which}" if which % 2 else f"E{which}"
+            yield do(hour, "change_order_in_erp", pieces(name, value), lasts=minutes(0.1))
         elif what in ("target", "status") and which == "K":
             wanted = {"tea": value} if what == "target" else value
             yield do(hour, "change_contract_in_erp", "K", **{what: wanted})
@@ -690,12 +748,17 @@ TROUBLE = (
 )
 
 
-@settings(max_examples=40, deadline=None)
-@given(stories, st.sampled_from((0.003, 0.02, 0.08)), st.sets(st.integers(0, len(TROUBLE) - 1)))
-def test_all_at_once_and_in_trouble_nothing_is_given_away_twice(story, gap, trouble):
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(of_both, max_size=14),
+    st.sampled_from((0.003, 0.02, 0.08)),
+    st.sets(st.integers(0, len(TROUBLE) - 1)),
+    st.sampled_from((None, *map(SalesExchange, SalesScenario))),
+)
+def test_all_at_once_and_in_trouble_nothing_is_given_away_twice(story, gap, trouble, exchange):
     """What holds is judged by the checks; `tell` asserts them."""
     chosen = [TROUBLE[place] for place in sorted(trouble)]
-    told = tell(*steps(story, gap), *chosen, records=N, contracts=K, until=12)
+    told = tell(*steps(story, gap), *chosen, records=N, contracts=K, until=12, exchange=exchange)
     for key in "KN":
         left = rules.pieces_of(told.record("laptop-1", "contract", key)["remaining"])
         assert min(left.values()) >= 0

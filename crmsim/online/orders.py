@@ -199,15 +199,21 @@ class Orders:
         """
         event = DistributionEvent.ACCEPTED if is_there else DistributionEvent.GIVEN_UP
         lost = attrs.evolve(record, refusal="" if is_there else LOST, is_mendable=not is_there)
-        self._end_distribution(change, lost, event, record.document.order.version)
+        self._end_distribution(change, lost, event, record.document.order.version, report=True)
 
     def _end_distribution(
-        self, change: Change, record: OrderRecord, event: DistributionEvent, version: int
+        self,
+        change: Change,
+        record: OrderRecord,
+        event: DistributionEvent,
+        version: int,
+        **told: object,
     ) -> None:
         is_booked = event is DistributionEvent.ACCEPTED
         status = next_status(record.distribution, event)
         order, number = record.document.order, record.document.number
-        told = {} if is_booked else {"reason": record.refusal}
+        if not is_booked:
+            told["reason"] = record.refusal
         change.note(
             DISTRIBUTED, number, status=status.name, guid=order.guid, version=version, **told
         )

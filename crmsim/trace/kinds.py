@@ -176,7 +176,10 @@ PROGRESSED = _kind(
     "pieces billed).",
 )
 DISTRIBUTED = _kind(
-    "distributed", Level.BUSINESS, "The distribution status of a document changed. (DIST)"
+    "distributed",
+    Level.BUSINESS,
+    "The distribution status of a document changed: status, version; the ERP's reason, if it "
+    "refused it; whether a report has set it. (DIST)",
 )
 FLOWED = _kind(
     "flowed",
