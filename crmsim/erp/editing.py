@@ -65,6 +65,13 @@ class Editing:
         self._open: dict[str, Wish] = {}
         """Key of an order -> what somebody does to it; a crash ends that."""
 
+    def started(self) -> None:
+        """Free what people had open before a crash, unless somebody has it open again already."""
+        for key in self._locks.held_here():
+            if key not in self._open:
+                with self._actor.commit() as change:
+                    self._locks.give_back(change, key, "crash")
+
     def open(self, wish: Wish) -> None:
         """Let somebody open an order, unless that cannot be now."""
         key = self._actor.store.get("by reference", wish.reference)

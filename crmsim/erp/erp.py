@@ -101,6 +101,7 @@ class Erp(QueuePartner):
     def started(self) -> None:
         """Take up all queues, deliveries and bills on the durable state."""
         self._locks.started()
+        self._editing.started()
         self._fulfilment.started()
         super().started()
 

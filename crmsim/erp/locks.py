@@ -70,13 +70,16 @@ class Locks:
         self._freed = freed
 
     def started(self) -> None:
-        """Let leases run anew; what people had in work before a crash is free."""
+        """Let leases run anew."""
         for key, lock in list(self._actor.store.table(self.TABLE).items()):
             if lock.holder == CRM:
                 self._wait(key, lock.epoch)
-                continue
-            with self._actor.commit() as change:
-                self._drop(change, key, "crash")
+
+    def held_here(self) -> list[str]:
+        """Return the keys of the orders that people at the ERP have locked."""
+        return [
+            key for key, lock in self._actor.store.table(self.TABLE).items() if lock.holder == ERP
+        ]
 
     def holder(self, key: str) -> str:
         """Return which system has an order locked; empty for none."""
@@ -126,9 +129,9 @@ class Locks:
         """Lock an order for somebody at the ERP."""
         self._lock(change, key, ERP)
 
-    def give_back(self, change: Change, key: str) -> None:
+    def give_back(self, change: Change, key: str, why: str = "done") -> None:
         """Free what somebody at the ERP had locked."""
-        self._drop(change, key, "done")
+        self._drop(change, key, why)
 
     def _lock(self, change: Change, key: str, holder: str, asked: tuple[int, int] = (0, 0)) -> Lock:
         epoch = 1 + int(change.get("counts", "locks", 0))

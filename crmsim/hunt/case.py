@@ -47,7 +47,7 @@ from crmsim.units import Duration, days, parse_duration, parse_moment
 __all__ = ["Case", "Fixed", "as_it_is", "take_down"]
 
 BUILDING = (
-    *("replicate", "add_crm", "add_erp", "add_station", "add_laptop"),
+    *("replicate", "exchange", "add_crm", "add_erp", "add_station", "add_laptop"),
     *("add_subscription", "add_record", "add_channel", "add_apo"),
     "add_contract_in_erp",
 )
