@@ -97,6 +97,43 @@ def test_a_crash_loses_no_order_of_the_erp(site):
     assert told.crm["E"].items[0].quantity == told.erp["E"].items[0].quantity == 7
 
 
+def test_what_cannot_be_is_not_written_in_the_erp():
+    told = tell(
+        do(8, "change_in_erp", "customer", "C2", blocked="yes"),
+        do(9, "create_order_in_erp", order("E")),
+        do(10, "create_order_in_erp", order("E")),
+        do(11, "create_order_in_erp", order("F", "C2")),
+        do(12, "change_order_in_erp", OrderEdit("E", removed=(1,))),
+        do(13, "change_order_in_erp", edit("E", customer="C2")),
+        do(14, "change_order_in_erp", quantity("X", 3)),
+        exchange=EACH,
+    )
+    assert told.forbidden == [
+        ("E", "there is an order of that name already"),
+        ("F", "its customer is blocked"),
+        ("E", "an order needs an item"),
+        ("E", "its customer is blocked"),
+        ("X", "the ERP knows no such order"),
+    ]
+    assert list(told.erp) == list(told.crm) == ["E"]
+
+
+def test_what_is_delivered_nobody_changes_in_the_erp_either():
+    told = tell(
+        do(9, "create_order_in_erp", order("E")),
+        do(12, "change_order_in_erp", quantity("E", 7)),
+        do(13, "change_order_in_erp", edit("E", customer="C2")),
+        do(14, "change_order_in_erp", edit("E", text="thanks")),
+        exchange=EACH,
+        erp={"logistics": Logistics(lead=hours(1))},
+    )
+    assert [why.partition(";")[0] for _, why in told.forbidden] == [
+        f"order {told.erp['E'].number}: tea is fully delivered",
+        f"order {told.erp['E'].number} is delivered in part",
+    ]
+    assert told.crm["E"].text == "thanks"
+
+
 # --- each its own ---
 
 
@@ -333,6 +370,24 @@ def test_a_crash_of_the_erp_frees_what_people_there_had_open_and_keeps_the_locks
 def test_a_lease_is_no_shorter_than_a_minute():
     with pytest.raises(BadValue, match="a minute or more"):
         SalesExchange(lease=seconds(30))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"scenario": "A"}, "scenario is 'A'; write one of SalesScenario.DEFAULT"),
+        ({"on_erp_down": "wait"}, "write one of OnErpDown.PARK, OnErpDown.REJECT"),
+        ({"numbers": None}, "write one of Numbers.MATCH"),
+    ],
+)
+def test_what_is_no_way_to_share_orders_is_refused(wrong, words):
+    with pytest.raises(BadValue, match=words):
+        SalesExchange(**wrong)
+
+
+def test_an_erp_refuses_a_share_of_orders():
+    with pytest.raises(BadValue, match="a share from 0 to 1"):
+        tell(erp={"refuses": Share(2.0)})
 
 
 def test_how_orders_are_shared_is_said_before_the_systems_are_added():

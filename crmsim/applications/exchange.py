@@ -54,6 +54,13 @@ class Numbers(enum.Enum):
     """Both hand out the same numbers."""
 
 
+_CHOICES: dict[str, type[enum.Enum]] = {
+    "scenario": SalesScenario,
+    "on_erp_down": OnErpDown,
+    "numbers": Numbers,
+}
+
+
 @attrs.frozen
 class SalesExchange:
     """How CRM and the ERP share sales transactions."""
@@ -69,6 +76,10 @@ class SalesExchange:
     numbers: Numbers = Numbers.MATCH
 
     def __attrs_post_init__(self) -> None:
+        for name, kind in _CHOICES.items():
+            if not isinstance(getattr(self, name), kind):
+                written = ", ".join(f"{kind.__name__}.{one.name}" for one in kind)
+                raise BadValue(f"{name} is {getattr(self, name)!r}; write one of {written}")
         if self.lease < minutes(1):
             raise BadValue(
                 f"lease is {self.lease} ns; a lock must last for a minute or more, or it is over "

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import attrs
 
-from crmsim.applications.changes import why_not_change_items
+from crmsim.applications.changes import why_not_change
 from crmsim.applications.directions import why_blocked
 from crmsim.applications.exchange import Numbers, SalesExchange, owner_at_birth
 from crmsim.applications.numbering import erp_number, order_number
-from crmsim.business.document import Owner
+from crmsim.business.document import OrderDocument, Owner
 from crmsim.business.sales import SalesKind, SalesOrder
 from crmsim.chance import word_of
 from crmsim.erp.contracts import ContractBook
@@ -141,8 +141,13 @@ class Bookings:
             return "it belongs to the ERP by now"
         if self._exchange.locks and order.known_changes < held.changes:
             return CROSSED
+        return self._why_final(held, order.as_sales_order())
+
+    def _why_final(self, held: ErpOrder, wanted: SalesOrder) -> str | None:
+        """Return why an order can no longer become another one, or None."""
         progress = self._fulfilment.progress(held.number)
-        return why_not_change_items(order.number, held.order.items, order.items, progress)
+        known = held.order.as_sales_order()
+        return why_not_change(OrderDocument(known, held.order.number, progress=progress), wanted)
 
     def _book(
         self, change: Change, key: str, order: BapiOrder, luw: Luw, held: ErpOrder | None
@@ -173,18 +178,12 @@ class Bookings:
 
     def create_here(self, change: Change, order: SalesOrder, by: str) -> str | None:
         """Book an order that is born here, and tell CRM; return why not, if it cannot be."""
-        if not order.items:
-            return "an order needs an item"
         if self._actor.store.get("by reference", order.reference) is not None:
             return TAKEN
-        customer = self._actor.store.get("records", ("customer", order.customer))
-        blocked = why_blocked(customer)
-        if blocked is not None:
-            return blocked
         key = self._own_number(change)
         owner = owner_at_birth(self._exchange, Owner.ERP)
         bapi = bapi_order(order, key)
-        reason = self._contracts.why_not(key, bapi)
+        reason = self._why_not_written(bapi) or self._contracts.why_not(key, bapi)
         if reason is not None:
             return reason
         booked = ErpOrder(bapi, self._actor.now_ns, number=key, owner=owner, changes=1)
@@ -197,15 +196,17 @@ class Bookings:
         self, change: Change, held: ErpOrder, wanted: SalesOrder, by: str
     ) -> str | None:
         """Book a change that somebody here makes; return why not, if it cannot be."""
-        progress = self._fulfilment.progress(held.number)
-        reason = why_not_change_items(held.number, held.order.items, wanted.items, progress)
-        if reason is not None or wanted == held.order.as_sales_order():
-            return reason
+        if wanted == held.order.as_sales_order():
+            return None
         is_told = self._exchange.returns(held.owner)
         version = held.order.version + 1 if is_told else held.order.version
         changed = attrs.evolve(wanted, version=version)
         order = bapi_order(changed, held.order.number, schedule=held.order.schedule)
-        reason = self._contracts.why_not(held.number, order)
+        reason = (
+            self._why_final(held, wanted)
+            or self._why_not_written(order, held.order.customer)
+            or self._contracts.why_not(held.number, order)
+        )
         if reason is not None:
             return reason
         booked = attrs.evolve(
@@ -219,6 +220,18 @@ class Bookings:
         if is_told:
             self._tell_change(change, booked, held.order)
         return None
+
+    def _why_not_written(self, order: BapiOrder, before: str = "") -> str | None:
+        """Return why somebody here cannot have an order like this, or None.
+
+        Args:
+            order: As it is to be.
+            before: Whose it was; empty for a new one.
+        """
+        if not order.items:
+            return "an order needs an item"
+        customer = self._actor.store.get("records", ("customer", order.customer))
+        return why_blocked(customer) if order.customer != before else None
 
     def _tell_change(self, change: Change, booked: ErpOrder, before: BapiOrder | None) -> None:
         news = BapiChange(booked.order, before, booked.changes, booked.owner)

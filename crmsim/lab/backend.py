@@ -68,7 +68,10 @@ class BackEnd(Building):
 
         Raises:
             ForbiddenLink: there is an ERP already.
+            BadValue: it refuses more than all, or less than nothing.
         """
+        if not 0 <= refuses <= 1:
+            raise BadValue(f"refuses is {refuses}; it is a share from 0 to 1, such as Share(0.02)")
         plan = {} if ship_days is None else ship_days
         poisons += self._trouble.poisons
         operator_s = self._needed(operator_s, is_needed=bool(self._trouble.poisons))
