@@ -208,7 +208,7 @@ class Office(BackEnd):
             lease = show_duration(self._exchange.lease)
             raise BadValue(
                 f"{edit.reference} is open for {show_duration(lasts)}, but its lock lasts {lease}: "
-                "it would never be saved"
+                "it would never be saved. Open it for less, or make the lease longer"
             )
         prefix = f"{by} at {self.simulation.now_ns}"
         self._must_be_crm(crm)
