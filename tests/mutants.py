@@ -36,6 +36,7 @@ from crmsim.qrfc.wire import Guarantees, Receipt
 from crmsim.replication.realignment import Realignment
 from crmsim.replication.sites import SiteQueue
 from crmsim.systems import inflow
+from crmsim.systems.erp_news import ErpNews
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.outflow import Outflow
 
@@ -198,7 +199,7 @@ def error_is_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 
 def late_overwrites_newer(patch: pytest.MonkeyPatch) -> None:
-    for cls in (Inflow, Outflow):
+    for cls in (Inflow, ErpNews, Outflow):
         plain = cls.__init__
 
         def init(self: Any, *given: Any, plain: Any = plain) -> None:

@@ -97,6 +97,34 @@ def test_a_crash_loses_no_order_of_the_erp(site):
     assert told.crm["E"].items[0].quantity == told.erp["E"].items[0].quantity == 7
 
 
+def test_news_of_an_order_that_crm_has_not_taken_over_yet_wait_for_it():
+    """What tells of the order breaks off in CRM; what tells of its delivery comes first."""
+    told = tell(
+        do(9, "create_order_in_erp", order("E")),
+        crm={
+            "breakages": (Breakage(Context.MI0, hours(9), hours(9.5)),),
+            "operator_s": Constant(20_000.0),
+        },
+        exchange=EACH,
+        erp={"logistics": Logistics(lead=hours(2))},
+    )
+    assert document(told, "E", "laptop-1").fate is Fate.SHIPPED
+    failed = [e for e in told.result.journal.select("flowed") if "E04" in e.detail["states"]]
+    assert len(failed) >= 2
+
+
+def test_a_system_that_stood_still_does_not_save_under_a_lock_that_is_over():
+    told = tell(
+        do(30, "change_order", edit("A", text="ours"), lasts=minutes(10)),
+        do(30.1, "pause", "crm", lasts=hours(1)),
+        do(30.7, "change_order_in_erp", quantity("A", 7), lasts=minutes(2)),
+        diaries={1: ((9, order("A")),)},
+        exchange=EITHER,
+    )
+    assert ("A", "it was open for too long; try again") in told.forbidden
+    assert (told.crm["A"].items[0].quantity, told.crm["A"].text) == (7, "ours")
+
+
 def test_what_cannot_be_is_not_written_in_the_erp():
     told = tell(
         do(8, "change_in_erp", "customer", "C2", blocked="yes"),

@@ -37,11 +37,6 @@ class ErpOrders:
         self._actor = actor
         self._orders = orders
 
-    def is_of_another(self, news: BapiChange) -> bool:
-        """Say whether CRM has given the number to another order."""
-        record: OrderRecord | None = self._actor.store.get("orders", news.number)
-        return record is not None and record.document.order.guid != news.order.guid
-
     def take(self, change: Change, news: BapiChange) -> None:
         """Store what the ERP tells."""
         record: OrderRecord | None = self._actor.store.get("orders", news.number)

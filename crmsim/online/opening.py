@@ -73,8 +73,12 @@ class _Holder:
     by: str
     lasts_ns: int
     then: Then
+    until_ns: int
+    """When the lease may be over in the ERP, by the clock of CRM."""
     opened: Opened | None = None
     """None while the ERP is being asked."""
+    is_saving: bool = False
+    """Whether it is being saved, or left, just now."""
 
 
 class Openings:
@@ -115,7 +119,8 @@ class Openings:
             then(Opened(BUSY))
             return
         self._serial += 1
-        holder = _Holder(self._serial, by, lasts_ns, then)
+        until_ns = self._actor.now_ns + self._exchange.lease
+        holder = _Holder(self._serial, by, lasts_ns, then, until_ns)
         self._holders[number] = holder
         self._actor.after(self._exchange.lease, LeaseEnds(number, holder.serial))
         self._asking.ask(
@@ -123,9 +128,18 @@ class Openings:
         )
 
     def held(self, number: str, by: str) -> Opened | None:
-        """Return what somebody has open; None when he has it not, or not yet."""
+        """Return what somebody has open; None when he has it not, not yet, or no longer."""
         holder = self._holders.get(number)
-        return holder.opened if holder is not None and holder.by == by else None
+        is_his = holder is not None and holder.by == by and self._lasts(holder)
+        return holder.opened if holder is not None and is_his else None
+
+    def _lasts(self, holder: _Holder) -> bool:
+        """Say whether a lease still lasts; who has stood still may have missed its end."""
+        return self._actor.now_ns < holder.until_ns
+
+    def saving(self, number: str) -> None:
+        """Let an order be saved, or left, as part of a commit; its lease cannot end meanwhile."""
+        self._holders[number] = attrs.evolve(self._holders[number], is_saving=True)
 
     def _answered(self, number: str, holder: _Holder, answer: LockAnswer | None) -> None:
         reason = self._why_closed(number, answer)
@@ -154,16 +168,26 @@ class Openings:
     def thought_over(self, due: ThoughtOver) -> None:
         """Let somebody save what he had open."""
         holder = self._holders.get(due.number)
-        if holder is not None and holder.serial == due.serial and holder.opened is not None:
+        if holder is None or holder.serial != due.serial or holder.opened is None:
+            return
+        if self._lasts(holder):
             holder.then(holder.opened)
+        else:
+            self._end(due.number, holder)
 
     def lease_ends(self, due: LeaseEnds) -> None:
         """Close what was open for too long; the ERP may have given the lock away by now."""
         holder = self._holders.get(due.number)
-        if holder is None or holder.serial != due.serial or holder.opened is None:
+        if holder is None or holder.serial != due.serial or holder.is_saving:
             return
-        del self._holders[due.number]
-        self._note(UNLOCKED, due.number, holder.opened.epoch, why="lease over")
+        if holder.opened is not None:
+            self._end(due.number, holder)
+
+    def _end(self, number: str, holder: _Holder) -> None:
+        """Close an order whose lease is over."""
+        assert holder.opened is not None
+        del self._holders[number]
+        self._note(UNLOCKED, number, holder.opened.epoch, why="lease over")
         if holder.lasts_ns:
             holder.then(Opened(TOO_LONG))
 

@@ -135,4 +135,5 @@ class Editing:
         number = record.document.number
         is_saved = change.get("orders", number) != record
         close = self._openings.saved if is_saved else self._openings.left
+        self._openings.saving(number)
         change.then(lambda: close(number))

@@ -53,6 +53,7 @@ from crmsim.rfc.atp import AtpAnswer
 from crmsim.rfc.lock import LockAnswer
 from crmsim.systems.channels import TAKEN, Contact, ContactAnswered, Contacts, identified
 from crmsim.systems.editing import Editing
+from crmsim.systems.erp_news import ErpNews
 from crmsim.systems.inflow import Inflow, OpenAgain, ParkedLong
 from crmsim.systems.outflow import Outflow
 from crmsim.systems.repair import Repair
@@ -169,8 +170,6 @@ class CrmEnterprise(QueuePartner):
         self._inflow = Inflow(
             self,
             self._inbound,
-            self._online,
-            self._outflow,
             self._errors,
             self._monitor,
             setup.guarantees,
@@ -187,7 +186,17 @@ class CrmEnterprise(QueuePartner):
         self._repair = Repair(
             self, self._orders, self._asking, self._outflow.erp_answered, self._inflow.release
         )
-        self._services = self._inflow.services | self._outflow.services
+        news = ErpNews(
+            self,
+            self._online,
+            self._outflow,
+            self._errors,
+            self._monitor,
+            setup.guarantees,
+            self._orders,
+            lambda change, number: self._inflow.release(change, number),
+        )
+        self._services = self._inflow.services | self._outflow.services | {Context.MI0: news.take}
 
     def started(self) -> None:
         """Take up all queues and the error list on the durable state."""

@@ -1,48 +1,33 @@
-"""How does the CRM server decide on what laptops and the ERP tell it?
+"""How does the CRM server decide on what laptops tell it?
 
 A change of a laptop is taken over (SI0) and validated (MI0): accepted, refused (SO2), or put off
-while its document is being distributed to the ERP. News of the ERP is validated too. What is
-accepted is stored in CRM Online; what follows from that: `crmsim.systems.outflow`.
+while its document is being distributed to the ERP, or cannot be opened there. What is accepted is
+stored in CRM Online; what follows from that: `crmsim.systems.outflow`. What the ERP tells:
+`crmsim.systems.erp_news`.
 Sources: CONTRIBUTING.md, S13, S30, S31, S34.
 """
 
 from collections.abc import Callable
-
-import attrs
 
 from crmsim.applications.changes import why_not_change
 from crmsim.applications.directions import why_not_from_laptop
 from crmsim.applications.exchange import OnErpDown
 from crmsim.applications.guards import why_only_shown
 from crmsim.applications.status import Distribution, OrderRecord
-from crmsim.business.document import Fate, OrderDocument
-from crmsim.formats.bapi import (
-    BapiChange,
-    BapiContract,
-    BapiContracts,
-    BapiMasters,
-    BapiRecord,
-    BapiRecordStored,
-    BapiResult,
-    BapiStatus,
-    News,
-)
+from crmsim.business.document import OrderDocument
 from crmsim.formats.bdoc import SyncBDoc, Task, order_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
-from crmsim.middleware.flow import BDocRecord, Context, OnLock, begin, step
+from crmsim.middleware.flow import Context, OnLock, begin, step
 from crmsim.middleware.queue import Luw
 from crmsim.middleware.replication import TakenAway
 from crmsim.middleware.status import BDocEvent, BDocState
 from crmsim.online.answers import Answers
-from crmsim.online.erp_orders import ErpOrders
-from crmsim.online.online import BOTH, ERP, Online
 from crmsim.online.opening import NOT_NEEDED, OUT_OF_REACH, Opened, Openings
 from crmsim.online.orders import BEING_DISTRIBUTED, Orders
 from crmsim.online.records import Records
 from crmsim.online.recovery import (
-    BEGUN,
     BDocMonitor,
     ErrorList,
     OwnServices,
@@ -52,8 +37,7 @@ from crmsim.online.recovery import (
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.sites import gets_bulk
-from crmsim.systems.outflow import Outflow
-from crmsim.trace.kinds import OUTDATED, PARKED, PROGRESSED
+from crmsim.trace.kinds import OUTDATED, PARKED
 from crmsim.units import Duration, minutes
 
 __all__ = ["Inflow", "OpenAgain", "ParkedLong"]
@@ -90,8 +74,6 @@ class Inflow:
     Args:
         actor: The actor whose store holds both databases.
         inbound: The queues that work processes execute.
-        online: Where it is saved.
-        outflow: What follows a save.
         errors: The BDocs that wait for a person.
         monitor: What is known of every BDoc.
         guarantees: Which parts of "exactly once, in order" are on.
@@ -110,8 +92,6 @@ class Inflow:
         self,
         actor: Actor,
         inbound: InboundQueues,
-        online: Online,
-        outflow: Outflow,
         errors: ErrorList,
         monitor: BDocMonitor,
         guarantees: Guarantees,
@@ -127,8 +107,6 @@ class Inflow:
     ) -> None:
         self._actor = actor
         self._inbound = inbound
-        self._online = online
-        self._outflow = outflow
         self._errors = errors
         self._monitor = monitor
         self._guarantees = guarantees
@@ -141,12 +119,10 @@ class Inflow:
         self._taken_away = taken_away
         self._openings = openings
         self._on_erp_down = on_erp_down
-        self._erp_orders = ErpOrders(actor, orders)
         self._closed: dict[str, str] = {}
         """Number of an order -> why it cannot be opened, for a change that is not to wait."""
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
             Context.SI0: self._take_in,
-            Context.MI0: self._take_news,
         }
         """Context -> the work of a LUW that the flow takes up there; False when it was put aside,
         or broke off."""
@@ -239,6 +215,7 @@ class Inflow:
         if self._openings.held(number, LAPTOPS) is not None:
             is_saved = change.get("orders", number) != record
             close = self._openings.saved if is_saved else self._openings.left
+            self._openings.saving(number)
             change.then(lambda: close(number))
 
     def _opened(self, number: str, record: OrderRecord) -> Opened | None:
@@ -378,113 +355,6 @@ class Inflow:
         record: OrderRecord = change.get("orders", number)
         if not _is_locked(record):
             self.release(change, number)
-
-    def _take_news(self, change: Change, queue: str, luw: Luw) -> bool:
-        """MI0 for the ERP adapter: take over what the ERP says."""
-        news: News = body_of(luw)
-        mbdoc = self._news_record(luw, news)
-        if self._errors.broke(change, mbdoc, Context.MI0, queue, luw):
-            return False
-        if isinstance(news, BapiChange) and self._erp_orders.is_of_another(news):
-            self._errors.put(change, mbdoc, Context.MI0, queue, luw)
-            return False
-        self._monitor.put(change, step(mbdoc, *BEGUN, BDocEvent.VALIDATED))
-        if isinstance(news, BapiRecord):
-            self._take_record(change, news)
-        elif isinstance(news, BapiRecordStored):
-            key = f"{news.object} {news.key}", news.version
-            self._outflow.erp_answered(change, key, is_ok=True)
-        elif isinstance(news, BapiMasters):
-            self._take_masters(change, news)
-        elif isinstance(news, BapiChange):
-            self._take_change(change, news)
-        elif isinstance(news, BapiContract | BapiContracts):
-            self._orders.contracts.take(change, news)
-        else:
-            self._take_order_news(change, news)
-        return True
-
-    def _take_change(self, change: Change, news: BapiChange) -> None:
-        """Store what people at the ERP did to an order; what waited for it goes on."""
-        before: OrderRecord | None = self._actor.store.get("orders", news.number)
-        self._erp_orders.take(change, news)
-        after: OrderRecord = change.get("orders", news.number)
-        if before is not None and _is_locked(before) and not _is_locked(after):
-            self.release(change, news.number)
-            self._orders.confirm_late(change, news.number)
-
-    def _take_order_news(self, change: Change, news: BapiResult | BapiStatus) -> None:
-        record: OrderRecord = self._actor.store.get("orders", news.number)
-        if isinstance(news, BapiStatus):
-            self._take_status(change, record, news)
-            return
-        answered = news.number, news.version
-        self._outflow.erp_answered(change, answered, is_ok=news.is_booked)
-        is_newest = news.version >= change.get("sent", news.number, 0)
-        if _is_locked(record) and is_newest:
-            self.release(change, news.number)
-            self._orders.settle(change, record, news)
-
-    def _take_status(self, change: Change, record: OrderRecord, news: BapiStatus) -> None:
-        """Show how far an order has got; what comes late, and says less, changes nothing."""
-        document = record.document.after(news.progress)
-        if news.shipped_day is not None:
-            document = attrs.evolve(document, fate=Fate.SHIPPED, shipped_day=news.shipped_day)
-        if document != record.document:
-            order = document.order
-            change.note(
-                PROGRESSED,
-                order.reference,
-                guid=order.guid,
-                lines=tuple(
-                    (one.line, one.delivered, one.issued, one.billed) for one in document.progress
-                ),
-            )
-            self._online.store_order(change, attrs.evolve(record, document=document), ERP)
-
-    def _news_record(self, luw: Luw, news: News) -> BDocRecord:
-        """Return the mBDoc that the ERP adapter makes of news, or the one it made before."""
-        if isinstance(luw.body, Reprocess):
-            return self._monitor.record(luw.luw)
-        version = 1
-        if isinstance(news, BapiResult | BapiStatus):
-            record: OrderRecord = self._actor.store.get("orders", news.number)
-            version = record.document.order.version
-        elif isinstance(news, BapiChange):
-            version = news.order.version
-        return begin(luw.luw, luw.guid, version, Context.MI0)
-
-    def _take_record(self, change: Change, news: BapiRecord) -> None:
-        """Take over what the ERP changed of a record, but for what was changed here meanwhile.
-
-        If the two have crossed, the ERP is told what became of both. What comes late, because its
-        BDoc is processed again, leaves alone what a later change has changed.
-        """
-        key, store = (news.object, news.key), self._actor.store
-        here: dict[str, int] = dict(store.get("changed here", key, ()))
-        open_to_erp = {n: value for n, value in news.fields if here.get(n, 0) <= news.version}
-        fields = self._still_new(change, key, open_to_erp, news.number)
-        if fields or store.get("records", key) is None:
-            has_crossed = store.get("ours", key, 0) > news.version
-            origin = BOTH if has_crossed else ERP
-            self._online.change_record(change, key, fields, "", origin, number=news.number)
-
-    def _take_masters(self, change: Change, news: BapiMasters) -> None:
-        """Publish what the ERP changed, but for what a later change has changed again."""
-        values = self._still_new(change, news.publication, dict(news.values), news.number)
-        if values:
-            self._online.publish(change, news.publication, values)
-
-    def _still_new(
-        self, change: Change, what: object, values: dict[str, str], number: int
-    ) -> dict[str, str]:
-        """Return what no later change of the ERP has changed again, and remember its number."""
-        known: dict[str, int] = dict(self._actor.store.get("changed there", what, ()))
-        if self._guarantees.newest_stays:
-            values = {name: v for name, v in values.items() if known.get(name, 0) <= number}
-        known |= dict.fromkeys(values, number)
-        change.put("changed there", what, tuple(known.items()))
-        return values
 
 
 def _released_queue(number: str) -> str:

@@ -107,8 +107,9 @@ class _OneSwitch(Judge):
 
 
 class _LockedBeforeChanged(Judge):
-    """I-60: what the ERP has too is changed in CRM only under a lock that the ERP has given for it
-    and that CRM has not left yet. So nobody changes it while the ERP cannot be reached.
+    """I-60: what the ERP has too is changed in CRM only under a lock that the ERP has given for it,
+    that CRM has not left yet, and whose lease is not over. So nobody changes it while the ERP
+    cannot be reached.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -127,6 +128,8 @@ class _LockedBeforeChanged(Judge):
     def on_unlocked(self, event: Event) -> None:
         if self._is_in(event, "crm"):
             self._held.pop(event.subject, None)
+        else:
+            self._given.pop((event.subject, int(str(event.detail["epoch"]))), None)
 
     def on_crashed(self, event: Event) -> None:
         if self.scene.topology.kind(event.actor) == "crm":
@@ -153,6 +156,8 @@ class _LocksApart(Judge):
         super().__init__(scene)
         self._open: dict[str, str] = {}
         """Reference -> in which system somebody has it open."""
+        self._epochs: dict[str, object] = {}
+        """Reference -> the lock under which it was opened last."""
 
     def on_locked(self, event: Event) -> None:
         holder = str(event.detail["holder"])
@@ -163,9 +168,12 @@ class _LocksApart(Judge):
         if other != holder:
             self.blame(f"{event.subject} is open in {holder} and in {other}", event)
         self._open[event.subject] = holder
+        self._epochs[event.subject] = event.detail["epoch"]
 
     def on_unlocked(self, event: Event) -> None:
-        if event.detail["holder"] == self._kind(event):
+        is_lapsed = event.detail["why"] == "lease over"  # whoever stands still does not notice
+        is_this = self._epochs.get(event.subject) == event.detail["epoch"]
+        if event.detail["holder"] == self._kind(event) or (is_lapsed and is_this):
             self._open.pop(event.subject, None)
 
     def on_crashed(self, event: Event) -> None:
