@@ -235,6 +235,21 @@ def test_a_change_that_crosses_one_of_the_erp_after_the_lease_is_refused_and_mer
     assert (told.crm["A"].items[0].quantity, told.crm["A"].text) == (9, "from the ERP")
 
 
+def test_the_refusal_of_what_was_merged_meanwhile_ends_nothing():
+    """It comes when the merged order is stored already, and has not been sent yet."""
+    told = tell(
+        do(29.9, "change_order", quantity("A", 9), lasts=minutes(10)),
+        do(30, "fault", Outage("erp", under_way="drop"), for_=hours(1)),
+        do(30, "change_order_in_erp", edit("A", text="from the ERP"), lasts=seconds(1)),
+        diaries={1: ((9, order("A")),)},
+        exchange=EITHER,
+        crm={"distribution_s": Constant(5.0)},
+    )
+    assert document(told, "A").fate is Fate.BOOKED
+    assert told.crm["A"] == told.erp["A"].as_sales_order() == told.laptop(1)["A"]
+    assert (told.crm["A"].items[0].quantity, told.crm["A"].text) == (9, "from the ERP")
+
+
 # --- the ERP once it has ---
 
 

@@ -126,7 +126,7 @@ class ErpNews:
             return
         answered = news.number, news.version
         self._outflow.erp_answered(change, answered, is_ok=news.is_booked)
-        is_newest = news.version >= change.get("sent", news.number, 0)
+        is_newest = news.version >= record.document.order.version  # else a merged one follows it
         if _is_under_way(record) and is_newest:
             self._release(change, news.number)
             self._orders.settle(change, record, news)
