@@ -51,7 +51,9 @@ def collect() -> dict[str, list[str]]:
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
         quiet = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
-        arguments = ["--collect-only", "-q", "-p", "no:cacheprovider", *quiet, str(ROOT / "tests")]
+        everywhere = ["-o", "norecursedirs=.*"]  # campaigns, too
+        options = ["--collect-only", "-q", "-p", "no:cacheprovider", *everywhere, *quiet]
+        arguments = [*options, str(ROOT / "tests")]
         code = pytest.main(arguments, plugins=[collector])
     if code != 0:
         sys.exit(f"the tests cannot be collected:\n{told.getvalue()}")

@@ -83,7 +83,7 @@ def test_everything_holds_under_worse_trouble(trouble):
     order_book().run(seed=3, **SMALL, **trouble).must_hold()
 
 
-@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("seed", [1, 2])
 def test_the_totals_are_kept_with_the_whole_back_end_on(seed):
     """Delivered from a stock, billed, locked before it is changed, refused and sent again."""
     result = order_book().run(seed=seed, **SMALL, back_end=True, refuses=Share(0.2)).must_hold()

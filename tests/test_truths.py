@@ -29,11 +29,22 @@ def test_a_right_simulator_agrees(case):
         assert agreement.source
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.fires(name), id=name[10:]) for name in SABOTAGES],
-)
+def sabotages(*, full: bool) -> list:
+    """Return the sabotages that a smoke, or only a full campaign finds, as parameters."""
+    return [
+        pytest.param(name, marks=pytest.mark.fires(name), id=name[10:])
+        for name, sabotage in SABOTAGES.items()
+        if sabotage.full is full
+    ]
+
+
+@pytest.mark.parametrize("name", sabotages(full=False))
 def test_a_sabotaged_simulator_is_found_out(monkeypatch, name):
+    judge_sabotaged(monkeypatch, name)
+
+
+def judge_sabotaged(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Break the simulator, and see that its figures differ from what is known."""
     sabotage = SABOTAGES[name]
     case = case_named(sabotage.case)
     sabotage.apply(monkeypatch)
