@@ -18,7 +18,7 @@ word to the others; waiting loses none, but everything is as late as the outage 
 Runs in: 2 s.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 
 from attrs import frozen
@@ -30,12 +30,13 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
 from crmsim.measure.latency import quantile
+from crmsim.measure.waits import from_to, lasted_s
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
 from crmsim.online.atp import OnApoDown
 from crmsim.systems.setup import Policies
-from crmsim.units import Duration, days, hours, to_seconds
+from crmsim.units import Duration, days, hours
 
 PRODUCTS = ("tea", "coffee", "cocoa", "sugar")
 WRITTEN_ON = 3
@@ -98,7 +99,7 @@ def apo_metrics(result: Result) -> Mapping[str, object]:
         for event in result.journal.select("shipped")
     ]
     late = [name for name, day, planned in shipped if day > planned]
-    waits_s = list(_waits_s(result))
+    waits_s = lasted_s(from_to(result.journal, "committed", "checked"))
     return {
         "orders_written": len(told),
         "orders_lost": outcomes["cancelled"],
@@ -129,15 +130,6 @@ def _wanted(result: Result) -> dict[str, int]:
     rows = result.simulation.store("crm").table("orders").values()
     orders = [row.document.order for row in rows]
     return {order.reference: sum(item.quantity for item in order.items) for order in orders}
-
-
-def _waits_s(result: Result) -> Iterator[float]:
-    since: dict[str, int] = {}
-    for event in result.journal.select("committed", "checked"):
-        if event.kind == "committed":
-            since.setdefault(event.subject, event.time_ns)
-        elif event.subject in since:
-            yield to_seconds(event.time_ns - since.pop(event.subject))
 
 
 @scenario(Settings, checks=ALL_CHECKS, metrics=apo_metrics)

@@ -29,10 +29,11 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
 from crmsim.measure.latency import quantile
+from crmsim.measure.waits import from_to, lasted_s
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
-from crmsim.units import Duration, days, hours, minutes, to_seconds
+from crmsim.units import Duration, days, hours, minutes
 
 
 @frozen
@@ -60,7 +61,7 @@ def number_metrics(result: Result) -> Mapping[str, object]:
     in_erp = {one.order.guid: one.number for one in erp.values()}
     named = dict.fromkeys((*in_crm.items(), *in_erp.items()))
     orders_of = Counter(number for _, number in named)
-    waits_s = list(_waits_s(result))
+    waits_s = lasted_s(from_to(result.journal, "saved", "booked"))
     two = [guid for guid, number in in_crm.items() if in_erp.get(guid, number) != number]
     return {
         "orders_in_crm": len(crm),
@@ -73,15 +74,6 @@ def number_metrics(result: Result) -> Mapping[str, object]:
         "not_in_crm": len([guid for guid in in_erp if guid not in in_crm]),
         "not_in_erp": len([guid for guid in in_crm if guid not in in_erp]),
     }
-
-
-def _waits_s(result: Result) -> Iterator[float]:
-    since: dict[str, int] = {}
-    for event in result.journal.select("saved", "booked"):
-        if event.kind == "saved":
-            since.setdefault(event.subject, event.time_ns)
-        elif event.subject in since:
-            yield to_seconds(event.time_ns - since.pop(event.subject))
 
 
 @scenario(Settings, checks=ALL_CHECKS, metrics=number_metrics)

@@ -29,11 +29,12 @@ from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, scenario
 from crmsim.lab.settings import setting
 from crmsim.measure.latency import quantile
+from crmsim.measure.waits import Wait, between, lasted_s, locks
 from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import Outage
 from crmsim.network.profiles import gprs, wan
 from crmsim.trace.journal import Journal
-from crmsim.units import Duration, Share, days, hours, minutes, to_seconds
+from crmsim.units import Duration, Share, days, hours, minutes
 
 
 @frozen
@@ -66,7 +67,7 @@ def exchange_metrics(result: Result) -> Mapping[str, object]:
         (event.actor, str(event.detail["reason"])) for event in journal.select("forbidden")
     )
     put_off = {key: n for key, n in reasons.items() if "try again" in key[1]}
-    waits_s, locked_s = list(_waits_s(journal)), list(_locked_s(journal))
+    waits_s, locked_s = lasted_s(_waits(journal)), lasted_s(locks(journal))
     return {
         "orders": len(result.simulation.store("erp").table("orders")),
         "changed_in_crm": sum(
@@ -99,23 +100,14 @@ def _fields(found: object) -> tuple[object, ...]:
     return found
 
 
-def _waits_s(journal: Journal) -> Iterator[float]:
-    """Yield how long somebody in CRM had to wait for an order that was not to be had at first."""
-    since: dict[str, int] = {}
-    for event in journal.select("forbidden", "committed"):
-        if event.kind == "forbidden" and event.actor == "crm":
-            since.setdefault(event.subject, event.time_ns)
-        elif event.detail.get("by") == "office" and event.subject in since:
-            yield to_seconds(event.time_ns - since.pop(event.subject))
-
-
-def _locked_s(journal: Journal) -> Iterator[float]:
-    since: dict[str, int] = {}
-    for event in journal.select("distributed"):
-        if event.detail["status"] == "TO_BE":
-            since.setdefault(event.subject, event.time_ns)
-        elif event.subject in since:
-            yield to_seconds(event.time_ns - since.pop(event.subject))
+def _waits(journal: Journal) -> list[Wait]:
+    """Return the waits of people in CRM for orders that were not to be had at first."""
+    return between(
+        journal,
+        ("forbidden", "committed"),
+        lambda event: event.subject if (event.kind, event.actor) == ("forbidden", "crm") else None,
+        lambda event: event.subject if event.detail.get("by") == "office" else None,
+    )
 
 
 @scenario(Settings, checks=ALL_CHECKS, metrics=exchange_metrics)

@@ -10,6 +10,8 @@ from crmsim.measure.waits import (
     busy_share,
     deepest,
     drained_after_s,
+    from_to,
+    lasted_s,
     locks,
     lying_in,
     overlapping,
@@ -61,6 +63,20 @@ def test_what_lies_in_the_queues_of_one_system():
         wait("R3AU_2 4", 6),
     ]
     assert lying_in(WAY, "erp", "R3AU_") == [wait("R3AU_1 1", 3, 4)]
+
+
+def test_from_a_kind_of_event_to_the_next_of_another_one_by_document():
+    told = journal(
+        row(1, "crm", "enqueued", "a", "R3AU_1"),
+        row(2, "crm", "enqueued", "a", "R3AU_1", 2),
+        row(3, "crm", "enqueued", "b", "R3AU_2", 3),
+        row(4, "crm", "ended", "a", "R3AU_1"),
+        row(5, "crm", "ended", "a", "R3AU_1", 2),
+        row(6, "crm", "ended", "c", "R3AU_3", 4),
+    )
+    waits = from_to(told, "enqueued", "ended")
+    assert waits == [wait("a", 1, 4), wait("b", 3)]
+    assert lasted_s(waits) == [3.0]
 
 
 def test_a_document_is_locked_until_its_status_is_another():

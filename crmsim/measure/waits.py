@@ -14,9 +14,12 @@ from crmsim.units import to_seconds
 __all__ = [
     "Upload",
     "Wait",
+    "between",
     "busy_share",
     "deepest",
     "drained_after_s",
+    "from_to",
+    "lasted_s",
     "locks",
     "lying_in",
     "overlapping",
@@ -40,8 +43,15 @@ Judge = Callable[[Event], str | None]
 """Says what a wait of a key is about that an event begins or ends; None when it does neither."""
 
 
-def _waits(journal: Journal, kinds: Sequence[str], begins: Judge, ends: Judge) -> list[Wait]:
-    """Return the waits of a journal; a second beginning of the same one counts as one wait."""
+def between(journal: Journal, kinds: Sequence[str], begins: Judge, ends: Judge) -> list[Wait]:
+    """Return the waits of a journal, those that ended first; a second beginning changes nothing.
+
+    Args:
+        journal: What happened.
+        kinds: The kinds of events that are looked at.
+        begins: Says what a wait is about that an event begins.
+        ends: Says what a wait is about that an event ends.
+    """
     open_: dict[str, int] = {}
     found: list[Wait] = []
     for event in journal.select(*kinds):
@@ -53,12 +63,22 @@ def _waits(journal: Journal, kinds: Sequence[str], begins: Judge, ends: Judge) -
     return [*found, *(Wait(what, begin_ns) for what, begin_ns in open_.items())]
 
 
+def from_to(journal: Journal, begin: str, end: str) -> list[Wait]:
+    """Return the waits of documents from their first event of a kind to the next of another one."""
+    return between(
+        journal,
+        (begin, end),
+        lambda event: event.subject if event.kind == begin else None,
+        lambda event: event.subject if event.kind == end else None,
+    )
+
+
 def ways_to_the_erp(journal: Journal, crm: str = "crm", erp: str = "erp") -> list[Wait]:
     """Return how long each unit of work was on its way: from CRM's queue to its end in the ERP.
 
     One that a person takes out ends then.
     """
-    return _waits(
+    return between(
         journal,
         ("enqueued", "ended", "administered"),
         lambda event: event.subject if _is_in(event, "enqueued", crm, "R3AU_") else None,
@@ -74,7 +94,7 @@ def lying_in(journal: Journal, actor: str, family: str) -> list[Wait]:
         actor: Whose queues they are.
         family: How their names begin: ``R3AU_``, ``R3AD_``, ``CRM_SITE_``.
     """
-    return _waits(
+    return between(
         journal,
         ("enqueued", "ended", "administered"),
         lambda event: _row(event) if _is_in(event, "enqueued", actor, family) else None,
@@ -103,7 +123,7 @@ def locks(journal: Journal) -> list[Wait]:
     def locked(event: Event, *, is_locked: bool) -> str | None:
         return event.subject if (event.detail["status"] == "TO_BE") is is_locked else None
 
-    return _waits(
+    return between(
         journal,
         ("distributed",),
         lambda event: locked(event, is_locked=True),
@@ -144,6 +164,11 @@ def overlapping(waits: Iterable[Wait], begin_ns: int, end_ns: int) -> list[Wait]
         for wait in waits
         if wait.begin_ns < end_ns and (wait.end_ns is None or wait.end_ns > begin_ns)
     ]
+
+
+def lasted_s(waits: Iterable[Wait]) -> list[float]:
+    """Return how long the waits lasted that ended, in seconds."""
+    return [to_seconds(wait.end_ns - wait.begin_ns) for wait in waits if wait.end_ns is not None]
 
 
 def went_on_s(waits: Iterable[Wait], now_ns: int) -> list[float]:
