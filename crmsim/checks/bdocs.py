@@ -216,7 +216,7 @@ class _NoLoops(Judge):
 
     def on_enqueued(self, event: Event) -> None:
         queue = str(event.detail["queue"])
-        kind = self.scene.topology.kind(self.scene.site_of(event.actor))
+        kind = self.scene.kind_of(event.actor)
         if kind != "crm" or not queue.startswith("R3AU_"):
             return
         self.judged += 1

@@ -118,6 +118,10 @@ class Scene:
     site_of: Callable[[str], str]
     """Actor -> site."""
 
+    def kind_of(self, actor: str) -> str:
+        """Return the kind of site an actor is at: ``crm``, ``erp``, ``mobile``."""
+        return self.topology.kind(self.site_of(actor))
+
 
 @attrs.frozen
 class Ending:

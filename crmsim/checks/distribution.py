@@ -60,7 +60,7 @@ class _Transferable(Judge):
             self._why_not[guid] = ""
 
     def on_enqueued(self, event: Event) -> None:
-        kind = self.scene.topology.kind(self.scene.site_of(event.actor))
+        kind = self.scene.kind_of(event.actor)
         if kind != "crm" or not str(event.detail["queue"]).startswith("R3AU_"):
             return
         guid = str(event.detail["guid"])

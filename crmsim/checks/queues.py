@@ -352,14 +352,11 @@ class _Backlog(Judge):
 
     def on_enqueued(self, event: Event) -> None:
         queue = str(event.detail["queue"])
-        if queue.startswith("R3AU_") and self._kind(event) == "crm":
+        if queue.startswith("R3AU_") and self.scene.kind_of(event.actor) == "crm":
             self._since_ns.setdefault(event.subject, (event.time_ns, queue))
 
-    def _kind(self, event: Event) -> str:
-        return self.scene.topology.kind(self.scene.site_of(event.actor))
-
     def on_effected(self, event: Event) -> None:
-        if self._kind(event) == "erp" and event.subject in self._since_ns:
+        if self.scene.kind_of(event.actor) == "erp" and event.subject in self._since_ns:
             self.judged += 1
             since_ns, queue = self._since_ns.pop(event.subject)
             begin_ns = max(since_ns, self._helped_ns.get(queue, 0))

@@ -62,7 +62,7 @@ class _OneOfEach(Judge):
 
     def _kind_of(self, actor: str) -> str:
         if actor not in self._kinds:
-            self._kinds[actor] = self.scene.topology.kind(self.scene.site_of(actor))
+            self._kinds[actor] = self.scene.kind_of(actor)
         return self._kinds[actor]
 
     def on_sent(self, event: Event) -> None:

@@ -36,7 +36,7 @@ class _Promises(Judge):
             return
         self.judged += 1
         ends = event.actor, str(event.detail["to"])
-        kinds = tuple(self.scene.topology.kind(self.scene.site_of(end)) for end in ends)
+        kinds = tuple(self.scene.kind_of(end) for end in ends)
         if kinds != way:
             self.blame(f"{ends[0]} sent {event.detail['message']} to {ends[1]}", event)
 

@@ -73,7 +73,7 @@ class _ShownOnly(Finals):
             self._erps[guid] = None
 
     def on_enqueued(self, event: Event) -> None:
-        is_here = self.scene.topology.kind(self.scene.site_of(event.actor)) == "crm"
+        is_here = self.scene.kind_of(event.actor) == "crm"
         is_upload = is_here and str(event.detail["queue"]).startswith("R3AU_")
         if is_upload and str(event.detail["guid"]) in self._erps:
             self.blame(f"{event.subject} belongs to the ERP, and is on its way there", event)
@@ -120,13 +120,13 @@ class _LockedBeforeChanged(Judge):
 
     def on_locked(self, event: Event) -> None:
         epoch = int(str(event.detail["epoch"]))
-        if self._is_in(event, "erp"):
+        if self.scene.kind_of(event.actor) == "erp":
             self._given[event.subject, epoch] = None
         else:
             self._held[event.subject] = epoch
 
     def on_unlocked(self, event: Event) -> None:
-        if self._is_in(event, "crm"):
+        if self.scene.kind_of(event.actor) == "crm":
             self._held.pop(event.subject, None)
         else:
             self._given.pop((event.subject, int(str(event.detail["epoch"]))), None)
@@ -143,9 +143,6 @@ class _LockedBeforeChanged(Judge):
         if (event.subject, epoch) not in self._given or self._held.get(event.subject) != epoch:
             self.blame(f"{event.subject} was changed in CRM without a lock of the ERP", event)
 
-    def _is_in(self, event: Event, kind: str) -> bool:
-        return self.scene.topology.kind(self.scene.site_of(event.actor)) == kind
-
 
 class _LocksApart(Judge):
     """I-61: never have somebody in CRM and somebody at the ERP the same order open, and the ERP
@@ -161,7 +158,7 @@ class _LocksApart(Judge):
 
     def on_locked(self, event: Event) -> None:
         holder = str(event.detail["holder"])
-        if holder != self._kind(event):
+        if holder != self.scene.kind_of(event.actor):
             return  # the ERP has given CRM a lock; CRM has the order open when it knows that
         self.judged += 1
         other = self._open.get(event.subject, holder)
@@ -173,7 +170,7 @@ class _LocksApart(Judge):
     def on_unlocked(self, event: Event) -> None:
         is_lapsed = event.detail["why"] == "lease over"  # whoever stands still does not notice
         is_this = self._epochs.get(event.subject) == event.detail["epoch"]
-        if event.detail["holder"] == self._kind(event) or (is_lapsed and is_this):
+        if event.detail["holder"] == self.scene.kind_of(event.actor) or (is_lapsed and is_this):
             self._open.pop(event.subject, None)
 
     def on_crashed(self, event: Event) -> None:
@@ -183,9 +180,6 @@ class _LocksApart(Judge):
     def on_posted(self, event: Event) -> None:
         if self._open.get(event.subject) == "crm":
             self.blame(f"{event.subject} went on in the ERP while it was open in CRM", event)
-
-    def _kind(self, event: Event) -> str:
-        return self.scene.topology.kind(self.scene.site_of(event.actor))
 
 
 class _FollowUps(Judge):
