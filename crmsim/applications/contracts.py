@@ -35,8 +35,10 @@ __all__ = [
     "products_of",
     "progress_fields",
     "still_there",
+    "sum_of",
     "target_of",
     "text_of",
+    "why_ended",
     "why_not_draw",
     "why_not_lower",
     "why_not_open",
@@ -98,10 +100,15 @@ def products_of(contract: Record) -> tuple[str, ...]:
 def why_not_open(contract: Record, day: int) -> str | None:
     """Return why nothing new can be called off a contract on a day of the run, or None."""
     fields = dict(contract.fields)
-    if fields.get("status") == CLOSED:
-        return CLOSED
     last = fields.get("valid_to", "")
-    return EXPIRED if last and day > int(last) else None
+    return why_ended(fields.get("status", OPEN), int(last) if last else None, day)
+
+
+def why_ended(status: str, valid_to: int | None, day: int) -> str | None:
+    """Return why a contract of such a status, and with such a last day, has ended, or None."""
+    if status == CLOSED:
+        return CLOSED
+    return EXPIRED if valid_to is not None and day > valid_to else None
 
 
 def pieces_in(items: Iterable[OrderItem], products: Iterable[str]) -> dict[str, int]:
@@ -122,6 +129,15 @@ def left_over(target: Pieces, calls: Iterable[Pieces]) -> dict[str, int]:
             if product in left:
                 left[product] -= pieces
     return left
+
+
+def sum_of(calls: Iterable[Pieces]) -> dict[str, int]:
+    """Return how much some calls ask for together."""
+    found: dict[str, int] = {}
+    for call in calls:
+        for product, pieces in call.items():
+            found[product] = found.get(product, 0) + pieces
+    return found
 
 
 def most_of(one: Pieces, other: Pieces) -> dict[str, int]:

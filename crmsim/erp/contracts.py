@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from crmsim.applications.contracts import (
-    CLOSED,
-    EXPIRED,
     OPEN,
     left_over,
     pieces_in,
+    sum_of,
+    why_ended,
     why_not_draw,
     why_not_lower,
 )
@@ -57,9 +57,7 @@ class ErpContract:
 
     def why_not_open(self, day: int) -> str | None:
         """Return why nothing new can be called off it on a day of the run, or None."""
-        if self.status == CLOSED:
-            return CLOSED
-        return EXPIRED if self.valid_to is not None and day > self.valid_to else None
+        return why_ended(self.status, self.valid_to, day)
 
 
 @attrs.frozen
@@ -178,12 +176,9 @@ class ContractBook:
         return None if is_known else f"the ERP knows no {' '.join(map(str, customer))}"
 
     def _why_not_lower(self, contract: ErpContract) -> str | None:
-        called: dict[str, int] = {}
         known = self._actor.store.get(CONTRACTS, contract.key, contract)
         named = attrs.evolve(contract, target=(*known.target, *contract.target))
-        for call in self._calls(self._actor.store.get, named).values():
-            for product, pieces in call.items():
-                called[product] = called.get(product, 0) + pieces
+        called = sum_of(self._calls(self._actor.store.get, named).values())
         target: Mapping[str, int] = {**dict.fromkeys(called, 0), **dict(contract.target)}
         return why_not_lower(contract.key, target, called)
 

@@ -21,6 +21,7 @@ from crmsim.applications.contracts import (
     pieces_in,
     products_of,
     progress_fields,
+    sum_of,
     target_of,
     text_of,
     why_not_draw,
@@ -211,11 +212,9 @@ class Contracts:
         if is_of_erp(held):
             return "it is a contract of the ERP, and only shown in CRM"
         changed = attrs.evolve(held, fields=tuple({**dict(held.fields), **fields}.items()))
-        target, called = target_of(changed), dict[str, int]()
-        for _, pieces in self._actor.store.get(DRAWN, key[1], ()):
-            for product, count in pieces:
-                called[product] = called.get(product, 0) + count
-        return why_not_lower(key[1], target, called)
+        drawn = self._actor.store.get(DRAWN, key[1], ())
+        called = sum_of(dict(pieces) for _, pieces in drawn)
+        return why_not_lower(key[1], target_of(changed), called)
 
     def completed(self, change: Change, key: Key, fields: Mapping[str, str]) -> Mapping[str, str]:
         """Return fields of a contract of CRM, with what follows from its target."""
