@@ -7,12 +7,13 @@ Sources: CONTRIBUTING.md, S04 (what may be transferred), S06 (quotations), S16 (
 """
 
 from crmsim.applications.directions import why_blocked
-from crmsim.applications.status import Distribution, OrderRecord
+from crmsim.applications.status import OrderRecord
 from crmsim.business.document import Fate, OrderDocument, Owner
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind, SalesOrder
 
 __all__ = [
+    "TAKEN",
     "errors_of",
     "why_not_create",
     "why_not_follow",
@@ -20,6 +21,10 @@ __all__ = [
     "why_not_transfer",
     "why_only_shown",
 ]
+
+
+TAKEN = "there is an order of that name already"
+"""Why an order cannot come to be, in CRM or in the ERP."""
 
 
 def why_not_create(order: SalesOrder, customer: Record | None) -> str | None:
@@ -59,7 +64,7 @@ def why_not_follow(quotation: OrderRecord | None) -> str | None:
     """
     if quotation is None or quotation.document.order.kind is not SalesKind.QUOTATION:
         return "CRM knows no such quotation"
-    if quotation.distribution is Distribution.TO_BE:
+    if quotation.is_under_way:
         return "the quotation is being distributed; try again later"
     if quotation.is_in_erp and quotation.document.owner is not Owner.ERP:
         return "the quotation has gone to the ERP; what follows it is made there"

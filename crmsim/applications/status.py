@@ -87,3 +87,8 @@ class OrderRecord:
     """Whether somebody can do something about that."""
     refused_count: int = 0
     """How often the ERP has refused it since it took it last."""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is being distributed to the ERP, so that nobody may change it."""
+        return self.distribution is Distribution.TO_BE

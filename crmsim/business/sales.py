@@ -6,9 +6,19 @@ from typing import Any
 
 import attrs
 
+from crmsim.chance import Stream, word_of
 from crmsim.errors import BadValue
 
-__all__ = ["CallOff", "OrderEdit", "OrderItem", "SalesKind", "SalesOrder", "with_lines"]
+__all__ = [
+    "CallOff",
+    "OrderEdit",
+    "OrderItem",
+    "SalesKind",
+    "SalesOrder",
+    "identified",
+    "new_guid",
+    "with_lines",
+]
 
 
 @attrs.frozen
@@ -110,6 +120,23 @@ def with_lines(order: SalesOrder, before: SalesOrder | None, prefix: str) -> Sal
         line = known[place] if place < len(known) else f"{prefix}.{place + 1}"
         items.append(attrs.evolve(item, line=item.line or line))
     return attrs.evolve(order, items=tuple(items))
+
+
+def new_guid(luck: Stream, key: int) -> str:
+    """Return the technical identity of something that is born; the same for the same key."""
+    return f"{luck.word(key):016X}{luck.word(key, 1):016X}"
+
+
+def identified(order: SalesOrder, luck: Stream, by: str) -> SalesOrder:
+    """Return an order that is born in CRM or the ERP, with identities made from its reference.
+
+    Args:
+        order: Without a GUID.
+        luck: Of the system in which it is born.
+        by: Who writes it.
+    """
+    guid = new_guid(luck, word_of(order.reference))
+    return with_lines(attrs.evolve(order, guid=guid), None, f"{by} {order.reference}")
 
 
 EDITABLE = ("product", "quantity", "unit_price", "discount", "text", "configuration")

@@ -11,7 +11,6 @@ from typing import Any
 
 from crmsim.applications.contracts import is_of_erp
 from crmsim.applications.pricing import exact_sum, net_value
-from crmsim.applications.status import Distribution
 from crmsim.business.document import Fate, OrderDocument
 from crmsim.business.sales import SalesKind
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, is_order
@@ -292,7 +291,7 @@ class _NoLock(Finals):
             if record.document.order.reference in ending.waiting:
                 continue
             self.judged += 1
-            if record.distribution is Distribution.TO_BE:
+            if record.is_under_way:
                 self.blame(f"order {record.document.order.reference} is still being distributed")
 
 

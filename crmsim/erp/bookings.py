@@ -12,6 +12,7 @@ import attrs
 from crmsim.applications.changes import why_not_change
 from crmsim.applications.directions import why_blocked
 from crmsim.applications.exchange import Numbers, SalesExchange, owner_at_birth
+from crmsim.applications.guards import TAKEN
 from crmsim.applications.numbering import erp_number, order_number
 from crmsim.business.document import OrderDocument, Owner
 from crmsim.business.sales import SalesKind, SalesOrder
@@ -33,15 +34,26 @@ from crmsim.middleware.queue import Luw
 from crmsim.trace.kinds import BOOKED, OVERWRITTEN
 from crmsim.units import Share
 
-__all__ = ["Bookings", "differences"]
+__all__ = ["Bookings"]
 
 Tell = Callable[[Change, BapiOrder, Luw], None]
-BAD_MASTER_DATA = "the ERP lacks master data for it"
-CROSSED = "somebody at the ERP has changed it meanwhile"
-BLOCKED = "its customer is blocked"
-MENDABLE = (BAD_MASTER_DATA, CROSSED, BLOCKED, "contract ")
-"""How reasons begin that somebody can put right: data of the ERP, or what is in the order."""
-TAKEN = "there is an order of that name already"
+
+
+@attrs.frozen
+class _Refusal:
+    """Why an order of CRM is not booked."""
+
+    reason: str
+    is_mendable: bool = False
+    """Whether somebody can put that right: data of the ERP, or what is in the order."""
+
+
+BAD_MASTER_DATA = _Refusal("the ERP lacks master data for it", is_mendable=True)
+CROSSED = _Refusal("somebody at the ERP has changed it meanwhile", is_mendable=True)
+
+
+def _refused(reason: str | None, *, is_mendable: bool) -> _Refusal | None:
+    return None if reason is None else _Refusal(reason, is_mendable)
 
 
 class Bookings:
@@ -102,22 +114,22 @@ class Bookings:
         self._locks.arrived(change, key, order.epoch)
         if held is not None and not knows_it:
             key, held = f"{order.number}#{luw.serial}", None
-        reason = self._why_not(key, held, order)
-        if reason is not None:
-            self._answer(change, order, luw, reason)
+        refusal = self._why_not(key, held, order)
+        if refusal is not None:
+            self._answer(change, order, luw, refusal)
             return
         if held is None and self._numbers is Numbers.RENUMBERED:
             key = self._own_number(change)
             change.put("keys", order.number, key)
         self._book(change, key, order, luw, held)
 
-    def _why_not(self, key: str, held: ErpOrder | None, order: BapiOrder) -> str | None:
+    def _why_not(self, key: str, held: ErpOrder | None, order: BapiOrder) -> _Refusal | None:
         """Return why an order of CRM cannot be booked, or None."""
         return (
-            self._why_not_this_number(held, order)
+            _refused(self._why_not_this_number(held, order), is_mendable=False)
             or self._why_not_known(order)
             or (None if held is None else self._why_not_change(held, order))
-            or self._contracts.why_not(key, order)
+            or _refused(self._contracts.why_not(key, order), is_mendable=True)
         )
 
     def _why_not_this_number(self, held: ErpOrder | None, order: BapiOrder) -> str | None:
@@ -127,21 +139,23 @@ class Bookings:
             return f"number {order.number} belongs to another order of the ERP"
         return None
 
-    def _why_not_known(self, order: BapiOrder) -> str | None:
+    def _why_not_known(self, order: BapiOrder) -> _Refusal | None:
         """Return what of the ERP's own data speaks against an order, or None."""
-        customer = self._actor.store.get("records", ("customer", order.customer))
-        blocked = why_blocked(customer)
+        blocked = self._why_blocked(order)
         if blocked is not None:
-            return blocked
+            return _Refusal(blocked, is_mendable=True)
         u = self._actor.luck("refusal").uniform(word_of(order.reference), order.version)
         return BAD_MASTER_DATA if u < self._refuses else None
 
-    def _why_not_change(self, held: ErpOrder, order: BapiOrder) -> str | None:
+    def _why_blocked(self, order: BapiOrder) -> str | None:
+        return why_blocked(self._actor.store.get("records", ("customer", order.customer)))
+
+    def _why_not_change(self, held: ErpOrder, order: BapiOrder) -> _Refusal | None:
         if held.owner is Owner.ERP:
-            return "it belongs to the ERP by now"
+            return _Refusal("it belongs to the ERP by now")
         if self._exchange.locks and order.known_changes < held.changes:
             return CROSSED
-        return self._why_final(held, order.as_sales_order())
+        return _refused(self._why_final(held, order.as_sales_order()), is_mendable=False)
 
     def _why_final(self, held: ErpOrder, wanted: SalesOrder) -> str | None:
         """Return why an order can no longer become another one, or None."""
@@ -164,14 +178,19 @@ class Bookings:
     def _note_what_is_lost(self, change: Change, held: ErpOrder, order: BapiOrder) -> None:
         """Note what people at the ERP have changed, CRM was not told of, and now writes over."""
         if held.is_changed_here:
-            theirs = differences(held.from_crm or held.order, held.order)
-            fields = tuple(one for one in differences(held.order, order) if one in theirs)
+            theirs = _differences(held.from_crm or held.order, held.order)
+            fields = tuple(one for one in _differences(held.order, order) if one in theirs)
             if fields:
                 change.note(OVERWRITTEN, order.reference, guid=order.guid, of="erp", fields=fields)
 
-    def _answer(self, change: Change, order: BapiOrder, luw: Luw, reason: str = "") -> None:
-        is_mendable = reason.startswith(MENDABLE)
-        result = BapiResult(order.number, order.version, not reason, reason, is_mendable)
+    def _answer(
+        self, change: Change, order: BapiOrder, luw: Luw, refusal: _Refusal | None = None
+    ) -> None:
+        if refusal is None:
+            result = BapiResult(order.number, order.version, True)
+        else:
+            told = refusal.reason, refusal.is_mendable
+            result = BapiResult(order.number, order.version, False, *told)
         self._tell(change, order, Luw(f"booking of {luw.luw}", result, luw.guid))
 
     # --- what people at the ERP write ---
@@ -230,8 +249,7 @@ class Bookings:
         """
         if not order.items:
             return "an order needs an item"
-        customer = self._actor.store.get("records", ("customer", order.customer))
-        return why_blocked(customer) if order.customer != before else None
+        return self._why_blocked(order) if order.customer != before else None
 
     def _tell_change(self, change: Change, booked: ErpOrder, before: BapiOrder | None) -> None:
         news = BapiChange(booked.order, before, booked.changes, booked.owner)
@@ -289,7 +307,7 @@ class Bookings:
 _HEADER = ("customer", "delivery_block", "text", "contract")
 
 
-def differences(before: BapiOrder, after: BapiOrder) -> tuple[str, ...]:
+def _differences(before: BapiOrder, after: BapiOrder) -> tuple[str, ...]:
     """Return the names of what is not the same in two states of an order."""
     found = [name for name in _HEADER if getattr(before, name) != getattr(after, name)]
     old = {item.line: item for item in before.items}

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import attrs
 
-from crmsim.applications.exchange import SalesExchange
 from crmsim.business.sales import SalesOrder
 from crmsim.erp.bookings import Bookings
 from crmsim.erp.locks import Locks
@@ -50,16 +49,12 @@ class Editing:
 
     Args:
         actor: The actor of the ERP.
-        exchange: How CRM and the ERP share sales transactions.
         locks: Who has an order locked.
         bookings: Where changes are booked.
     """
 
-    def __init__(
-        self, actor: Actor, exchange: SalesExchange, locks: Locks, bookings: Bookings
-    ) -> None:
+    def __init__(self, actor: Actor, locks: Locks, bookings: Bookings) -> None:
         self._actor = actor
-        self._exchange = exchange
         self._locks = locks
         self._bookings = bookings
         self._open: dict[str, Wish] = {}
@@ -83,15 +78,14 @@ class Editing:
             return
         self._open[key] = wish
         with self._actor.commit() as change:
-            if self._exchange.locks:
-                self._locks.take(change, key)
+            self._locks.take(change, key)
             change.then(lambda: self._work_on(key, wish.lasts_ns))
 
     def _work_on(self, key: str, lasts_ns: int) -> None:
         self._actor.after(lasts_ns, SaveDue(key))
 
     def _is_taken(self, key: str) -> bool:
-        return key in self._open or bool(self._exchange.locks and self._locks.holder(key))
+        return key in self._open or bool(self._locks.holder(key))
 
     def save(self, key: str) -> None:
         """Book what somebody has changed, and close the order."""
@@ -102,6 +96,5 @@ class Editing:
             reason = self._bookings.change_here(change, held, wanted, wish.by)
             if reason is not None:
                 change.note(FORBIDDEN, wish.reference, guid=held.order.guid, reason=reason)
-            if self._exchange.locks:
-                self._locks.give_back(change, key)
+            self._locks.give_back(change, key)
             change.then(lambda: wish.end(is_done=True))

@@ -14,9 +14,8 @@ from crmsim.applications.exchange import Numbers, SalesExchange
 from crmsim.applications.logistics import Logistics
 from crmsim.applications.pricing import exact_sum
 from crmsim.business.master import Record
-from crmsim.business.sales import SalesOrder, with_lines
+from crmsim.business.sales import SalesOrder, identified
 from crmsim.chance import Distribution as Chances
-from crmsim.chance import word_of
 from crmsim.erp.bookings import Bookings
 from crmsim.erp.contracts import ContractBook
 from crmsim.erp.editing import Editing, SaveDue, Wish
@@ -75,12 +74,11 @@ class Erp(QueuePartner):
     ) -> None:
         super().__init__(crm, service_s, staff, policy, guarantees, poisons)
         self._queue_key = queue_key
-        self._exchange = exchange
         self._fulfilment = Fulfilment(
             self,
             logistics,
             ship_days,
-            self._report,
+            self._tell,
             lambda key: bool(self._locks.holder(key)),
         )
         self._locks = Locks(
@@ -96,7 +94,7 @@ class Erp(QueuePartner):
             self.contracts,
             self._tell,
         )
-        self._editing = Editing(self, exchange, self._locks, self._bookings)
+        self._editing = Editing(self, self._locks, self._bookings)
 
     def started(self) -> None:
         """Take up all queues, deliveries and bills on the durable state."""
@@ -163,9 +161,6 @@ class Erp(QueuePartner):
         """Deliver, pick, let leave or bill what is due."""
         self._fulfilment.due(message.key)
 
-    def _report(self, change: Change, booked: ErpOrder, luw: Luw) -> None:
-        self._tell(change, booked.order, luw)
-
     def _tell(self, change: Change, order: BapiOrder, luw: Luw) -> None:
         """Put something about an order into the queue to CRM."""
         queue = queue_name("R3AD", self._queue_key, order.number, order.customer)
@@ -214,13 +209,11 @@ class Erp(QueuePartner):
 
     def create_order(self, order: SalesOrder, by: str, done: Callable[[], None]) -> None:
         """Book an order that is born here; CRM is told."""
-        luck, word = self.luck("guid"), word_of(order.reference)
-        guid = f"{luck.word(word):016X}{luck.word(word, 1):016X}"
-        born = with_lines(attrs.evolve(order, guid=guid), None, f"{by} {order.reference}")
+        born = identified(order, self.luck("guid"), by)
         with self.commit() as change:
             reason = self._bookings.create_here(change, born, by)
             if reason is not None:
-                change.note(FORBIDDEN, order.reference, guid=guid, reason=reason)
+                change.note(FORBIDDEN, order.reference, guid=born.guid, reason=reason)
             change.then(done)
 
     def edit_order(self, wish: Wish) -> None:

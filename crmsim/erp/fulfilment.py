@@ -30,7 +30,7 @@ from crmsim.business.sales import SalesKind
 from crmsim.business.schedule import last_day
 from crmsim.chance import word_of
 from crmsim.erp.orders import ErpOrder
-from crmsim.formats.bapi import BapiStatus
+from crmsim.formats.bapi import BapiOrder, BapiStatus
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
@@ -83,7 +83,7 @@ class Fulfilment:
         actor: Actor,
         logistics: Logistics,
         ship_days: Mapping[str, int],
-        report: Callable[[Change, ErpOrder, Luw], None],
+        report: Callable[[Change, BapiOrder, Luw], None],
         is_locked: Callable[[str], bool],
     ) -> None:
         self._actor = actor
@@ -175,7 +175,7 @@ class Fulfilment:
         last = posted[-1]
         status = BapiStatus(booked.order.number, progress, booked.shipped_day)
         name = f"{last.posting.value} {last.number} of order {key}"
-        self._report(change, booked, Luw(name, status, booked.order.guid))
+        self._report(change, booked.order, Luw(name, status, booked.order.guid))
 
     # --- what comes next ---
 

@@ -126,12 +126,14 @@ class Locks:
             self._drop(change, key, "change arrived")
 
     def take(self, change: Change, key: str) -> None:
-        """Lock an order for somebody at the ERP."""
-        self._lock(change, key, ERP)
+        """Lock an order for somebody at the ERP, if that was agreed."""
+        if self._exchange.locks:
+            self._lock(change, key, ERP)
 
     def give_back(self, change: Change, key: str, why: str = "done") -> None:
         """Free what somebody at the ERP had locked."""
-        self._drop(change, key, why)
+        if self.holder(key) == ERP:
+            self._drop(change, key, why)
 
     def _lock(self, change: Change, key: str, holder: str, asked: tuple[int, int] = (0, 0)) -> Lock:
         epoch = 1 + int(change.get("counts", "locks", 0))

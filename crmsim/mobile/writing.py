@@ -18,7 +18,14 @@ from crmsim.applications.numbering import temporary_number
 from crmsim.applications.pricing import list_price, net_value
 from crmsim.business.enquiry import Enquiry
 from crmsim.business.master import Record, RecordEdit
-from crmsim.business.sales import CallOff, OrderEdit, SalesKind, SalesOrder, with_lines
+from crmsim.business.sales import (
+    CallOff,
+    OrderEdit,
+    SalesKind,
+    SalesOrder,
+    new_guid,
+    with_lines,
+)
 from crmsim.formats.bdoc import Segment, SyncBDoc, Task, Thing, claims_of, segments_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change, Store
@@ -159,7 +166,7 @@ class Writing:
             return known
         luck = self._actor.luck("guid")
         count = self._first_entries[reference]
-        return f"{luck.word(count):016X}{luck.word(count, 1):016X}"
+        return new_guid(luck, count)
 
     def _look_up(self, change: Change, wish: Enquiry) -> None:
         """Read for a customer how an order stands, as far as this laptop knows."""

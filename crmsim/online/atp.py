@@ -117,7 +117,7 @@ class Availability:
             return record
         document = attrs.evolve(record.document, unchecked=())
         number, order = document.number, document.order
-        is_free = is_ours and record.distribution is not Distribution.TO_BE
+        is_free = is_ours and not record.is_under_way
         if not is_free or why_not_transfer(document) is not None:
             change.delete(CHECKS, number)
             change.delete("checked", number)

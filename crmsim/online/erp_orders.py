@@ -18,7 +18,7 @@ from crmsim.formats.bapi import BapiChange, name_of_change
 from crmsim.formats.bdoc import Segment, Task, claims_of, order_of, segments_of, state_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
-from crmsim.online.online import BOTH, ERP
+from crmsim.online.online import BOTH, ERP, Online
 from crmsim.online.orders import Orders
 from crmsim.trace.kinds import OVERWRITTEN
 
@@ -30,11 +30,13 @@ class ErpOrders:
 
     Args:
         actor: CRM's actor.
+        online: Where they can be found.
         orders: Where they are stored.
     """
 
-    def __init__(self, actor: Actor, orders: Orders) -> None:
+    def __init__(self, actor: Actor, online: Online, orders: Orders) -> None:
         self._actor = actor
+        self._online = online
         self._orders = orders
 
     def take(self, change: Change, news: BapiChange) -> None:
@@ -47,9 +49,7 @@ class ErpOrders:
 
     def _create(self, change: Change, news: BapiChange) -> None:
         order = news.order.as_sales_order()
-        change.put("numbers", order.guid, news.number)
-        change.put("by reference", order.reference, order.guid)
-        change.put("references", order.guid, order.reference)
+        self._online.register_order(change, order, news.number)
         document = OrderDocument(order, news.number, Fate.BOOKED, owner=news.owner)
         self._save(change, OrderRecord(document, is_in_erp=True), news, ERP)
 

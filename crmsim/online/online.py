@@ -15,6 +15,7 @@ from crmsim.applications.directions import direction_of, lacks_of
 from crmsim.applications.status import OrderRecord
 from crmsim.business.document import OrderDocument
 from crmsim.business.master import MasterRecord, Record
+from crmsim.business.sales import SalesOrder
 from crmsim.formats.bdoc import (
     MassBDoc,
     MessageBDoc,
@@ -65,6 +66,19 @@ class Online:
         self._inbound = inbound
         self._monitor = monitor
         self._csa_key = csa_key
+
+    def register_order(self, change: Change, order: SalesOrder, number: str) -> None:
+        """Let an order be found by its GUID, and by what people call it."""
+        change.put("numbers", order.guid, number)
+        change.put("by reference", order.reference, order.guid)
+        change.put("references", order.guid, order.reference)
+
+    def order_called(self, reference: str) -> OrderRecord | None:
+        """Return the order that people call so; None when CRM has none."""
+        store = self._actor.store
+        number = store.get("numbers", store.get("by reference", reference))
+        found: OrderRecord | None = store.get("orders", number)
+        return found
 
     def store_order(self, change: Change, record: OrderRecord, origin: str, disk: int = 0) -> None:
         """Write CRM Online; the mBDoc for all who need it goes into the document's CSA queue."""

@@ -16,6 +16,7 @@ from crmsim.applications.status import OrderRecord
 from crmsim.business.document import Owner
 from crmsim.business.fulfilment import Progress
 from crmsim.kernel.actor import Actor
+from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
 from crmsim.rfc.asking import Asking
 from crmsim.rfc.lock import LockAnswer, LockRelease
@@ -111,8 +112,8 @@ class Openings:
         Args:
             number: The number of the order.
             by: Who opens it.
-            then: Told what came of it, when it is to be saved; not in a commit. It must `save` or
-                `leave` the order if it is open.
+            then: Told what came of it, when it is to be saved; not in a commit. It must `close` the
+                order if it is open, or leave it.
             lasts_ns: How long it is open before it is saved.
         """
         if number in self._holders:
@@ -137,9 +138,18 @@ class Openings:
         """Say whether a lease still lasts; who has stood still may have missed its end."""
         return self._actor.now_ns < holder.until_ns
 
-    def saving(self, number: str) -> None:
-        """Let an order be saved, or left, as part of a commit; its lease cannot end meanwhile."""
+    def close(self, change: Change, record: OrderRecord) -> None:
+        """Close an order with a commit that saves it, or does not; no lease ends meanwhile.
+
+        Args:
+            change: The commit.
+            record: The order as it was before.
+        """
+        number = record.document.number
         self._holders[number] = attrs.evolve(self._holders[number], is_saving=True)
+        is_saved = change.get("orders", number) != record
+        end = self._saved if is_saved else self.left
+        change.then(lambda: end(number))
 
     def _answered(self, number: str, holder: _Holder, answer: LockAnswer | None) -> None:
         reason = self._why_closed(number, answer)
@@ -191,7 +201,7 @@ class Openings:
         if holder.lasts_ns:
             holder.then(Opened(TOO_LONG))
 
-    def saved(self, number: str) -> None:
+    def _saved(self, number: str) -> None:
         """Close an order that was saved; the lock ends when the change has come to the ERP."""
         holder = self._holders.pop(number, None)
         if holder is not None and holder.opened is not None:

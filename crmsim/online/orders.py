@@ -14,6 +14,7 @@ import attrs
 from crmsim.applications.changes import why_not_change
 from crmsim.applications.exchange import SalesExchange, owner_at_birth
 from crmsim.applications.guards import (
+    TAKEN,
     errors_of,
     why_not_create,
     why_not_follow,
@@ -174,7 +175,7 @@ class Orders:
     ) -> None:
         number = change.get("numbers", bdoc.guid)
         record: OrderRecord = change.get("orders", number)
-        is_on_its_way = record.distribution is Distribution.TO_BE or record.document.is_unchecked
+        is_on_its_way = record.is_under_way or record.document.is_unchecked
         if is_on_its_way and self._confirm_after is ConfirmAfter.ERP:
             self._answers.accept(change, bdoc)
             waiting = change.get(UNCONFIRMED, number, ())
@@ -278,7 +279,8 @@ class Orders:
             order: The order; its GUID and the identities of its items are there.
             by: Who writes it: the office, or another channel.
         """
-        reason = self._why_not_create(order)
+        is_taken = self._actor.store.get("by reference", order.reference) is not None
+        reason = TAKEN if is_taken else self._why_not_create(order)
         if reason is None:
             priced, _ = self._at_current_prices(change, order, order.items)
             document = self._born(change, priced)
@@ -305,7 +307,7 @@ class Orders:
             opened: What came of opening it, if the ERP has it too.
         """
         record: OrderRecord = self._actor.store.get("orders", change.get("numbers", guid))
-        if record.distribution is Distribution.TO_BE:
+        if record.is_under_way:
             return BEING_DISTRIBUTED
         document = record.document.after(opened.progress)
         old, wanted = document.order, edit(document)
@@ -340,14 +342,9 @@ class Orders:
     def _why_not_create(self, order: SalesOrder) -> str | None:
         """Return why an order cannot come to be in CRM now, or None."""
         reason = why_not_create(order, self._customer_of(order))
-        return reason or (why_not_follow(self._quotation_of(order)) if order.preceding else None)
-
-    def _quotation_of(self, order: SalesOrder) -> OrderRecord | None:
-        """Return the quotation that an order follows."""
-        store = self._actor.store
-        number = store.get("numbers", store.get("by reference", order.preceding))
-        found: OrderRecord | None = store.get("orders", number)
-        return found
+        if reason is not None or not order.preceding:
+            return reason
+        return why_not_follow(self._online.order_called(order.preceding))
 
     def _customer_of(self, order: SalesOrder) -> Record | None:
         found: Record | None = self._actor.store.get("records", ("customer", order.customer))
@@ -365,9 +362,7 @@ class Orders:
                 count += 1  # the ERP has given it
             change.put("counts", "orders", count + 1)
             number = order_number(count)
-        change.put("numbers", order.guid, number)
-        change.put("by reference", order.reference, order.guid)
-        change.put("references", order.guid, order.reference)
+        self._online.register_order(change, order, number)
         owner = owner_at_birth(self._exchange, Owner.CRM)
         is_locked = self._desk.releases
         document = OrderDocument(order, number, Fate.ACCEPTED, is_locked=is_locked, owner=owner)

@@ -185,10 +185,7 @@ def _left_at(
     checks = site.store.table(CHECKS)
     if checks:
         yield f"{name}: {len(checks)} checks are open, first of order {next(iter(checks))}"
-    for attribute, what in (
-        ("left_to_write", "to write"),
-        ("left_to_fulfil", "to deliver or bill"),
-    ):
+    for attribute, what in LEFT:
         left = getattr(actor, attribute, 0)
         if left:
             yield f"{name}: {left} still {what}"

@@ -12,8 +12,7 @@ import attrs
 
 from crmsim.business.document import OrderDocument
 from crmsim.business.enquiry import Enquiry
-from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
-from crmsim.chance import word_of
+from crmsim.business.sales import OrderEdit, SalesOrder, identified, with_lines
 from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
@@ -24,11 +23,10 @@ from crmsim.online.orders import BEING_DISTRIBUTED, NO_SUCH_ORDER, Orders
 from crmsim.trace.kinds import FORBIDDEN, READ
 from crmsim.units import Duration, minutes
 
-__all__ = ["TAKEN", "Channel", "Contact", "ContactAnswered", "Contacts", "edited_by", "identified"]
+__all__ = ["Channel", "Contact", "ContactAnswered", "Contacts", "edited_by"]
 
 Wish = SalesOrder | OrderEdit | Enquiry
 """What a customer can want."""
-TAKEN = "there is an order of that name already"
 LATER: Duration = minutes(10)
 """When a change is tried again whose order is being distributed (assumed)."""
 
@@ -158,13 +156,6 @@ def edited_by(edit: OrderEdit, document: OrderDocument, prefix: str) -> OrderDoc
     return attrs.evolve(document, order=order)
 
 
-def identified(actor: Actor, order: SalesOrder, by: str) -> SalesOrder:
-    """Return an order that is born in CRM, with identities made from its reference."""
-    luck, key = actor.luck("guid"), word_of(order.reference)
-    guid = f"{luck.word(key):016X}{luck.word(key, 1):016X}"
-    return with_lines(attrs.evolve(order, guid=guid), None, f"{by} {order.reference}")
-
-
 class Contacts:
     """How CRM serves customers who turn to another channel.
 
@@ -204,9 +195,8 @@ class Contacts:
         """Store an order, or change one; return why not, if it cannot be."""
         by, entry = row
         if isinstance(wish, SalesOrder):
-            if guid is not None:
-                return TAKEN
-            return self._orders.create_here(change, identified(self._actor, wish, by), by)
+            order = identified(wish, self._actor.luck("guid"), by)
+            return self._orders.create_here(change, order, by)
         if guid is None:
             return NO_SUCH_ORDER
         return self._orders.edit_here(

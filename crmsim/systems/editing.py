@@ -7,13 +7,13 @@ Sources: CONTRIBUTING.md, S07, S11.
 from collections.abc import Callable
 from functools import partial
 
-from crmsim.applications.status import Distribution, OrderRecord
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import OrderEdit
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.online.clerk import Completed, Desk, completed
+from crmsim.online.online import Online
 from crmsim.online.opening import CLOSED, NOT_NEEDED, Opened, Openings
 from crmsim.online.orders import BEING_DISTRIBUTED, NO_SUCH_ORDER, Orders
 from crmsim.systems.channels import Contact, ContactAnswered, Contacts
@@ -35,6 +35,7 @@ class Editing:
 
     Args:
         actor: CRM's actor.
+        online: Where orders are found.
         orders: Decides on orders, and stores them.
         openings: Which orders somebody has open.
         contacts: Serves customers of other channels.
@@ -42,9 +43,16 @@ class Editing:
     """
 
     def __init__(
-        self, actor: Actor, orders: Orders, openings: Openings, contacts: Contacts, desk: Desk
+        self,
+        actor: Actor,
+        online: Online,
+        orders: Orders,
+        openings: Openings,
+        contacts: Contacts,
+        desk: Desk,
     ) -> None:
         self._actor = actor
+        self._online = online
         self._orders = orders
         self._openings = openings
         self._contacts = contacts
@@ -99,17 +107,10 @@ class Editing:
 
         self._when_open(reference, CLERK, save)
 
-    def _record(self, reference: str) -> OrderRecord | None:
-        store = self._actor.store
-        number = store.get("numbers", store.get("by reference", reference))
-        found: OrderRecord | None = store.get("orders", number)
-        return found
-
     def _when_open(self, reference: str, by: str, save: Save, lasts_ns: int = 0) -> None:
         """Let somebody save an order, once it is open if that is needed."""
-        record = self._record(reference)
-        is_locked = record is not None and record.distribution is Distribution.TO_BE
-        if record is None or is_locked or not self._openings.needs(record):
+        record = self._online.order_called(reference)
+        if record is None or record.is_under_way or not self._openings.needs(record):
             save(NOT_NEEDED)
         else:
             self._openings.open(record.document.number, by, save, lasts_ns)
@@ -129,11 +130,6 @@ class Editing:
 
     def _close(self, change: Change, reference: str, opened: Opened) -> None:
         """Close an order after somebody has saved it, or has not."""
-        record = self._record(reference)
-        if record is None or not opened.epoch:
-            return
-        number = record.document.number
-        is_saved = change.get("orders", number) != record
-        close = self._openings.saved if is_saved else self._openings.left
-        self._openings.saving(number)
-        change.then(lambda: close(number))
+        record = self._online.order_called(reference)
+        if record is not None and opened.epoch:
+            self._openings.close(change, record)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import get_args
 
 from crmsim.business.document import OrderDocument
-from crmsim.business.sales import SalesOrder
+from crmsim.business.sales import SalesOrder, identified
 from crmsim.chance import word_of
 from crmsim.formats.bapi import News
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
@@ -51,7 +51,7 @@ from crmsim.replication.returned import Returned, SendAgain
 from crmsim.rfc.asking import AskAgain, Asking
 from crmsim.rfc.atp import AtpAnswer
 from crmsim.rfc.lock import LockAnswer
-from crmsim.systems.channels import TAKEN, Contact, ContactAnswered, Contacts, identified
+from crmsim.systems.channels import Contact, ContactAnswered, Contacts
 from crmsim.systems.editing import Editing
 from crmsim.systems.erp_news import ErpNews
 from crmsim.systems.inflow import Inflow, OpenAgain, ParkedLong
@@ -151,7 +151,9 @@ class CrmEnterprise(QueuePartner):
             self._availability,
         )
         contacts = Contacts(self, self._orders)
-        self._editing = Editing(self, self._orders, self._openings, contacts, self._desk)
+        self._editing = Editing(
+            self, self._online, self._orders, self._openings, contacts, self._desk
+        )
 
     def _put_up_flow(self, setup: Setup) -> None:
         """Put up what comes before a save, and what follows it."""
@@ -284,10 +286,9 @@ class CrmEnterprise(QueuePartner):
 
     def create_order(self, order: SalesOrder, by: str, done: Callable[[], None]) -> None:
         """Store an order that is born in CRM Online; the flow does the rest."""
-        order = identified(self, order, by)
-        is_taken = self.store.get("by reference", order.reference) is not None
+        order = identified(order, self.luck("guid"), by)
         with self.commit() as change:
-            reason = TAKEN if is_taken else self._orders.create_here(change, order, by)
+            reason = self._orders.create_here(change, order, by)
             if reason is not None:
                 change.note(FORBIDDEN, order.reference, guid=order.guid, reason=reason)
             change.then(done)

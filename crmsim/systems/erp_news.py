@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import attrs
 
-from crmsim.applications.status import Distribution, OrderRecord
+from crmsim.applications.status import OrderRecord
 from crmsim.business.document import Fate
 from crmsim.formats.bapi import (
     BapiChange,
@@ -71,7 +71,7 @@ class ErpNews:
         self._guarantees = guarantees
         self._orders = orders
         self._release = release
-        self._erp_orders = ErpOrders(actor, orders)
+        self._erp_orders = ErpOrders(actor, online, orders)
 
     def take(self, change: Change, queue: str, luw: Luw) -> bool:
         """MI0 for the ERP adapter: take over what the ERP says."""
@@ -115,7 +115,7 @@ class ErpNews:
         before: OrderRecord | None = self._actor.store.get("orders", news.number)
         self._erp_orders.take(change, news)
         after: OrderRecord = change.get("orders", news.number)
-        if before is not None and _is_under_way(before) and not _is_under_way(after):
+        if before is not None and before.is_under_way and not after.is_under_way:
             self._release(change, news.number)
             self._orders.confirm_late(change, news.number)
 
@@ -127,7 +127,7 @@ class ErpNews:
         answered = news.number, news.version
         self._outflow.erp_answered(change, answered, is_ok=news.is_booked)
         is_newest = news.version >= record.document.order.version  # else a merged one follows it
-        if _is_under_way(record) and is_newest:
+        if record.is_under_way and is_newest:
             self._release(change, news.number)
             self._orders.settle(change, record, news)
 
@@ -189,7 +189,3 @@ class ErpNews:
         known |= dict.fromkeys(values, number)
         change.put("changed there", what, tuple(known.items()))
         return values
-
-
-def _is_under_way(record: OrderRecord) -> bool:
-    return record.distribution is Distribution.TO_BE

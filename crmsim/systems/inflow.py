@@ -13,7 +13,7 @@ from crmsim.applications.changes import why_not_change
 from crmsim.applications.directions import why_not_from_laptop
 from crmsim.applications.exchange import OnErpDown
 from crmsim.applications.guards import why_only_shown
-from crmsim.applications.status import Distribution, OrderRecord
+from crmsim.applications.status import OrderRecord
 from crmsim.business.document import OrderDocument
 from crmsim.formats.bdoc import SyncBDoc, Task, order_of
 from crmsim.kernel.actor import Actor
@@ -213,10 +213,7 @@ class Inflow:
         else:
             self._orders.reject(change, bdoc, reason)
         if self._openings.held(number, LAPTOPS) is not None:
-            is_saved = change.get("orders", number) != record
-            close = self._openings.saved if is_saved else self._openings.left
-            self._openings.saving(number)
-            change.then(lambda: close(number))
+            self._openings.close(change, record)
 
     def _opened(self, number: str, record: OrderRecord) -> Opened | None:
         """Return what came of opening an order for laptops; None when it is still to be opened."""
@@ -364,4 +361,4 @@ def _released_queue(number: str) -> str:
 
 def _is_locked(record: OrderRecord) -> bool:
     """Say whether an order is being distributed to the ERP, so that nobody may change it."""
-    return record.distribution is Distribution.TO_BE
+    return record.is_under_way

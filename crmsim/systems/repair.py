@@ -8,7 +8,7 @@ CRM_CHECK_DISTRIBUTION_STATUS). Sources: CONTRIBUTING.md, S13.
 
 from collections.abc import Callable, Iterator
 
-from crmsim.applications.status import Distribution, OrderRecord
+from crmsim.applications.status import OrderRecord
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.online.orders import Orders
@@ -48,7 +48,7 @@ class Repair:
         busy = set(self._under_way())
         for number, record in list(self._actor.store.table("orders").items()):
             order = record.document.order
-            if record.distribution is Distribution.TO_BE and order.guid not in busy:
+            if record.is_under_way and order.guid not in busy:
                 self._ask(number, order.version)
 
     def _ask(self, number: str, version: int) -> None:
@@ -70,7 +70,7 @@ class Repair:
         is_as_it_was = record.document.order.version == version
         if answer is None or answer.is_waiting or not is_as_it_was:
             return
-        if record.distribution is not Distribution.TO_BE:
+        if not record.is_under_way:
             return
         with self._actor.commit() as change:
             self._end(change, record, is_there=answer.version == version)
