@@ -4,7 +4,8 @@ One table says it for all that laptops work with: what they may create, change a
 only shown to them, whether CRM takes over what is incomplete and sends it down, and what of it no
 other system knows. Both ends read it: the laptop does not let its rep save what the table forbids,
 and CRM refuses it, should it come all the same. Sources: CONTRIBUTING.md, S02 (activities), S03
-(opportunities), S16 (sales transactions), S19 and S20 (contracts), S57 (notes and attachments).
+(opportunities), S16 (sales transactions), S19 and S20 (contracts), S23 and S75 (mobile
+service), S57 (notes and attachments).
 """
 
 from collections.abc import Mapping
@@ -66,6 +67,8 @@ DIRECTIONS: Mapping[str, Direction] = MappingProxyType(
         "contact": Direction(("insert", "update")),
         "order": Direction(("insert", "update"), is_kept_incomplete=True),
         "contract": DISPLAY,
+        "service_order": Direction(("insert", "update"), needs=("customer",)),
+        "confirmation": Direction(("insert",), needs=("technician",)),
     }
 )
 """Kind of document -> what may be done with it. Anything else is only shown."""

@@ -14,6 +14,7 @@ from crmsim.applications.exchange import Numbers, SalesExchange
 from crmsim.applications.logistics import Logistics
 from crmsim.applications.pricing import exact_sum
 from crmsim.business.master import Record
+from crmsim.business.postings import Sort
 from crmsim.business.sales import SalesOrder, identified
 from crmsim.chance import Distribution as Chances
 from crmsim.erp.bookings import Bookings
@@ -22,12 +23,16 @@ from crmsim.erp.editing import Editing, SaveDue, Wish
 from crmsim.erp.fulfilment import Fulfilment, StepDue
 from crmsim.erp.locks import LeaseOver, Locks
 from crmsim.erp.orders import ErpOrder
+from crmsim.erp.service import ServiceBook
+from crmsim.erp.service_goods import SERVICE, GoodsDue, ServiceGoods
+from crmsim.erp.warehouse import Warehouse
 from crmsim.formats.bapi import (
     BapiMasters,
     BapiOrder,
     BapiRecord,
     BapiRecordStored,
 )
+from crmsim.formats.service import BapiService
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
@@ -35,7 +40,7 @@ from crmsim.middleware.queue import Luw, QueueKey, RetryPolicy, queue_name
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
 from crmsim.rfc.lock import LockAnswer, LockRelease, LockRequest
-from crmsim.trace.kinds import FORBIDDEN, MAINTAINED
+from crmsim.trace.kinds import FORBIDDEN, MAINTAINED, RECORDED
 from crmsim.units import Share
 
 __all__ = ["Erp"]
@@ -95,18 +100,26 @@ class Erp(QueuePartner):
             self._tell,
         )
         self._editing = Editing(self, self._locks, self._bookings)
+        self.warehouse = Warehouse(self._change_fields)
+        self._goods = ServiceGoods(self, self._outbound, logistics, self.warehouse)
+        self._service = ServiceBook(
+            self, self._outbound, self._goods, self.warehouse, self._fulfilment, refuses
+        )
 
     def started(self) -> None:
         """Take up all queues, deliveries and bills on the durable state."""
         self._locks.started()
         self._editing.started()
         self._fulfilment.started()
+        self._goods.started()
         super().started()
 
     def execute(self, change: Change, queue: str, luw: Luw) -> bool:
-        """Book an order or a change of it, or refuse it; store a record that CRM has changed."""
+        """Book an order, post for a service transaction, or store a record that CRM has changed."""
         if isinstance(luw.body, BapiRecord):
             self._store_record(change, luw.body)
+        elif isinstance(luw.body, BapiService):
+            self._service.take(change, luw.body, luw, knows_it=self._guarantees.dedup)
         else:
             assert isinstance(luw.body, BapiOrder)
             self._bookings.take(change, luw.body, luw, knows_it=self._guarantees.dedup)
@@ -124,16 +137,44 @@ class Erp(QueuePartner):
         self, object_: str, key: str, fields: Mapping[str, str], done: Callable[[], None]
     ) -> None:
         """Create a record in the ERP, or change fields of it, and tell CRM what was changed."""
-        held = self.store.get("records", (object_, key), Record(object_, key, version=0))
-        merged = tuple(sorted({**dict(held.fields), **fields}.items()))
         with self.commit() as change:
-            change.put("records", (object_, key), attrs.evolve(held, fields=merged))
-            change.note(MAINTAINED, held.identity, version=held.version, by="erp")
-            number = self._count(change, held.identity)
-            body = BapiRecord(object_, key, tuple(sorted(fields.items())), held.version, number)
-            change.put("references", held.identity, held.identity)
-            luw = Luw(f"change {number} of {held.identity} in {self.name}", body, held.identity)
-            self._outbound.enqueue(change, f"R3AD_{held.identity}", luw)
+            self._change_fields(change, object_, key, fields)
+            change.then(done)
+
+    def _change_fields(
+        self, change: Change, object_: str, key: str, fields: Mapping[str, str]
+    ) -> None:
+        """Change fields of a record as part of a commit, and tell CRM what was changed."""
+        held: Record = change.get("records", (object_, key), Record(object_, key, version=0))
+        merged = tuple(sorted({**dict(held.fields), **fields}.items()))
+        change.put("records", (object_, key), attrs.evolve(held, fields=merged))
+        change.note(MAINTAINED, held.identity, version=held.version, by="erp")
+        number = self._count(change, held.identity)
+        body = BapiRecord(object_, key, tuple(sorted(fields.items())), held.version, number)
+        change.put("references", held.identity, held.identity)
+        luw = Luw(f"change {number} of {held.identity} in {self.name}", body, held.identity)
+        self._outbound.enqueue(change, f"R3AD_{held.identity}", luw)
+
+    def receive_goods(
+        self, place: str, product: str, pieces: int, done: Callable[[], None]
+    ) -> None:
+        """Put pieces into a stock that have come from a supplier; what waits for them goes on."""
+        with self.commit() as change:
+            self.warehouse.move(change, place, product, pieces)
+            change.note(
+                RECORDED,
+                f"{place}/{product}",
+                guid="",
+                name="",
+                document=Sort.GOODS_RECEIPT.value,
+                number="",
+                line="",
+                product=product,
+                pieces=pieces,
+                value="0",
+                place=place,
+            )
+            change.then(self._goods.started)
             change.then(done)
 
     def publish(
@@ -152,7 +193,7 @@ class Erp(QueuePartner):
             change.then(done)
 
     def _count(self, change: Change, what: str) -> int:
-        number = 1 + int(self.store.get("changes", what, 0))
+        number = 1 + int(change.get("changes", what, 0))
         change.put("changes", what, number)
         return number
 
@@ -160,6 +201,11 @@ class Erp(QueuePartner):
     def step_due(self, message: StepDue, sender: object) -> None:
         """Deliver, pick, let leave or bill what is due."""
         self._fulfilment.due(message.key)
+
+    @handles(GoodsDue)
+    def goods_due(self, message: GoodsDue, sender: object) -> None:
+        """Goods of a service transaction are to be delivered, or to leave."""
+        self._goods.due(message.name)
 
     def _tell(self, change: Change, order: BapiOrder, luw: Luw) -> None:
         """Put something about an order into the queue to CRM."""
@@ -218,7 +264,13 @@ class Erp(QueuePartner):
 
     def edit_order(self, wish: Wish) -> None:
         """Let somebody open an order here, and save it changed some time later."""
-        self._editing.open(wish)
+        reason = self._service.why_not_here(wish.reference)
+        if reason is None:
+            self._editing.open(wish)
+            return
+        with self.commit() as change:
+            change.note(FORBIDDEN, wish.reference, guid=wish.reference, reason=reason)
+            change.then(lambda: wish.end(is_done=True))
 
     def set_numbers(self, numbers: Numbers, done: Callable[[], None]) -> None:
         """Let the ranges of numbers be set up otherwise from now on."""
@@ -234,7 +286,8 @@ class Erp(QueuePartner):
     @property
     def left_to_fulfil(self) -> int:
         """How many booked orders still have to be delivered or billed."""
-        return sum(self._fulfilment.is_waiting(key) for key in self.store.table("orders"))
+        orders = sum(self._fulfilment.is_waiting(key) for key in self.store.table("orders"))
+        return orders + sum(self._goods.is_waiting(name) for name in self.store.table(SERVICE))
 
     @property
     def orders(self) -> list[ErpOrder]:

@@ -14,6 +14,7 @@ from crmsim.applications.contracts import must_be_contract, pieces_of, progress_
 from crmsim.applications.directions import direction_of, lacks_of
 from crmsim.applications.exchange import UNASKED, SalesExchange
 from crmsim.business.master import Record, RecordEdit
+from crmsim.business.service import must_be_service
 from crmsim.chance import Distribution, Exponential, Lognormal
 from crmsim.errors import BadValue
 from crmsim.kernel.simulation import Simulation
@@ -39,6 +40,7 @@ from crmsim.mobile.station import Station
 from crmsim.network.link import Link
 from crmsim.online.clerk import Clerk, ClerkHabits
 from crmsim.online.recovery import OwnService
+from crmsim.online.service import service_clerk_of
 from crmsim.qrfc.inbound import WorkProcess, work_process_names
 from crmsim.qrfc.partner import Poison, Staff
 from crmsim.qrfc.wire import Guarantees
@@ -172,6 +174,7 @@ class Building:
             raise BadValue(f"fields of a {about} are texts: {dict(fields)}")
         if about == "contract":
             must_be_contract(key, fields)
+        must_be_service(fields)
         return kind
 
     def add_record(
@@ -244,6 +247,7 @@ class Building:
         breakages: tuple[Breakage, ...] = (),
         policies: Policies = Policies(),
         clerk: ClerkHabits | None = None,
+        service_clerk: ClerkHabits | None = None,
         own_services: Mapping[Context, OwnService] = MappingProxyType({}),
         operator_s: Distribution | None = None,
         last_resort: str = "delete LUW",
@@ -265,6 +269,8 @@ class Building:
             breakages: Which programs of the flow do not work.
             policies: How it decides where there is a choice: conflicts, locks, errors.
             clerk: When somebody completes and releases orders; None when nobody does.
+            service_clerk: When somebody in the service office completes confirmations, and sends
+                again what the ERP has refused; None when nobody does.
             own_services: Calls of one's own, as part of the commit: SI1, SOA, SOB; see `Context`.
             operator_s: Seconds until somebody looks at what is stuck or failed; None for nobody.
             last_resort: What that person does when activating did not help; see `add_erp`.
@@ -291,11 +297,15 @@ class Building:
             connections=connections,
             policies=policies,
             clerk=clerk,
+            service_clerk=service_clerk,
             exchange=self._exchange,
             apo=self._apo,
         )
         self.simulation.seat(name, lambda: CrmEnterprise(setup))
         self._seat_staff(name, staff, operator_s, last_resort, worklist, clerk)
+        if service_clerk is not None:
+            habits = service_clerk
+            self.simulation.seat(name, lambda: Clerk(name, habits), service_clerk_of(name))
         self.simulation.store(name).load("policies", setup.told)
 
     def _seat_staff(

@@ -27,6 +27,7 @@ from crmsim.errors import BadValue
 __all__ = [
     "BY_CUSTOMER",
     "FIELD_SALES",
+    "FIELD_SERVICE",
     "ORDERS_BY_REP",
     "Framework",
     "Job",
@@ -159,6 +160,21 @@ FIELD_SALES = Model(
     )
 )
 """What a field force in sales works with: master data for all, and what belongs to territories."""
+FIELD_SERVICE = Model(
+    (
+        ReplicationObject("customizing", Kind.BULK),
+        ReplicationObject("products", Kind.BULK, in_erp=True),
+        ReplicationObject("customer", Kind.INTELLIGENT, ("region",), in_erp=True),
+        ReplicationObject("order", Kind.DEPENDENT, parent="customer"),
+        ReplicationObject("complaint", Kind.DEPENDENT, parent="customer"),
+        ReplicationObject("service_order", Kind.INTELLIGENT, ("technician",)),
+        ReplicationObject("confirmation", Kind.DEPENDENT, parent="service_order"),
+        ReplicationObject("stock", Kind.INTELLIGENT, ("technician",), in_erp=True),
+        ReplicationObject("bill", Kind.INTELLIGENT, ("office",)),
+    )
+)
+"""What technicians work with: the customers of a region, the service orders that somebody has given
+them, what they confirm, and the parts in their vans. Bills are for the office."""
 
 
 @attrs.frozen

@@ -31,10 +31,10 @@ from crmsim.rfc.atp import AtpAnswer, AtpQuestion, AtpRequest
 from crmsim.trace.kinds import CHECKED, DISTRIBUTED, RETRIED
 from crmsim.units import minutes, seconds
 
-__all__ = ["CHECKS", "Availability", "Check", "CheckUnanswered", "OnApoDown"]
+__all__ = ["CHECKS", "TRIES", "Availability", "Check", "CheckUnanswered", "Checks", "OnApoDown"]
 
 CHECKS = "checks"
-"""Number of an order -> the check that is not answered yet."""
+"""Number of an order, or name of a service order -> the check that is not answered yet."""
 ATP = "atp"
 """Who stores the answer to a check."""
 PATIENCE = RetryPolicy(first=seconds(30), factor=2.0, most=minutes(15))
@@ -72,13 +72,62 @@ class CheckUnanswered:
     attempt: int
 
 
+class Checks:
+    """The questions to the planning system that are not answered yet.
+
+    Args:
+        actor: The actor whose store holds them.
+        apo: The name of the planning system, once it has been added; empty while there is none.
+    """
+
+    def __init__(self, actor: Actor, apo: Sequence[str]) -> None:
+        self._actor = actor
+        self._apo = apo
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether there is a planning system."""
+        return bool(self._apo)
+
+    def started(self) -> None:
+        """Ask everything again that is not answered."""
+        for number, row in list(self._actor.store.table(CHECKS).items()):
+            self.ask(number, row.check, 0)
+
+    def open(self, change: Change, number: str, question: AtpQuestion) -> None:
+        """Ask about an order when what is asked is durable; what was asked before is void."""
+        check = 1 + int(change.get("check counts", number, 0))
+        change.put("check counts", number, check)
+        change.put(CHECKS, number, Check(check, question))
+        change.then(lambda: self.ask(number, check, 0))
+
+    def is_open(self, number: str, check: int) -> bool:
+        """Say whether a check is the newest of its order, and not answered."""
+        row: Check | None = self._actor.store.get(CHECKS, number)
+        return row is not None and row.check == check
+
+    def ask(self, number: str, check: int, attempt: int) -> None:
+        """Ask, and wait for an answer; what is answered, or asked anew by now, is left alone."""
+        if not self.is_open(number, check):
+            return
+        row: Check = self._actor.store.get(CHECKS, number)
+        if attempt:
+            about = {"guid": row.question.guid, "attempt": attempt}
+            self._actor.note(RETRIED, f"check {check} of order {number}", **about)
+        to: Address[Any] = self._actor.address(self._apo[0])
+        self._actor.send(to, AtpRequest(number, check, attempt, row.question), attempt=attempt)
+        u = self._actor.luck("patience with checks").uniform(word_of((number, check)), attempt)
+        wait_ns = PATIENCE.wait_ns(attempt, u)
+        self._actor.after(wait_ns, CheckUnanswered(number, check, attempt))
+
+
 class Availability:
     """Has the planning system check orders.
 
     Args:
         actor: The actor whose store holds the database.
         online: Where orders are saved.
-        apo: The name of the planning system, once it has been added; empty while there is none.
+        checks: The questions to it.
         on_down: What becomes of an order when it is out of reach.
         settled: Tells whoever has waited for the ERP's answer to an order that there will be none.
     """
@@ -87,20 +136,15 @@ class Availability:
         self,
         actor: Actor,
         online: Online,
-        apo: Sequence[str],
+        checks: Checks,
         on_down: OnApoDown,
         settled: Callable[[Change, str], None],
     ) -> None:
         self._actor = actor
         self._online = online
-        self._apo = apo
+        self._checks = checks
         self._on_down = on_down
         self._settled = settled
-
-    def started(self) -> None:
-        """Ask everything again that is not answered."""
-        for number, row in list(self._actor.store.table(CHECKS).items()):
-            self._ask(number, row.check, 0)
 
     def opened(self, change: Change, record: OrderRecord, *, is_ours: bool) -> OrderRecord:
         """Return an order that is being saved, marked as unchecked if it has to be checked first.
@@ -113,7 +157,7 @@ class Availability:
             record: The order as it is to be.
             is_ours: Whether it is saved as CRM wants it; False when it is as the ERP has it.
         """
-        if not self._apo:
+        if not self._checks.is_asked:
             return record
         document = attrs.evolve(record.document, unchecked=())
         number, order = document.number, document.order
@@ -126,40 +170,18 @@ class Availability:
         if wanted == change.get("checked", number):
             return attrs.evolve(record, document=document)
         change.delete("checked", number)
-        self._open(
-            change, document, AtpQuestion(order.reference, order.guid, order.version, wanted)
-        )
+        question = AtpQuestion(order.reference, order.guid, order.version, wanted)
+        self._checks.open(change, number, question)
         unchecked = attrs.evolve(document, unchecked=tuple(one.line for one in wanted))
         return attrs.evolve(record, document=unchecked)
 
-    def _open(self, change: Change, document: OrderDocument, question: AtpQuestion) -> None:
-        number = document.number
-        check = 1 + int(change.get("check counts", number, 0))
-        change.put("check counts", number, check)
-        change.put(CHECKS, number, Check(check, question))
-        change.then(lambda: self._ask(number, check, 0))
-
-    def _ask(self, number: str, check: int, attempt: int) -> None:
-        row: Check | None = self._actor.store.get(CHECKS, number)
-        if row is None or row.check != check:
-            return  # it is answered, or something else is asked by now
-        if attempt:
-            about = {"guid": row.question.guid, "attempt": attempt}
-            self._actor.note(RETRIED, f"check {check} of order {number}", **about)
-        to: Address[Any] = self._actor.address(self._apo[0])
-        self._actor.send(to, AtpRequest(number, check, attempt, row.question), attempt=attempt)
-        u = self._actor.luck("patience with checks").uniform(word_of((number, check)), attempt)
-        wait_ns = PATIENCE.wait_ns(attempt, u)
-        self._actor.after(wait_ns, CheckUnanswered(number, check, attempt))
-
     def unanswered(self, due: CheckUnanswered) -> None:
         """Ask again, or let the policy decide."""
-        row: Check | None = self._actor.store.get(CHECKS, due.order)
-        if row is None or row.check != due.check:
+        if not self._checks.is_open(due.order, due.check):
             return
         record: OrderRecord = self._actor.store.get("orders", due.order)
         if due.attempt + 1 < TRIES or not self._gives_up(record):
-            self._ask(due.order, due.check, due.attempt + 1)
+            self._checks.ask(due.order, due.check, due.attempt + 1)
             return
         with self._actor.commit() as change:
             if self._on_down is OnApoDown.ACCEPT:
@@ -176,8 +198,7 @@ class Availability:
 
     def answered(self, answer: AtpAnswer) -> None:
         """Store what was confirmed; an answer to something older changes nothing."""
-        row: Check | None = self._actor.store.get(CHECKS, answer.order)
-        if row is None or row.check != answer.check:
+        if not self._checks.is_open(answer.order, answer.check):
             return
         record: OrderRecord = self._actor.store.get("orders", answer.order)
         with self._actor.commit() as change:
@@ -205,7 +226,8 @@ class Availability:
         document = attrs.evolve(record.document, unchecked=(), schedule=(), fate=Fate.CANCELLED)
         order = document.order
         self._note(change, document, "cancelled")
-        self._open(change, document, AtpQuestion(order.reference, order.guid, order.version, ()))
+        question = AtpQuestion(order.reference, order.guid, order.version, ())
+        self._checks.open(change, document.number, question)
         self._online.store_order(change, attrs.evolve(record, document=document), ATP)
         self._settled(change, document.number)
 

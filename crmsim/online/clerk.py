@@ -40,6 +40,9 @@ class ClerkHabits:
     """Whether every order from outside waits for a release; else only what contains errors."""
     handling_s: Chances = HANDLING_S
     """Seconds for one order: three minutes on average (assumed)."""
+    every: Duration | None = None
+    """The clerk begins only every so often after the office opens, and works off what lies there;
+    None for at once."""
     opens: Duration = hours(8)
     closes: Duration = hours(17)
     working_days: int = 5
@@ -49,6 +52,8 @@ class ClerkHabits:
     def __attrs_post_init__(self) -> None:
         if not 0 <= self.opens < self.closes <= days(1):
             raise BadValue("a clerk begins before the day's work ends, within one day")
+        if self.every is not None and not 0 < self.every <= self.closes - self.opens:
+            raise BadValue("a clerk begins every so often, at least once in a day's work")
         if not 1 <= self.working_days <= 7:
             raise BadValue(f"a clerk works on 1 to 7 days a week, not on {self.working_days}")
 
@@ -57,10 +62,17 @@ class ClerkHabits:
         day = now_ns // days(1)
         while True:
             if (day + self.first_weekday) % 7 < self.working_days:
-                begin_ns = max(now_ns, days(day) + self.opens)
+                begin_ns = max(self._round_ns(day, now_ns), days(day) + self.opens)
                 if begin_ns < days(day) + self.closes:
                     return begin_ns
             day += 1
+
+    def _round_ns(self, day: int, now_ns: int) -> int:
+        """Return when the next round of a day begins that does not begin before now."""
+        if self.every is None:
+            return now_ns
+        first_ns = days(day) + self.opens
+        return first_ns + max(-((first_ns - now_ns) // self.every), 0) * self.every
 
 
 @message(about=("guid", "version"))
@@ -109,12 +121,14 @@ class Clerk(Actor):
         if not self._is_busy:
             self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, *, goes_on: bool = False) -> None:
+        """Take up the first paper: at once if others were worked off before it, as time permits."""
         paper = next(iter(self._papers.values()))
         self._is_busy = True
         u = self.luck("handling").uniform(word_of(paper.guid), paper.version)
         handling_ns = int(self._habits.handling_s.at(u) * 1e9)
-        begin_ns = self._habits.next_moment_ns(self.now_ns)
+        habits = attrs.evolve(self._habits, every=None) if goes_on else self._habits
+        begin_ns = habits.next_moment_ns(self.now_ns)
         self.after(begin_ns - self.now_ns + handling_ns, HandlingDue(paper.guid, paper.version))
 
     @handles(HandlingDue)
@@ -124,7 +138,7 @@ class Clerk(Actor):
         self._is_busy = False
         self.send(self.address(self._crm), Completed(paper.guid, paper.version))
         if self._papers:
-            self._begin()
+            self._begin(goes_on=True)
 
 
 @message(about=("guid", "version"))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import attrs
 
 from crmsim.applications.directions import named, why_frozen, why_not_from_laptop, why_not_so
+from crmsim.applications.service import is_maintained
 from crmsim.business.master import Record
 from crmsim.formats.bdoc import SyncBDoc, Task, record_of
 from crmsim.kernel.actor import Actor
@@ -17,6 +18,7 @@ from crmsim.kernel.durable import Change
 from crmsim.middleware.replication import Key, Model
 from crmsim.online.answers import Answers
 from crmsim.online.online import Online
+from crmsim.online.service import ServiceTransactions
 from crmsim.sync.conflict import ConflictPolicy, resolve
 
 __all__ = ["Records"]
@@ -31,6 +33,7 @@ class Records:
         online: Where it is saved.
         answers: Tells the laptop what became of it.
         conflict: What becomes of a change of what somebody else has changed meanwhile.
+        service: Decides on service orders and what belongs to them.
     """
 
     def __init__(
@@ -40,12 +43,14 @@ class Records:
         online: Online,
         answers: Answers,
         conflict: ConflictPolicy,
+        service: ServiceTransactions,
     ) -> None:
         self._actor = actor
         self._model = model
         self._online = online
         self._answers = answers
         self._conflict = conflict
+        self._service = service
 
     def validate(self, change: Change, bdoc: SyncBDoc, reason: str | None) -> None:
         """MI0: take a change over, or refuse it.
@@ -108,11 +113,13 @@ class Records:
         if after.object != "customer":
             key = "customer", self._online.customer_of(after)
             customer = self._actor.store.get("records", key)
-        return why_not_so(before, after, customer)
+        reason = why_not_so(before, after, customer)
+        return reason or self._service.why_not_from_laptop(before, after)
 
     def _answer_again(self, change: Change, bdoc: SyncBDoc, held: Record, record: Record) -> None:
         """Answer a creation of what is there already; it counts only if it is the same."""
-        is_same = (held.fields, held.parent) == (record.fields, record.parent)
+        theirs = tuple(pair for pair in held.fields if not is_maintained(held.object, pair[0]))
+        is_same = (theirs, held.parent) == (record.fields, record.parent)
         if is_same and self._is_known_to(bdoc):
             self._answers.confirm(change, bdoc, held, held.version)
         else:
@@ -159,11 +166,13 @@ class Records:
             self._reject(change, bdoc, reason)
             return
         fields = {name: str(value) for one in merged.segments for name, value in one.fields}
-        record = self._online.change_record(change, bdoc.key, fields, "", bdoc.site, bdoc)
+        whole = self._service.completed(change, bdoc.key, fields)
+        record = self._online.change_record(change, bdoc.key, whole, "", bdoc.site, bdoc)
         self._answers.confirm(change, bdoc, record, record.version, merged.overruled)
 
     def _save(self, change: Change, bdoc: SyncBDoc, fields: dict[str, str], parent: str) -> None:
-        record = self._online.change_record(change, bdoc.key, fields, parent, bdoc.site, bdoc)
+        whole = self._service.completed(change, bdoc.key, fields)
+        record = self._online.change_record(change, bdoc.key, whole, parent, bdoc.site, bdoc)
         self._answers.confirm(change, bdoc, record, record.version)
 
     def _delete(self, change: Change, bdoc: SyncBDoc) -> None:

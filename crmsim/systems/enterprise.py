@@ -15,6 +15,7 @@ from crmsim.business.sales import SalesOrder, identified
 from crmsim.chance import word_of
 from crmsim.formats.bapi import News
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
+from crmsim.formats.service import ServiceNews
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
@@ -22,7 +23,7 @@ from crmsim.middleware.flow import Context
 from crmsim.middleware.queue import Luw
 from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
 from crmsim.online.answers import Answers
-from crmsim.online.atp import Availability, CheckUnanswered
+from crmsim.online.atp import Availability, Checks, CheckUnanswered
 from crmsim.online.clerk import Completed, Desk, LayAgain
 from crmsim.online.online import OFFICE, Online
 from crmsim.online.opening import (
@@ -42,6 +43,8 @@ from crmsim.online.recovery import (
     Reprocess,
     body_of,
 )
+from crmsim.online.service import ServiceDesk, ServiceTransactions
+from crmsim.online.service_atp import is_of_service
 from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.replication.demon import DemonDone
@@ -68,7 +71,7 @@ CONTEXTS: dict[type, Context] = {
     MessageBDoc: Context.MO1,
     RecordBDoc: Context.MO1,
     MassBDoc: Context.MO2,
-    **dict.fromkeys(get_args(News), Context.MI0),
+    **dict.fromkeys((*get_args(News), *get_args(ServiceNews)), Context.MI0),
 }
 """What comes through a queue -> where the flow takes it up."""
 
@@ -127,14 +130,21 @@ class CrmEnterprise(QueuePartner):
         model, policies = setup.replication.model, setup.policies
         self._online = Online(self, model, self._inbound, self._monitor, setup.csa_key)
         self._answers = Answers(self, self._monitor, self._own)
-        self._records = Records(self, model, self._online, self._answers, policies.conflict)
+        self._checks = Checks(self, setup.apo)
+        self._service_desk = ServiceDesk(self, setup.service_clerk)
+        self.service = ServiceTransactions(
+            self, self._online, self._service_desk, self._checks, policies.on_apo_down
+        )
+        self._records = Records(
+            self, model, self._online, self._answers, policies.conflict, self.service
+        )
         self._desk = Desk(self, setup.clerk)
         self._asking = Asking(self, setup.erp)
         self._openings = Openings(self, setup.exchange, self._asking, setup.erp)
         self._availability = Availability(
             self,
             self._online,
-            setup.apo,
+            self._checks,
             policies.on_apo_down,
             lambda change, number: self._orders.confirm_late(change, number),
         )
@@ -184,6 +194,7 @@ class CrmEnterprise(QueuePartner):
             setup.replication.taken_away,
             self._openings,
             setup.exchange.on_erp_down,
+            self.service,
         )
         self._repair = Repair(
             self, self._orders, self._asking, self._outflow.erp_answered, self._inflow.release
@@ -196,6 +207,7 @@ class CrmEnterprise(QueuePartner):
             self._monitor,
             setup.guarantees,
             self._orders,
+            self.service,
             lambda change, number: self._inflow.release(change, number),
         )
         self._services = self._inflow.services | self._outflow.services | {Context.MI0: news.take}
@@ -208,9 +220,10 @@ class CrmEnterprise(QueuePartner):
         self._errors.started()
         self.realignment.jobs.started()
         self._desk.started()
+        self._service_desk.started()
         self._inflow.started()
         self._returned.started()
-        self._availability.started()
+        self._checks.started()
 
     # --- sessions of laptops ---
 
@@ -267,11 +280,13 @@ class CrmEnterprise(QueuePartner):
             change.then(done)
             reason = self._records.why_not_here((object_, key), fields, parent)
             reason = reason or self._orders.contracts.why_not_here((object_, key), fields)
+            reason = reason or self.service.why_not_here((object_, key), fields)
             if reason is not None:
                 name = f"{object_} {key}"
                 change.note(FORBIDDEN, name, guid=name, reason=reason)
                 return
             fields = self._orders.contracts.completed(change, (object_, key), fields)
+            fields = self.service.completed(change, (object_, key), fields)
             self._online.change_record(change, (object_, key), fields, parent, OFFICE)
 
     def delete_record(self, object_: str, key: str, done: Callable[[], None]) -> None:
@@ -347,17 +362,27 @@ class CrmEnterprise(QueuePartner):
     @handles(AtpAnswer)
     def availability_known(self, message: AtpAnswer, sender: object) -> None:
         """The planning system has checked an order."""
-        self._availability.answered(message)
+        if is_of_service(message.order):
+            self.service.answered(message)
+        else:
+            self._availability.answered(message)
 
     @handles(CheckUnanswered)
     def check_unanswered(self, message: CheckUnanswered, sender: object) -> None:
         """The planning system has not answered in time."""
-        self._availability.unanswered(message)
+        if is_of_service(message.order):
+            self.service.unanswered(message)
+        else:
+            self._availability.unanswered(message)
 
     @handles(Completed)
     def completed(self, message: Completed, sender: object) -> None:
-        """Store an order as the clerk leaves it."""
-        self._editing.complete(message)
+        """Store a document as the clerk leaves it."""
+        if self.store.get(ServiceDesk.TABLE, message.guid) is None:
+            self._editing.complete(message)
+            return
+        with self.commit() as change:
+            self.service.complete(change, message.guid, message.version)
 
     def check_distribution(self, done: Callable[[], None]) -> None:
         """Look for orders whose transfer to the ERP will never end, and set their status right."""

@@ -22,6 +22,7 @@ from crmsim.formats.bapi import (
     BapiStatus,
     News,
 )
+from crmsim.formats.service import BapiServiceProgress, BapiServiceResult, ServiceNews
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import BDocRecord, Context, begin, step
@@ -31,6 +32,7 @@ from crmsim.online.erp_orders import ErpOrders
 from crmsim.online.online import BOTH, ERP, Online
 from crmsim.online.orders import Orders
 from crmsim.online.recovery import BEGUN, BDocMonitor, ErrorList, Reprocess, body_of
+from crmsim.online.service import ServiceTransactions
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.outflow import Outflow
 from crmsim.trace.kinds import PROGRESSED
@@ -49,6 +51,7 @@ class ErpNews:
         monitor: What is known of every BDoc.
         guarantees: Whether what is newest stays.
         orders: Decides on orders.
+        service: Decides on service orders and what belongs to them.
         release: Lets go on what has waited for the end of a distribution.
     """
 
@@ -61,6 +64,7 @@ class ErpNews:
         monitor: BDocMonitor,
         guarantees: Guarantees,
         orders: Orders,
+        service: ServiceTransactions,
         release: Callable[[Change, str], None],
     ) -> None:
         self._actor = actor
@@ -70,12 +74,13 @@ class ErpNews:
         self._monitor = monitor
         self._guarantees = guarantees
         self._orders = orders
+        self._service = service
         self._release = release
         self._erp_orders = ErpOrders(actor, online, orders)
 
     def take(self, change: Change, queue: str, luw: Luw) -> bool:
         """MI0 for the ERP adapter: take over what the ERP says."""
-        news: News = body_of(luw)
+        news: News | ServiceNews = body_of(luw)
         mbdoc = self._news_record(luw, news)
         if self._errors.broke(change, mbdoc, Context.MI0, queue, luw):
             return False
@@ -83,7 +88,9 @@ class ErpNews:
             self._errors.put(change, mbdoc, Context.MI0, queue, luw)
             return False
         self._monitor.put(change, step(mbdoc, *BEGUN, BDocEvent.VALIDATED))
-        if isinstance(news, BapiRecord):
+        if isinstance(news, BapiServiceResult | BapiServiceProgress):
+            self._take_service(change, news)
+        elif isinstance(news, BapiRecord):
             self._take_record(change, news)
         elif isinstance(news, BapiRecordStored):
             key = f"{news.object} {news.key}", news.version
@@ -98,7 +105,17 @@ class ErpNews:
             self._take_order_news(change, news)
         return True
 
-    def _is_of_none_here(self, luw: Luw, news: News) -> bool:
+    def _take_service(self, change: Change, news: BapiServiceResult | BapiServiceProgress) -> None:
+        """Show what the ERP has done about a service order, or what belongs to one."""
+        if isinstance(news, BapiServiceProgress):
+            self._service.progress(change, news)
+            return
+        name = f"{news.object} {news.key}"
+        self._outflow.erp_answered(change, (name, news.version), is_ok=news.is_posted)
+        if self._service.settle(change, news):
+            self._release(change, name)
+
+    def _is_of_none_here(self, luw: Luw, news: News | ServiceNews) -> bool:
         """Say whether news are about an order that CRM has not got, or has another one in place of.
 
         It may come yet: when what the ERP has told of it before is processed again.
@@ -148,7 +165,7 @@ class ErpNews:
             )
             self._online.store_order(change, attrs.evolve(record, document=document), ERP)
 
-    def _news_record(self, luw: Luw, news: News) -> BDocRecord:
+    def _news_record(self, luw: Luw, news: News | ServiceNews) -> BDocRecord:
         """Return the mBDoc that the ERP adapter makes of news, or the one it made before."""
         if isinstance(luw.body, Reprocess):
             return self._monitor.record(luw.luw)

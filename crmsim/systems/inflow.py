@@ -13,6 +13,7 @@ from crmsim.applications.changes import why_not_change
 from crmsim.applications.directions import why_not_from_laptop
 from crmsim.applications.exchange import OnErpDown
 from crmsim.applications.guards import why_only_shown
+from crmsim.applications.service import is_being_distributed
 from crmsim.applications.status import OrderRecord
 from crmsim.business.document import OrderDocument
 from crmsim.formats.bdoc import SyncBDoc, Task, order_of
@@ -34,6 +35,7 @@ from crmsim.online.recovery import (
     Reprocess,
     body_of,
 )
+from crmsim.online.service import ServiceTransactions
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.sites import gets_bulk
@@ -86,6 +88,7 @@ class Inflow:
         taken_away: What becomes of a change of something that its author has no more.
         openings: Which orders somebody has open.
         on_erp_down: What becomes of a change of an order about which the ERP cannot be asked.
+        service: Knows which service orders are on their way to the ERP.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Inflow:
         taken_away: TakenAway,
         openings: Openings,
         on_erp_down: OnErpDown,
+        service: ServiceTransactions,
     ) -> None:
         self._actor = actor
         self._inbound = inbound
@@ -119,6 +123,7 @@ class Inflow:
         self._taken_away = taken_away
         self._openings = openings
         self._on_erp_down = on_erp_down
+        self._service = service
         self._closed: dict[str, str] = {}
         """Number of an order -> why it cannot be opened, for a change that is not to wait."""
         self.services: dict[Context, Callable[[Change, str, Luw], bool]] = {
@@ -165,9 +170,7 @@ class Inflow:
     def _validate(self, change: Change, queue: str, luw: Luw, bdoc: SyncBDoc) -> bool:
         """MI0: decide on a change of a laptop. Accept, refuse or park it."""
         if bdoc.object != "order":
-            reason = self._why_not_theirs(bdoc) or self._why_too_late(luw, bdoc)
-            self._records.validate(change, bdoc, reason)
-            return True
+            return self._validate_record(change, queue, luw, bdoc)
         forbidden = why_not_from_laptop(bdoc.object, bdoc.task.value)
         if forbidden is not None:
             self._orders.reject(change, bdoc, forbidden)
@@ -194,6 +197,19 @@ class Inflow:
             return False
         change.delete(SINCE, luw.luw)
         self._decide(change, bdoc, record, opened or Opened(OUT_OF_REACH), reason)
+        return True
+
+    def _validate_record(self, change: Change, queue: str, luw: Luw, bdoc: SyncBDoc) -> bool:
+        """MI0 for what is no order; what is on its way to the ERP waits aside until it is not."""
+        is_locked = self._service.is_being_distributed(bdoc.key)
+        waits = self._on_lock is OnLock.PARK if is_locked else self._is_behind(queue, bdoc.guid)
+        if waits and not self._is_overdue(luw):
+            self._park(change, queue, luw, bdoc.guid)
+            return False
+        change.delete(SINCE, luw.luw)
+        locked = BEING_DISTRIBUTED if is_locked else None
+        reason = locked or self._why_not_theirs(bdoc) or self._why_too_late(luw, bdoc)
+        self._records.validate(change, bdoc, reason)
         return True
 
     def _decide(
@@ -281,6 +297,8 @@ class Inflow:
         body = body_of(luw)
         if self._on_lock is not OnLock.RETRY or not isinstance(body, SyncBDoc):
             return False
+        if self._service.is_being_distributed(body.key):
+            return True
         number = self._actor.store.get("numbers", body.guid)
         record: OrderRecord | None = self._actor.store.get("orders", number)
         is_change = body.task is not Task.INSERT
@@ -346,12 +364,19 @@ class Inflow:
 
     def _go_on(self, change: Change, queue: str, guid: str) -> None:
         """Release the next parked change, if the one before it has left its document free."""
-        number = change.get("numbers", guid)
-        if number is None or queue != _released_queue(number):
+        number = change.get("numbers", guid, guid)
+        if queue != _released_queue(number):
             return
-        record: OrderRecord = change.get("orders", number)
-        if not _is_locked(record):
+        record: OrderRecord | None = change.get("orders", number)
+        is_locked = self._is_sent(change, guid) if record is None else _is_locked(record)
+        if not is_locked:
             self.release(change, number)
+
+    @staticmethod
+    def _is_sent(change: Change, name: str) -> bool:
+        """Say whether a service transaction is on its way to the ERP by what is just being done."""
+        object_, _, key = name.partition(" ")
+        return is_being_distributed(change.get("records", (object_, key)))
 
 
 def _released_queue(number: str) -> str:

@@ -16,6 +16,7 @@ import attrs
 from crmsim.applications.contracts import is_of_erp
 from crmsim.applications.exchange import SalesExchange
 from crmsim.applications.guards import why_not_transfer
+from crmsim.applications.service import SERVICE_OBJECTS, is_being_distributed
 from crmsim.applications.status import OrderRecord
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesOrder
@@ -27,6 +28,7 @@ from crmsim.formats.bdoc import (
     Replica,
     Update,
 )
+from crmsim.formats.service import BapiService
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.flow import Context, answered, begin, handed_over, repaired, step
@@ -42,6 +44,7 @@ from crmsim.online.recovery import (
     Reprocess,
     body_of,
 )
+from crmsim.online.service import bapi_service
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.cdb import CdbRow
@@ -190,21 +193,28 @@ class Outflow:
     def _transfer_record(self, change: Change, bdoc: RecordBDoc) -> bool:
         record = bdoc.record
         key = record.object, record.key
-        if (
-            bdoc.is_deletion
-            or bdoc.origin == ERP
-            or not self._receivers.model.of(record.object).in_erp
-        ):
+        if bdoc.is_deletion or bdoc.origin == ERP or not self._is_for_erp(record):
             return False
         if self._guarantees.newest_stays and record.version <= change.get("sent", key, 0):
             return False  # processed again late: what is newest has gone there already
         change.put("sent", key, record.version)
         change.put("ours", key, max(record.version, change.get("ours", key, 0)))
-        body = BapiRecord(record.object, record.key, record.fields, record.version)
-        luw = Luw(f"{record.identity} v{record.version}", body, record.identity)
+        luw = Luw(f"{record.identity} v{record.version}", self._body(record), record.identity)
         self._outbound.enqueue(change, f"R3AU_{record.identity}", luw)
         change.put("awaited", (record.identity, record.version), bdoc.bdoc)
         return True
+
+    def _is_for_erp(self, record: Record) -> bool:
+        """Say whether a record goes to the ERP: of service transactions, what was marked so."""
+        if record.object in SERVICE_OBJECTS:
+            return is_being_distributed(record)
+        return self._receivers.model.of(record.object).in_erp
+
+    @staticmethod
+    def _body(record: Record) -> BapiRecord | BapiService:
+        if record.object in SERVICE_OBJECTS:
+            return bapi_service(record)
+        return BapiRecord(record.object, record.key, record.fields, record.version)
 
     def _replicate(self, change: Change, queue: str, luw: Luw, bdoc: Body) -> bool:
         """MobileBridge and SO1: make an sBDoc, write the CDB, then tell the laptops that need it.

@@ -85,6 +85,8 @@ class Setup:
     """How it decides where there is a choice."""
     clerk: ClerkHabits | None = None
     """When somebody completes and releases orders; None when nobody does."""
+    service_clerk: ClerkHabits | None = None
+    """When somebody in the service office completes confirmations; None when nobody does."""
     exchange: SalesExchange = UNASKED
     """How CRM and the ERP share sales transactions."""
     apo: Sequence[str] = ()

@@ -151,6 +151,20 @@ POSTED = _kind(
     "The ERP posted a document for an order: which sort, its number, the one before it, (line, "
     "pieces, value) of its items. (POST)",
 )
+STORED = _kind(
+    "stored",
+    Level.METRICS,
+    "The ERP stored a service order, a confirmation, a complaint or a bill: version, what it is, "
+    "under which name, the order that it is about, what it reverses, (line, category, product, "
+    "pieces, line that it is about) of its items, which of them its sales document has. "
+    "(ERP_COMMIT)",
+)
+RECORDED = _kind(
+    "recorded",
+    Level.METRICS,
+    "The ERP posted a document for one of these: under which name, which sort, its number, line, "
+    "product, pieces (negative when it reverses another), value, the stock that it changed. (POST)",
+)
 LOCKED = _kind(
     "locked",
     Level.METRICS,

@@ -1,0 +1,58 @@
+"""Where do parts lie, and how many of them?
+
+A stock is a record of its own ("van-T1/pump"), which the ERP, CRM and the technician's laptop all
+have. Only the ERP changes it, with each goods movement, and CRM is told in the same commit. Where
+nobody keeps a stock there is always enough. Source: CONTRIBUTING.md, S28; the rest is assumed.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from crmsim.business.master import Record
+from crmsim.kernel.durable import Change
+
+__all__ = ["MAIN", "STOCK", "Warehouse", "stock_key"]
+
+STOCK = "stock"
+"""The kind of record that a stock is."""
+MAIN = "main"
+"""The place from which customers are served, and to which things come back."""
+
+
+def stock_key(place: str, product: str) -> str:
+    """Return the key of a stock.
+
+    >>> stock_key("van-T1", "pump")
+    'van-T1/pump'
+    """
+    return f"{place}/{product}"
+
+
+class Warehouse:
+    """The stocks of an ERP.
+
+    Args:
+        change_fields: Changes fields of a record as part of a commit, and tells CRM.
+    """
+
+    def __init__(
+        self, change_fields: Callable[[Change, str, str, Mapping[str, str]], None]
+    ) -> None:
+        self._change_fields = change_fields
+
+    @staticmethod
+    def pieces(get: Callable[..., Any], place: str, product: str) -> int | None:
+        """Return how many there are, by a store or a commit; None where nobody keeps a stock."""
+        record: Record | None = get("records", (STOCK, stock_key(place, product)))
+        return None if record is None else int(dict(record.fields)["pieces"])
+
+    def move(self, change: Change, place: str, product: str, pieces: int) -> bool:
+        """Put pieces into a stock, or take them out; say whether there were enough."""
+        there = self.pieces(change.get, place, product)
+        if there is None:
+            return True
+        if there + pieces < 0:
+            return False
+        fields = {"pieces": str(there + pieces)}
+        self._change_fields(change, STOCK, stock_key(place, product), fields)
+        return True
