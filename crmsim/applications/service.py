@@ -12,8 +12,6 @@ import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import attrs
-
 from crmsim.applications.status import Distribution
 from crmsim.business.master import Record
 from crmsim.business.service import Category, ServiceItem, items_of
@@ -180,67 +178,46 @@ def why_not_sent(record: Record) -> str | None:
     return "it is not checked yet" if fields.get(UNCHECKED) == "yes" else None
 
 
-@attrs.frozen
-class _Change:
-    """What somebody wants to make of a document."""
-
-    before: Record | None
-    after: Record
-    by_laptop: bool
-
-    @property
-    def wanted(self) -> dict[str, str]:
-        """Field -> new value of what changes."""
-        had = {} if self.before is None else dict(self.before.fields)
-        return {name: v for name, v in self.after.fields if had.get(name, "") != v}
-
-
-def why_not_changed(before: Record | None, after: Record, *, by_laptop: bool) -> str | None:
+def why_not_changed(before: Record | None, wanted: Record, *, by_laptop: bool) -> str | None:
     """Return why a document cannot be created, or changed to this, or None.
 
     Args:
         before: As CRM Online has it; None for a new one.
-        after: As it is to be.
+        wanted: As it is to be.
         by_laptop: Whether a technician wants it; otherwise somebody in CRM does.
     """
-    if after.object not in SERVICE_OBJECTS:
+    if wanted.object not in SERVICE_OBJECTS:
         return None
-    change = _Change(before, after, by_laptop)
-    return (
-        _why_not_so(change)
-        or _why_not_theirs(change)
-        or _why_not_now(change)
-        or _why_not_items(change)
-    )
+    reason = _why_not_so(wanted) or _why_not_theirs(before, wanted, by_laptop=by_laptop)
+    if before is None:
+        return reason
+    return reason or _why_not_now(before) or _why_not_items(before, wanted)
 
 
-def _why_not_so(change: _Change) -> str | None:
-    after = change.after
-    if status_of(after) not in _STATUSES[after.object]:
-        states = ", ".join(_STATUSES[after.object])
-        return f"a {after.object} is never {status_of(after)!r}; it is {states}"
-    for item in items_of(dict(after.fields)):
-        if (after.object, item.category) not in ROUTES:
-            return f"no {after.object} has an item of the category {item.category.value!r}"
+def _why_not_so(wanted: Record) -> str | None:
+    if status_of(wanted) not in _STATUSES[wanted.object]:
+        states = ", ".join(_STATUSES[wanted.object])
+        return f"a {wanted.object} is never {status_of(wanted)!r}; it is {states}"
+    for item in items_of(dict(wanted.fields)):
+        if (wanted.object, item.category) not in ROUTES:
+            return f"no {wanted.object} has an item of the category {item.category.value!r}"
     return None
 
 
-def _why_not_theirs(change: _Change) -> str | None:
+def _why_not_theirs(before: Record | None, wanted: Record, *, by_laptop: bool) -> str | None:
     """Return why something is not for whoever wants it, or None."""
-    maintained = [name for name in change.wanted if is_maintained(change.after.object, name)]
+    had = {} if before is None else dict(before.fields)
+    changed = [name for name, value in wanted.fields if had.get(name, "") != value]
+    maintained = [name for name in changed if is_maintained(wanted.object, name)]
     if maintained:
         return f"only CRM itself fills the field {maintained[0]!r}"
-    is_final = status_of(change.after) != OPEN
-    if change.by_laptop and change.after.object == CONFIRMATION and is_final:
+    if by_laptop and wanted.object == CONFIRMATION and status_of(wanted) != OPEN:
         return "a technician confirms; completing that is for the office"
     return None
 
 
-def _why_not_now(change: _Change) -> str | None:
+def _why_not_now(before: Record) -> str | None:
     """Return why a document cannot be changed in the state that it is in, or None."""
-    before = change.before
-    if before is None:
-        return None
     if is_being_distributed(before):
         return "it is being distributed to the ERP; try again later"
     if before.object == BILL:
@@ -250,19 +227,16 @@ def _why_not_now(change: _Change) -> str | None:
     return None
 
 
-def _why_not_items(change: _Change) -> str | None:
+def _why_not_items(before: Record, wanted: Record) -> str | None:
     """Return which item is final, or None."""
-    if change.before is None:
-        return None
-    old = {item.line: item for item in items_of(dict(change.before.fields))}
-    new = {item.line: item for item in items_of(dict(change.after.fields))}
-    was_sent = transfer_of(change.before) is not Distribution.NOT_RELEVANT
-    done = done_of(change.before)
-    for line, item in old.items():
-        wanted = new.get(line)
-        if wanted != item and any(done.get(line, (0, 0))):
+    new = {item.line: item for item in items_of(dict(wanted.fields))}
+    was_sent = transfer_of(before) is not Distribution.NOT_RELEVANT
+    done = done_of(before)
+    for item in items_of(dict(before.fields)):
+        line, now = item.line, new.get(item.line)
+        if now != item and any(done.get(line, (0, 0))):
             return f"item {line} is delivered already, in part or as a whole"
-        if was_sent and wanted is not None and wanted.category is not item.category:
+        if was_sent and now is not None and now.category is not item.category:
             return f"the category of item {line} cannot change once it has been transferred"
     return None
 

@@ -23,9 +23,9 @@ from crmsim.erp.editing import Editing, SaveDue, Wish
 from crmsim.erp.fulfilment import Fulfilment, StepDue
 from crmsim.erp.locks import LeaseOver, Locks
 from crmsim.erp.orders import ErpOrder
-from crmsim.erp.service import ServiceBook
-from crmsim.erp.service_goods import SERVICE, GoodsDue, ServiceGoods
-from crmsim.erp.warehouse import Warehouse
+from crmsim.erp.service.book import ServiceBook
+from crmsim.erp.service.goods import SERVICE, GoodsDue, ServiceGoods
+from crmsim.erp.service.warehouse import Warehouse
 from crmsim.formats.bapi import (
     BapiMasters,
     BapiOrder,

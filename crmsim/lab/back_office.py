@@ -13,6 +13,7 @@ from crmsim.business.sales import OrderEdit, SalesOrder, with_lines
 from crmsim.erp.contracts import ContractChange
 from crmsim.erp.editing import Wish
 from crmsim.erp.erp import Erp
+from crmsim.erp.service.warehouse import STOCK, stock_key
 from crmsim.errors import BadValue
 from crmsim.lab.office import Office, must_be_texts
 from crmsim.middleware.replication import Kind
@@ -57,6 +58,8 @@ class BackOffice(Office):
         kind = self._kind_of_record(about, key, "", fields)
         if not kind.in_erp:
             raise BadValue(f"the ERP knows no {about}")
+        if about == STOCK:
+            raise BadValue("stocks change with goods: write receive_goods")
         if "parent" in fields:
             raise BadValue(f"the ERP knows nothing that a {about} depends on; say it with change")
         if not fields:
@@ -156,6 +159,25 @@ class BackOffice(Office):
             it.edit_order(Wish(edit.reference, edited, by, lasts, end))
 
         self._until_done(erp, edit.reference, change)
+
+    def receive_goods(self, place: str, product: str, pieces: int, *, erp: str = "erp") -> None:
+        """Let a supplier deliver parts to the ERP now; CRM and the laptops hear of the new stock.
+
+        Args:
+            place: The stock that they are put into; it must have been added before.
+            product: Which parts.
+            pieces: How many.
+            erp: The name of the ERP.
+
+        Raises:
+            BadValue: nothing comes, or nobody keeps such a stock.
+        """
+        if pieces < 1:
+            raise BadValue(f"{pieces} {product} come to {place}; write 1 or more")
+        self._must_be_erp(erp)
+        if self.simulation.store(erp).get("records", (STOCK, stock_key(place, product))) is None:
+            raise BadValue(f"nobody keeps {product!r} in {place!r}; add that with add_stock")
+        self._at_erp(erp, lambda it, done: it.receive_goods(place, product, pieces, done))
 
     def set_numbers_in_erp(self, numbers: Numbers, *, erp: str = "erp") -> None:
         """Let somebody set up the ERP's ranges of numbers otherwise now.

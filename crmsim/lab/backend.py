@@ -8,6 +8,7 @@ from crmsim.chance import Distribution, Lognormal
 from crmsim.erp.apo import Apo
 from crmsim.erp.contracts import CONTRACTS, ErpContract
 from crmsim.erp.erp import Erp
+from crmsim.erp.service.warehouse import STOCK, stock_key
 from crmsim.errors import BadValue
 from crmsim.lab.building import WRITE, Building, staff_of
 from crmsim.middleware.queue import QueueKey, RetryPolicy
@@ -144,6 +145,29 @@ class BackEnd(Building):
             record = self.simulation.store(crm).get("records", ("contract", key))
             if record is not None and not is_of_erp(record):
                 raise BadValue(f"contract {key!r} is one of CRM; number that of the ERP otherwise")
+
+    def add_stock(
+        self, place: str, product: str, pieces: int, *, technician: str = "", crm: str = "crm"
+    ) -> None:
+        """Keep a stock of parts, which is known everywhere already.
+
+        Where none is kept, there is always enough.
+
+        Args:
+            place: Where they lie: a van, or ``main``, from which customers are served.
+            product: Which parts.
+            pieces: How many there are at the beginning.
+            technician: Whose van it is; his laptop shows what is in it.
+            crm: The name of CRM Enterprise, which must have been added before.
+
+        Raises:
+            BadValue: there are fewer than none, or the stock is kept already.
+        """
+        if pieces < 0:
+            raise BadValue(f"{place!r} holds {pieces} {product}; write 0 or more")
+        fields = {"pieces": str(pieces), "place": place, "product": product}
+        key = stock_key(place, product)
+        self.add_record(STOCK, key, crm=crm, technician=technician, **fields)
 
     def add_apo(
         self,

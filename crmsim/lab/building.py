@@ -6,6 +6,7 @@ reason.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 import attrs
@@ -40,7 +41,7 @@ from crmsim.mobile.station import Station
 from crmsim.network.link import Link
 from crmsim.online.clerk import Clerk, ClerkHabits
 from crmsim.online.recovery import OwnService
-from crmsim.online.service import service_clerk_of
+from crmsim.online.service.desk import service_clerk_of
 from crmsim.qrfc.inbound import WorkProcess, work_process_names
 from crmsim.qrfc.partner import Poison, Staff
 from crmsim.qrfc.wire import Guarantees
@@ -269,8 +270,7 @@ class Building:
             breakages: Which programs of the flow do not work.
             policies: How it decides where there is a choice: conflicts, locks, errors.
             clerk: When somebody completes and releases orders; None when nobody does.
-            service_clerk: When somebody in the service office completes confirmations, and sends
-                again what the ERP has refused; None when nobody does.
+            service_clerk: When the service office works; None when nobody does.
             own_services: Calls of one's own, as part of the commit: SI1, SOA, SOB; see `Context`.
             operator_s: Seconds until somebody looks at what is stuck or failed; None for nobody.
             last_resort: What that person does when activating did not help; see `add_erp`.
@@ -302,10 +302,8 @@ class Building:
             apo=self._apo,
         )
         self.simulation.seat(name, lambda: CrmEnterprise(setup))
-        self._seat_staff(name, staff, operator_s, last_resort, worklist, clerk)
-        if service_clerk is not None:
-            habits = service_clerk
-            self.simulation.seat(name, lambda: Clerk(name, habits), service_clerk_of(name))
+        clerks = {f"{name}-clerk": clerk, service_clerk_of(name): service_clerk}
+        self._seat_staff(name, staff, operator_s, last_resort, worklist, clerks)
         self.simulation.store(name).load("policies", setup.told)
 
     def _seat_staff(
@@ -315,10 +313,11 @@ class Building:
         reaction_s: Distribution | None,
         last_resort: str,
         worklist: Worklist,
-        clerk: ClerkHabits | None = None,
+        clerks: Mapping[str, ClerkHabits | None] = MappingProxyType({}),
     ) -> None:
-        if clerk is not None:
-            self.simulation.seat(site, lambda: Clerk(site, clerk), f"{site}-clerk")
+        for name, habits in clerks.items():
+            if habits is not None:
+                self.simulation.seat(site, partial(Clerk, site, habits), name)
         for name in staff.work_processes:
             self.simulation.seat(site, WorkProcess, name)
         if staff.demon:
@@ -370,6 +369,7 @@ class Building:
         station: str | tuple[str, ...],
         policy: RetryPolicy = SESSION_POLICY,
         redial: RetryPolicy = REDIAL_POLICY,
+        counts_parts: bool = False,
     ) -> None:
         """Add a laptop and its line to each of its stations.
 
@@ -382,6 +382,8 @@ class Building:
             station: The station that it calls; or several, in the order in which it tries them.
             policy: When a request is repeated within a session.
             redial: How long it waits after it has called all its stations in vain.
+            counts_parts: Whether it takes parts that its technician has confirmed off the stock
+                that it shows, before the ERP has posted them.
 
         Raises:
             BadValue: the rep has a laptop already, it has no station, or the line is no dial-up
@@ -393,6 +395,8 @@ class Building:
                 f"{name!r} calls {station!r}; name one station, or a tuple of different ones"
             )
         for entry in diary:
+            if isinstance(entry.what, RecordEdit):
+                must_be_service(dict(entry.what.fields))
             reason = why_not_in_diary(self._model, entry.what)
             if reason is not None:
                 raise BadValue(f"{name!r} {reason}")
@@ -414,7 +418,13 @@ class Building:
         self.simulation.seat(
             name,
             lambda: MobileClient(
-                dialling, diary, habits, policy, self.guarantees, self._model.parents
+                dialling,
+                diary,
+                habits,
+                policy,
+                self.guarantees,
+                self._model.parents,
+                counts_parts,
             ),
         )
 

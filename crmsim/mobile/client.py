@@ -77,6 +77,7 @@ class MobileClient(Actor):
         policy: When a request is sent again.
         guarantees: Which parts of "exactly once, in order" are on.
         parents: Kind of thing -> what it depends on; empty when on nothing.
+        counts_parts: Whether it takes parts that its technician has used off the stock it shows.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class MobileClient(Actor):
         policy: RetryPolicy,
         guarantees: Guarantees,
         parents: Mapping[str, str],
+        counts_parts: bool = False,
     ) -> None:
         self._dialling = dialling
         self._habits = habits
@@ -94,7 +96,7 @@ class MobileClient(Actor):
         self._guarantees = guarantees
         self._session: Session | None = None
         self._parents = parents
-        self._writing = Writing(self, diary, parents)
+        self._writing = Writing(self, diary, parents, counts_parts=counts_parts)
         self._correcting = Correcting(self, self._writing, habits.corrects_after)
 
     @property

@@ -5,13 +5,20 @@ everything else (customers, visits, opportunities) most is only read, so the ser
 alone in `records`; only what its rep has changed has a row in `overlays` too, until all is
 answered. What never leaves the laptop, private appointments and fields that exist only there,
 stands apart: nothing that comes from the server can touch it.
+
+Of the parts in a stock it shows what the server said last. A laptop that counts along takes off
+what its technician has confirmed since and the ERP has not posted; once that is posted, the
+server's stock says so itself. Source: CONTRIBUTING.md, S28.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from crmsim.applications.numbering import NumberRange
-from crmsim.business.master import Record
+from crmsim.applications.service import CANCELLED, CONFIRMATION, status_of, transfer_of
+from crmsim.applications.status import Distribution
+from crmsim.business.master import Record, RecordEdit
+from crmsim.business.service import Category, items_of
 from crmsim.kernel.durable import Change, Store
 from crmsim.sync.importer import LocalDocument
 
@@ -22,7 +29,9 @@ __all__ = [
     "next_number",
     "numbers_left",
     "own_fields",
+    "shown_pieces",
     "take_range",
+    "why_not_used",
 ]
 
 Get = Callable[..., Any]
@@ -102,3 +111,60 @@ def take_range(change: Change, store: Store, numbers: NumberRange) -> None:
     """Take further numbers; the same ones may come twice."""
     if store.get("number ranges", numbers.first) is None:
         change.put("number ranges", numbers.first, numbers)
+
+
+def shown_pieces(store: Store, place: str, product: str, *, counts_along: bool) -> int | None:
+    """Return how many parts a laptop shows; None when it knows of no such stock.
+
+    Args:
+        store: The laptop's database.
+        place: Where they lie.
+        product: Which parts.
+        counts_along: Whether what its technician has used since is taken off.
+    """
+    record: Record | None = store.get("records", ("stock", f"{place}/{product}"))
+    if record is None:
+        return None
+    pieces = int(dict(record.fields)["pieces"])
+    return pieces - _used(store, place, product) if counts_along else pieces
+
+
+def _used(store: Store, place: str, product: str) -> int:
+    """Return how many parts were confirmed here and are not posted yet, as far as one knows."""
+    return sum(
+        item.quantity
+        for one in _confirmations(store)
+        if dict(one.fields).get("place") == place and not dict(one.fields).get("reverses")
+        for item in items_of(dict(one.fields))
+        if item.category is Category.PART and item.product == product
+    )
+
+
+def _confirmations(store: Store) -> Iterator[Record]:
+    """Yield the confirmations on a laptop that are not posted, as its technician sees them."""
+    overlays = store.table("overlays")
+    for (object_, _), record in store.table("records").items():
+        if object_ == CONFIRMATION and record.identity not in overlays and _is_open(record):
+            yield record
+    for local in overlays.values():
+        if local.object == CONFIRMATION and local.record is not None and _is_open(local.record):
+            yield local.record
+
+
+def _is_open(record: Record) -> bool:
+    is_posted = transfer_of(record) is Distribution.DONE
+    return not is_posted and status_of(record) != CANCELLED
+
+
+def why_not_used(store: Store, edit: RecordEdit, *, counts_along: bool) -> str | None:
+    """Return which parts of a new confirmation the laptop does not show in stock, or None."""
+    if edit.object != CONFIRMATION or edit.what != "create":
+        return None
+    fields = dict(edit.fields)
+    place = fields.get("place", "")
+    for item in items_of(fields):
+        if item.category is Category.PART and not fields.get("reverses"):
+            shown = shown_pieces(store, place, item.product, counts_along=counts_along)
+            if shown is not None and item.quantity > shown:
+                return f"there are {shown} {item.product} in {place}, not {item.quantity}"
+    return None

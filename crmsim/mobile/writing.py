@@ -29,7 +29,7 @@ from crmsim.business.sales import (
 from crmsim.formats.bdoc import Segment, SyncBDoc, Task, Thing, claims_of, segments_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change, Store
-from crmsim.mobile.holdings import keep, local_of, next_number, own_fields
+from crmsim.mobile.holdings import keep, local_of, next_number, own_fields, why_not_used
 from crmsim.mobile.reminders import WriteDue
 from crmsim.mobile.rep import DiaryEntry
 from crmsim.sync.importer import LocalDocument, Pending, after_save
@@ -46,11 +46,18 @@ class Writing:
         actor: The laptop.
         diary: What is written when, in order of time.
         parents: Kind of thing -> what it depends on; empty when on nothing.
+        counts_parts: Whether it takes parts that its technician has used off the stock it shows.
     """
 
     def __init__(
-        self, actor: Actor, diary: tuple[DiaryEntry, ...], parents: Mapping[str, str]
+        self,
+        actor: Actor,
+        diary: tuple[DiaryEntry, ...],
+        parents: Mapping[str, str],
+        *,
+        counts_parts: bool = False,
     ) -> None:
+        self._counts_parts = counts_parts
         self._actor = actor
         self._diary = diary
         self._parents = parents
@@ -193,6 +200,7 @@ class Writing:
             return
         task = _TASKS[edit.what]
         reason = why_not_from_laptop(edit.object, task.value)
+        reason = reason or why_not_used(self._store, edit, counts_along=self._counts_parts)
         if reason is not None:
             change.note(FORBIDDEN, guid, guid=guid, reason=reason)
             return

@@ -18,7 +18,7 @@ from crmsim.kernel.durable import Change
 from crmsim.middleware.replication import Key, Model
 from crmsim.online.answers import Answers
 from crmsim.online.online import Online
-from crmsim.online.service import ServiceTransactions
+from crmsim.online.service.transactions import ServiceTransactions
 from crmsim.sync.conflict import ConflictPolicy, resolve
 
 __all__ = ["Records"]

@@ -43,8 +43,9 @@ from crmsim.online.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.online.service import ServiceDesk, ServiceTransactions
-from crmsim.online.service_atp import is_of_service
+from crmsim.online.service.atp import is_of_service
+from crmsim.online.service.desk import ServiceDesk
+from crmsim.online.service.transactions import ServiceTransactions
 from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.replication.demon import DemonDone

@@ -32,7 +32,7 @@ from crmsim.online.erp_orders import ErpOrders
 from crmsim.online.online import BOTH, ERP, Online
 from crmsim.online.orders import Orders
 from crmsim.online.recovery import BEGUN, BDocMonitor, ErrorList, Reprocess, body_of
-from crmsim.online.service import ServiceTransactions
+from crmsim.online.service.transactions import ServiceTransactions
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.outflow import Outflow
 from crmsim.trace.kinds import PROGRESSED

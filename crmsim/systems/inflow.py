@@ -35,7 +35,7 @@ from crmsim.online.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.online.service import ServiceTransactions
+from crmsim.online.service.transactions import ServiceTransactions
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.sites import gets_bulk

@@ -44,7 +44,7 @@ from crmsim.online.recovery import (
     Reprocess,
     body_of,
 )
-from crmsim.online.service import bapi_service
+from crmsim.online.service.transactions import bapi_service
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.cdb import CdbRow

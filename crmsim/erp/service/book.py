@@ -3,7 +3,7 @@
 What an item leads to says `crmsim.applications.service`. What is to be posted at once is posted in
 the same commit in which the document is stored and the answer is put into the queue to CRM: each
 item as a whole or not at all, and each only once, however often the document comes. Goods that are
-delivered or fetched take their time: `crmsim.erp.service_goods`. People at the ERP do not change
+delivered or fetched take their time: `crmsim.erp.service.goods`. People at the ERP do not change
 any of it. Sources: CONTRIBUTING.md, S21, S23, S25, S26.
 """
 
@@ -17,8 +17,8 @@ from crmsim.business.postings import Sort, pieces_by_line
 from crmsim.business.service import Category, ServiceItem, value_of_items
 from crmsim.chance import word_of
 from crmsim.erp.fulfilment import Fulfilment
-from crmsim.erp.service_goods import SERVICE, ServiceGoods, StoredService, postings_of
-from crmsim.erp.warehouse import Warehouse
+from crmsim.erp.service.goods import SERVICE, ServiceGoods, StoredService, postings_of
+from crmsim.erp.service.warehouse import Warehouse
 from crmsim.formats.service import BapiService, BapiServiceResult
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change

@@ -18,7 +18,7 @@ from crmsim.applications.service import Effect, routed
 from crmsim.business.postings import ServicePosting, Sort, pieces_by_line
 from crmsim.business.service import Category, ServiceItem
 from crmsim.chance import word_of
-from crmsim.erp.warehouse import MAIN, Warehouse
+from crmsim.erp.service.warehouse import MAIN, Warehouse
 from crmsim.formats.service import BapiService, BapiServiceProgress
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change

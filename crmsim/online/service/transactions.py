@@ -42,59 +42,13 @@ from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.replication import Key
 from crmsim.online.atp import Checks, CheckUnanswered, OnApoDown
-from crmsim.online.clerk import REWORK_COUNT, ClerkHabits, Paper
 from crmsim.online.online import ERP, OFFICE, Online
-from crmsim.online.service_atp import ServiceAvailability
+from crmsim.online.service.atp import ServiceAvailability
+from crmsim.online.service.desk import ServiceDesk
 from crmsim.rfc.atp import AtpAnswer
 from crmsim.trace.kinds import DISTRIBUTED
 
-__all__ = ["ServiceDesk", "ServiceTransactions", "bapi_service", "service_clerk_of"]
-
-
-def service_clerk_of(crm: str) -> str:
-    """Return the name of the actor who completes confirmations."""
-    return f"{crm}-service"
-
-
-class ServiceDesk:
-    """What CRM knows of the documents that wait for somebody in the service office.
-
-    Args:
-        actor: CRM's actor.
-        clerk: When somebody works there; None when nobody does.
-    """
-
-    TABLE = "service list"
-
-    def __init__(self, actor: Actor, clerk: ClerkHabits | None) -> None:
-        self._actor = actor
-        self._clerk = clerk
-
-    def started(self) -> None:
-        """Lay everything on the desk again after a crash."""
-        for name, version in list(self._actor.store.table(self.TABLE).items()):
-            self._lay(name, version)
-
-    def put(self, change: Change, record: Record) -> None:
-        """Lay a document on the desk if it needs somebody, else take it off the list."""
-        if self._clerk is None or not self._needs_clerk(record):
-            change.delete(self.TABLE, record.identity)
-            return
-        change.put(self.TABLE, record.identity, record.version)
-        change.then(lambda: self._lay(record.identity, record.version))
-
-    @staticmethod
-    def _needs_clerk(record: Record) -> bool:
-        if record.object == CONFIRMATION and status_of(record) == OPEN:
-            return True
-        fields = dict(record.fields)
-        tries = fields.get(TRANSFER_TRIES, "")
-        return transfer_of(record) is Distribution.ERROR and 0 < int(tries or 0) <= REWORK_COUNT
-
-    def _lay(self, name: str, version: int) -> None:
-        if self._clerk is not None:
-            clerk = self._actor.address(service_clerk_of(self._actor.name))
-            self._actor.send(clerk, Paper(name, version))
+__all__ = ["ServiceTransactions", "bapi_service"]
 
 
 class ServiceTransactions:

@@ -1,0 +1,1 @@
+"""What does CRM Online do with service orders, confirmations, complaints and bills?"""
