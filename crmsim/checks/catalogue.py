@@ -41,6 +41,14 @@ from crmsim.checks.erp.exchange import (
     SHOWN_ONLY,
 )
 from crmsim.checks.erp.logistics import FINAL_STAYS, PROGRESS_IS_TRUE, QUANTITIES_FIT
+from crmsim.checks.erp.service import (
+    MEMOS_STAY_IN_CRM,
+    ONE_SALES_DOCUMENT,
+    POSTED_ONCE,
+    RETURNED_AS_DELIVERED,
+    SERVICE_IS_KNOWN,
+    STOCKS_ADD_UP,
+)
 from crmsim.checks.laptops.answers import (
     ANSWERED_ONCE,
     BEFORE_IMAGES,
@@ -162,6 +170,12 @@ ALL_CHECKS: tuple[Check, ...] = (
     CONTRACTS_STAY,
     CALLS_ADD_UP,
     CONTRACTS_AGREE,
+    POSTED_ONCE,
+    ONE_SALES_DOCUMENT,
+    STOCKS_ADD_UP,
+    MEMOS_STAY_IN_CRM,
+    RETURNED_AS_DELIVERED,
+    SERVICE_IS_KNOWN,
     TRANSFERABLE_ONLY,
     LOCK_IS_KEPT,
     NO_LOCK_IS_LEFT,

@@ -24,7 +24,8 @@ UNCHECKED = "before anybody has checked whether there is enough"
 class _Transferable(Judge):
     """I-50: of all sales transactions, only one with at least one item, without errors, which need
     not be released nor checked for availability any more, is put into a queue to the ERP; a
-    quotation only if quotations go there at all, and once it is released.
+    quotation only if quotations go there at all, and once it is released; a confirmation once it is
+    completed.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -38,6 +39,11 @@ class _Transferable(Judge):
 
     def on_changed(self, event: Event) -> None:
         self._records[str(event.detail["guid"])] = None
+        values: Any = event.detail.get("values", ())
+        if event.subject.startswith("confirmation "):
+            is_done = ("header status", "completed") in values
+            is_known = self._why_not.get(event.subject) == ""
+            self._why_not[event.subject] = "" if is_done or is_known else "and nobody completed it"
 
     def on_committed(self, event: Event) -> None:
         why_not = "" if int(str(event.detail["items"])) else "without an item"
@@ -64,13 +70,13 @@ class _Transferable(Judge):
         if kind != "crm" or not str(event.detail["queue"]).startswith("R3AU_"):
             return
         guid = str(event.detail["guid"])
-        if guid in self._records:
+        if guid in self._records and guid not in self._why_not:
             return
         self.judged += 1
         why_not = self._why_not.get(guid, "without an item")
         if why_not:
             self.blame(f"{event.subject} is on its way to the ERP {why_not}", event)
-        elif not self._is_order[guid]:
+        elif not self._is_order.get(guid, True):
             self._quotations.append(event)
 
     def end(self, ending: Ending) -> None:
@@ -91,9 +97,21 @@ class _LockIsKept(Judge):
         super().__init__(scene)
         self._status: dict[str, str] = {}
         self._guids: dict[str, str] = {}
+        self._begun: dict[str, int] = {}
+        """GUID -> the version with which its transfer began."""
 
     def on_distributed(self, event: Event) -> None:
         self._status[str(event.detail["guid"])] = str(event.detail["status"])
+        self._begun[str(event.detail["guid"])] = int(str(event.detail["version"]))
+
+    def on_changed(self, event: Event) -> None:
+        if event.subject not in self._status:
+            return
+        self.judged += 1
+        is_ours = not event.detail["number"]
+        is_later = int(str(event.detail["version"])) != self._begun[event.subject]
+        if is_ours and is_later and self._status[event.subject] == Distribution.TO_BE.name:
+            self.blame(f"{event.subject} was changed while it was being distributed", event)
 
     def on_committed(self, event: Event) -> None:
         self.judged += 1

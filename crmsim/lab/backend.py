@@ -8,7 +8,7 @@ from crmsim.chance import Distribution, Lognormal
 from crmsim.erp.apo import Apo
 from crmsim.erp.contracts import CONTRACTS, ErpContract
 from crmsim.erp.erp import Erp
-from crmsim.erp.service.warehouse import STOCK, stock_key
+from crmsim.erp.service.warehouse import FIRST_STOCK, STOCK, stock_key
 from crmsim.errors import BadValue
 from crmsim.lab.building import WRITE, Building, staff_of
 from crmsim.middleware.queue import QueueKey, RetryPolicy
@@ -168,6 +168,8 @@ class BackEnd(Building):
         fields = {"pieces": str(pieces), "place": place, "product": product}
         key = stock_key(place, product)
         self.add_record(STOCK, key, crm=crm, technician=technician, **fields)
+        for erp in self.simulation.topology.sites("erp"):
+            self.simulation.store(erp).load(FIRST_STOCK, {key: pieces})
 
     def add_apo(
         self,

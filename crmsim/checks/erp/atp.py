@@ -50,6 +50,11 @@ class _Promises(Judge):
             why_not = "is not released"
         self._askable[str(event.detail["guid"]), int(str(event.detail["version"]))] = why_not
 
+    def on_changed(self, event: Event) -> None:
+        if event.subject.startswith("service_order "):
+            row = event.subject, int(str(event.detail["version"]))
+            self._askable[row] = ""
+
     def on_promised(self, event: Event) -> None:
         self.judged += 1
         order, check = str(event.detail["order"]), int(str(event.detail["check"]))

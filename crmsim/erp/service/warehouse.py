@@ -11,10 +11,12 @@ from typing import Any
 from crmsim.business.master import Record
 from crmsim.kernel.durable import Change
 
-__all__ = ["MAIN", "STOCK", "Warehouse", "stock_key"]
+__all__ = ["FIRST_STOCK", "MAIN", "STOCK", "Warehouse", "stock_key"]
 
 STOCK = "stock"
 """The kind of record that a stock is."""
+FIRST_STOCK = "first stock"
+"""Key of a stock -> pieces at the beginning of the run."""
 MAIN = "main"
 """The place from which customers are served, and to which things come back."""
 
