@@ -72,7 +72,7 @@ class ServiceItem:
     unit_price: Decimal = Decimal(0)
     """Of a piece; of work, of a minute."""
     of: str = ""
-    """Of a return: the line of the order that it is about."""
+    """Of a return: which item of the order it is about, counted from 1."""
 
     def __attrs_post_init__(self) -> None:
         if self.quantity < 1:

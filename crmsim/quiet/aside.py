@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from crmsim.applications.guards import why_not_transfer
+from crmsim.applications.service import REASON, SERVICE_OBJECTS, transfer_of
 from crmsim.applications.status import Distribution
 from crmsim.business.document import Fate, OrderDocument, Owner
 from crmsim.business.sales import SalesKind
@@ -62,6 +63,10 @@ def set_aside(simulation: Simulation, keep_still: Sequence[str] = ()) -> Iterato
                 yield SetAside(order.reference, f"it contains errors: {errors}")
             elif _is_held_back(record.document):
                 yield SetAside(order.reference, f"{why_not_transfer(record.document)}")
+        for row in simulation.store(site).table("records").values():
+            if row.object in SERVICE_OBJECTS and transfer_of(row) is Distribution.ERROR:
+                reason = f"the ERP refused it: {dict(row.fields)[REASON]}"
+                yield SetAside(row.identity, reason)
     yield from _aside_for_people(simulation)
     yield from _given_back(simulation)
     yield from _lost_with_disks(simulation)

@@ -199,14 +199,20 @@ class _MemosStay(Judge):
 
 
 class _Returned(Judge):
-    """I-75: of a line of an order no more comes back than had left before."""
+    """I-75: of an item of an order no more comes back than had left before."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
+        self._lines: dict[str, dict[str, str]] = {}
+        """Order -> number of an item -> its line."""
         self._issued: dict[tuple[str, str], int] = {}
         self._about: dict[tuple[str, str], tuple[str, str]] = {}
-        """(complaint, line) -> (order, line) that comes back."""
+        """(complaint, line) -> (order, number of the item) that comes back."""
         self._back: dict[tuple[str, str], int] = {}
+
+    def on_booked(self, event: Event) -> None:
+        lines: Any = event.detail["lines"]
+        self._lines[event.subject] = {f"{n}": row[0] for n, row in enumerate(lines, 1)}
 
     def on_posted(self, event: Event) -> None:
         if event.detail["document"] == Sort.GOODS_ISSUE.value:
@@ -226,10 +232,10 @@ class _Returned(Judge):
             return
         self.judged += 1
         self._back[about] = self._back.get(about, 0) + int(str(event.detail["pieces"]))
-        most = self._issued.get(about, 0)
+        order, place = about
+        most = self._issued.get((order, self._lines.get(order, {}).get(place, "")), 0)
         if self._back[about] > most:
-            order, line = about
-            told = f"{self._back[about]} pieces of line {line} of order {order} came back"
+            told = f"{self._back[about]} pieces of item {place} of order {order} came back"
             self.blame(f"{told}, and {most} had left", event)
 
 

@@ -17,6 +17,7 @@ from crmsim.business.postings import Sort, pieces_by_line
 from crmsim.business.service import Category, ServiceItem, value_of_items
 from crmsim.chance import word_of
 from crmsim.erp.fulfilment import Fulfilment
+from crmsim.erp.orders import ErpOrder
 from crmsim.erp.service.goods import SERVICE, ServiceGoods, StoredService, postings_of
 from crmsim.erp.service.warehouse import Warehouse
 from crmsim.formats.service import BapiService, BapiServiceResult
@@ -153,26 +154,28 @@ class ServiceBook:
                 )
                 if also > left:
                     return (
-                        f"{also} {item.product} cannot come back: of line {item.of} of order "
+                        f"{also} {item.product} cannot come back: of item {item.of} of order "
                         f"{document.order} {left} have left and are not returned yet"
                     )
         return None
 
-    def _issued(self, order: str, line: str) -> int:
-        """Return how many pieces of a line of an order have left."""
+    def _issued(self, order: str, place: str) -> int:
+        """Return how many pieces of an item of an order have left."""
         key = self._actor.store.get("by reference", order)
-        progress = () if key is None else self._fulfilment.progress(key)
-        return sum(one.issued for one in progress if one.line == line)
+        booked: ErpOrder | None = self._actor.store.get("orders", key)
+        items = () if booked is None else booked.order.items
+        line = {f"{number}": item.line for number, item in enumerate(items, 1)}.get(place)
+        return sum(one.issued for one in self._fulfilment.progress(key) if one.line == line)
 
-    def _returned(self, name: str, order: str, line: str) -> int:
-        """Return how many pieces of a line of an order come back by other complaints."""
+    def _returned(self, name: str, order: str, place: str) -> int:
+        """Return how many pieces of an item of an order come back by other complaints."""
         stored: dict[str, StoredService] = dict(self._actor.store.table(SERVICE))
         return sum(
             item.quantity
             for other, one in stored.items()
             if other != name and one.document.order == order
             for item in one.document.items
-            if item.category in RETURNS and item.of == line
+            if item.category in RETURNS and item.of == place
         )
 
     def _why_not_reversed(self, document: BapiService) -> str | None:
@@ -221,17 +224,14 @@ class ServiceBook:
         if document.object == BILL:
             self._post_bill(change, name, document)
             return None
-        lacking = [
-            f"there are too few {item.product} in {document.place or 'stock'}"
-            for item in document.items
-            if not self._post_item(change, name, document, item)
-        ]
-        return _Refusal("; ".join(lacking), is_mendable=True) if lacking else None
+        reasons = [self._post_item(change, name, document, item) for item in document.items]
+        lacking = "; ".join(filter(None, reasons))
+        return _Refusal(lacking, is_mendable=True) if lacking else None
 
     def _post_item(
         self, change: Change, name: str, document: BapiService, item: ServiceItem
-    ) -> bool:
-        """Post what an item leads to at once, all of it or nothing."""
+    ) -> str | None:
+        """Post what an item leads to at once, all of it or nothing; then say why nothing."""
         effects = [one for one in routed(document.object, item) if one in AT_ONCE]
         postings = postings_of(change.get, name)
         done = {(one.sort, one.line) for one in postings}
@@ -240,7 +240,11 @@ class ServiceBook:
         if Effect.GOODS_ISSUE in todo:
             is_there = self._warehouse.move(change, document.place, item.product, -item.quantity)
             if not is_there:
-                return False
+                return f"there are too few {item.product} in {document.place or 'stock'}"
+        if Effect.SCRAPPING in todo and self._goods.left_of_repair(change.get, name, item) < (
+            item.quantity
+        ):
+            return f"the {item.product} that is to be thrown away has not come yet"
         for effect in todo:
             place = document.place if effect is Effect.GOODS_ISSUE else ""
             is_whole = effect is Effect.COSTS
@@ -250,7 +254,7 @@ class ServiceBook:
             self._goods.post(
                 change, name, AT_ONCE[effect], lines[effect], product, pieces, value, place
             )
-        return True
+        return None
 
     def _post_bill(self, change: Change, name: str, document: BapiService) -> None:
         """Let the books know what a customer owes, or gets back."""

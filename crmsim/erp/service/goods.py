@@ -179,6 +179,15 @@ class ServiceGoods:
             if left > 0:
                 yield item, left
 
+    def left_of_repair(self, get: Get, name: str, item: ServiceItem) -> int:
+        """Return how many pieces have come to be repaired, and have not gone any way since."""
+        postings = postings_of(get, name)
+        document: BapiService = get(SERVICE, name).document
+        announced = pieces_by_line(postings, *ANNOUNCED)
+        moved = pieces_by_line(postings, *MOVED, Sort.SCRAPPING)
+        out = attrs.evolve(item, category=Category.REPAIR_OUT)
+        return _free(document, out, moved, announced)
+
     def _there(self, get: Get, item: ServiceItem, wanted: int) -> int:
         """Return how many of what is wanted lie there and are in no delivery."""
         pieces = self._warehouse.pieces(get, MAIN, item.product)
