@@ -301,10 +301,16 @@ class Building:
             exchange=self._exchange,
             apo=self._apo,
         )
+        self._seat_crm(name, setup)
+        self._seat_staff(name, staff, operator_s, last_resort, worklist)
+
+    def _seat_crm(self, name: str, setup: Setup) -> None:
         self.simulation.seat(name, lambda: CrmEnterprise(setup))
-        clerks = {f"{name}-clerk": clerk, service_clerk_of(name): service_clerk}
-        self._seat_staff(name, staff, operator_s, last_resort, worklist, clerks)
         self.simulation.store(name).load("policies", setup.told)
+        clerks = {f"{name}-clerk": setup.clerk, service_clerk_of(name): setup.service_clerk}
+        for called, habits in clerks.items():
+            if habits is not None:
+                self.simulation.seat(name, partial(Clerk, name, habits), called)
 
     def _seat_staff(
         self,
@@ -313,11 +319,7 @@ class Building:
         reaction_s: Distribution | None,
         last_resort: str,
         worklist: Worklist,
-        clerks: Mapping[str, ClerkHabits | None] = MappingProxyType({}),
     ) -> None:
-        for name, habits in clerks.items():
-            if habits is not None:
-                self.simulation.seat(site, partial(Clerk, site, habits), name)
         for name in staff.work_processes:
             self.simulation.seat(site, WorkProcess, name)
         if staff.demon:

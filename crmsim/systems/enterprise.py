@@ -198,7 +198,12 @@ class CrmEnterprise(QueuePartner):
             self.service,
         )
         self._repair = Repair(
-            self, self._orders, self._asking, self._outflow.erp_answered, self._inflow.release
+            self,
+            self._orders,
+            self._asking,
+            self._outflow.erp_answered,
+            self._inflow.release,
+            self.service,
         )
         news = ErpNews(
             self,

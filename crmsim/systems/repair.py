@@ -3,15 +3,20 @@
 Nobody can change it: it is called "being distributed", but nothing of it is under way any more. An
 operator has taken it out of its queue, say, or the answer of the ERP was set to processed unread.
 A report looks for such orders, asks the ERP what it has, and sets their status right (SAP: report
-CRM_CHECK_DISTRIBUTION_STATUS). Sources: CONTRIBUTING.md, S13.
+CRM_CHECK_DISTRIBUTION_STATUS).
+
+About a service order, or what belongs to one, nobody is asked: the ERP posts each line once however
+often it comes, so it is simply sent again. Sources: CONTRIBUTING.md, S13.
 """
 
 from collections.abc import Callable, Iterator
 
 from crmsim.applications.status import OrderRecord
+from crmsim.business.master import Record
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.online.orders import Orders
+from crmsim.online.service.transactions import ServiceTransactions
 from crmsim.rfc.asking import Asking
 from crmsim.rfc.lock import LockAnswer
 
@@ -27,6 +32,7 @@ class Repair:
         asking: How the ERP is asked.
         answered: Lets the BDoc of an order know how its transfer ended.
         free: Lets go on what has waited for the end of a transfer.
+        service: Where service orders are kept, and what belongs to them.
     """
 
     def __init__(
@@ -36,12 +42,14 @@ class Repair:
         asking: Asking,
         answered: Callable[..., None],
         free: Callable[[Change, str], None],
+        service: ServiceTransactions,
     ) -> None:
         self._actor = actor
         self._orders = orders
         self._asking = asking
         self._answered = answered
         self._free = free
+        self._service = service
 
     def look(self) -> None:
         """Ask the ERP about each order that is stuck."""
@@ -50,6 +58,17 @@ class Repair:
             order = record.document.order
             if record.is_under_way and order.guid not in busy:
                 self._ask(number, order.version)
+        for document in self._service.being_distributed():
+            if document.identity not in busy:
+                self._give_up(document)
+
+    def _give_up(self, document: Record) -> None:
+        """End the transfer of a service transaction, so that it can be sent again."""
+        name = document.identity
+        with self._actor.commit() as change:
+            sent = self._service.give_up(change, document)
+            self._answered(change, (name, sent), is_ok=False)
+            self._free(change, name)
 
     def _ask(self, number: str, version: int) -> None:
         self._asking.ask(

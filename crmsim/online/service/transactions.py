@@ -50,6 +50,8 @@ from crmsim.trace.kinds import DISTRIBUTED
 
 __all__ = ["ServiceTransactions", "bapi_service"]
 
+GIVEN_UP = "its transfer came to no end"
+
 
 class ServiceTransactions:
     """Service orders, confirmations, complaints and bills in CRM Online.
@@ -216,6 +218,21 @@ class ServiceTransactions:
         if news.is_posted and record.object == CONFIRMATION:
             self._bill(change, record)
         return True
+
+    def being_distributed(self) -> list[Record]:
+        """Return what is on its way to the ERP."""
+        rows = self._actor.store.table("records").values()
+        return [record for record in rows if is_being_distributed(record)]
+
+    def give_up(self, change: Change, record: Record) -> int:
+        """End a transfer of which nothing is under way any more; return the version of it."""
+        status = next_status(Distribution.TO_BE, DistributionEvent.GIVEN_UP)
+        version = self._sent_version(record)
+        self._note(change, record, version, status, GIVEN_UP)
+        fields = {TRANSFER: status.value, REASON: GIVEN_UP, TRANSFER_TRIES: "1"}
+        key = record.object, record.key
+        self._desk.put(change, self._online.change_record(change, key, fields, "", ERP))
+        return version
 
     def _sent_version(self, record: Record) -> int:
         """Return which version of a document is on its way to the ERP."""
