@@ -23,12 +23,15 @@ import pytest
 import trio
 
 from crmsim.erp.erp import Erp
+from crmsim.erp.service.goods import ServiceGoods
 from crmsim.hunt.corpus import Found
 from crmsim.hunt.hunting import Hunt, cut_all_down, different, hunt
 from crmsim.lab.runs import load_scenario
 from crmsim.mobile import client as mobile
 from crmsim.mobile.client import MobileClient
 from crmsim.online.recovery import ErrorList
+from crmsim.online.service import transactions
+from crmsim.online.service.desk import ServiceDesk
 from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import QueuePartner
@@ -39,11 +42,16 @@ from crmsim.systems import inflow
 from crmsim.systems.erp_news import ErpNews
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.outflow import Outflow
+from crmsim.units import Share
 
 __all__ = ["MUTANTS", "SCENARIO", "Mutant", "measure"]
 
 ROOT = Path(__file__).parent.parent
 SCENARIO = str(ROOT / "scenarios" / "two_reps.py")
+SCENARIOS = {"service": str(ROOT / "scenarios" / "service_day.py")}
+"""Area -> the scenario in which its mutants are hunted, if it is another one."""
+CALM = {"service": {"crashes": False, "impatience": 0, "loss": Share(0.0), "duplicate": Share(0.0)}}
+"""Area -> settings of its scenario with which nothing goes wrong."""
 MOST_RUNS = 200
 
 
@@ -54,8 +62,18 @@ class Mutant:
     what: str
     """What the programmer got wrong, in a sentence."""
     area: str
-    """Use of the kernel, sessions, queues, flow or disks."""
+    """Use of the kernel, sessions, queues, flow or disks; service."""
     apply: Callable[[pytest.MonkeyPatch], None]
+
+    @property
+    def scenario(self) -> str:
+        """The file in which it is hunted."""
+        return SCENARIOS.get(self.area, SCENARIO)
+
+    def survives_calm(self, seeds: range) -> bool:
+        """Say whether its scenario holds as long as nothing goes wrong; to be applied before."""
+        story = load_scenario(self.scenario)
+        return all(story.run(seed=seed, **CALM.get(self.area, {})).held for seed in seeds)
 
 
 def new_handler(patch: pytest.MonkeyPatch, cls: Any, name: str, handler: Any) -> None:
@@ -245,6 +263,23 @@ def new_disk_goes_on_where_the_old_one_was(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Realignment, "fill", fill)
 
 
+def service_desk_is_empty_after_a_restart(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ServiceDesk, "started", lambda self: None)
+
+
+def goods_stand_still_after_a_restart(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ServiceGoods, "started", lambda self: None)
+
+
+def late_news_take_back_what_was_delivered(patch: pytest.MonkeyPatch) -> None:
+    """The last news that are processed count, also when they are old."""
+
+    def plain(record: Any, news: Any) -> dict[str, str]:
+        return {f"done {line}": f"{one} / {two}" for line, (one, two) in news.items()}
+
+    patch.setattr(transactions, "done_fields", plain)
+
+
 MUTANTS: dict[str, Mutant] = {
     apply.__name__: Mutant(what, area, apply)
     for what, area, apply in (
@@ -311,6 +346,21 @@ MUTANTS: dict[str, Mutant] = {
             "disk",
             new_disk_goes_on_where_the_old_one_was,
         ),
+        (
+            "After a restart the service office finds nothing on its desk.",
+            "service",
+            service_desk_is_empty_after_a_restart,
+        ),
+        (
+            "After a restart the ERP does not take up what it is to deliver.",
+            "service",
+            goods_stand_still_after_a_restart,
+        ),
+        (
+            "Late news of the ERP take back what CRM knows of deliveries.",
+            "service",
+            late_news_take_back_what_was_delivered,
+        ),
     )
 }
 
@@ -320,9 +370,8 @@ def measure(name: str, most_runs: int = MOST_RUNS) -> dict[str, Any]:
     row: dict[str, Any] = {"mutant": name, "area": MUTANTS[name].area, "what": MUTANTS[name].what}
     with pytest.MonkeyPatch.context() as patch:
         MUTANTS[name].apply(patch)
-        story = load_scenario(SCENARIO)
-        row["survives_calm"] = all(story.run(seed=seed).held for seed in range(3))
-        what = Hunt(SCENARIO, {})
+        row["survives_calm"] = MUTANTS[name].survives_calm(range(3))
+        what = Hunt(MUTANTS[name].scenario, {})
         row |= {"killed_by": [], "runs": most_runs, "deviations": None, "clients": None}
         for count, run in enumerate(hunt(what, range(1, most_runs + 1)), 1):
             if run.findings:

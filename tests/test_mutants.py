@@ -22,6 +22,6 @@ def test_most_mutants_do_no_harm_as_long_as_nothing_goes_wrong(monkeypatch):
     for mutant in MUTANTS.values():
         with monkeypatch.context() as patch:
             mutant.apply(patch)
-            harmless += load_scenario(SCENARIO).run().held
-    assert harmless >= 8
+            harmless += mutant.survives_calm(range(1))
+    assert 3 * harmless >= 2 * len(MUTANTS) >= 2 * 20, harmless
     assert load_scenario(SCENARIO).run().held, "a patch was not taken back"

@@ -19,6 +19,7 @@ from crmsim.kernel.durable import Site, Store
 from crmsim.kernel.message import Address
 from crmsim.kernel.simulation import Simulation
 from crmsim.online.atp import CHECKS
+from crmsim.online.service.desk import ServiceDesk
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.quiet.aside import SetAside, set_aside, stands_still, waits_for_people
 from crmsim.replication.sites import gets_bulk
@@ -182,6 +183,8 @@ def _left_at(
     errors = site.store.table("error list")
     if errors and isinstance(actor, QueuePartner) and actor.has_operator:
         yield f"{name}: {len(errors)} BDocs in the error list, first {next(iter(errors))!r}"
+    if site.store.table(ServiceDesk.TABLE):
+        yield f"{name}: {len(site.store.table(ServiceDesk.TABLE))} wait for the service office"
     checks = site.store.table(CHECKS)
     if checks:
         yield f"{name}: {len(checks)} checks are open, first of order {next(iter(checks))}"
