@@ -6,7 +6,19 @@ from crmsim.lab.runs import load_scenario
 from tests.mutants import MUTANTS, SCENARIO, measure
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+IN_THE_SUITE = (
+    *("plan_of_the_warehouse_is_lost", "no_patience", "running_queue_activated_runs_twice"),
+    *("error_is_forgotten", "new_disk_stays_empty", "late_news_take_back_what_was_delivered"),
+)
+"""One of each area; the whole matrix is a campaign."""
+
+
+def test_the_suite_has_one_of_each_area():
+    areas = [MUTANTS[name].area for name in IN_THE_SUITE]
+    assert sorted(areas) == sorted({mutant.area for mutant in MUTANTS.values()})
+
+
+@pytest.mark.parametrize("name", IN_THE_SUITE)
 def test_a_mutant_is_killed_cut_down_and_shown_by_its_script_alone(name):
     row = measure(name, most_runs=40)
     assert row["killed_by"], "not killed"
