@@ -5,7 +5,6 @@ import pytest
 from crmsim.lab.runs import load_scenario
 from tests.mutants import MUTANTS, SCENARIO, measure
 
-
 IN_THE_SUITE = (
     *("plan_of_the_warehouse_is_lost", "no_patience", "running_queue_activated_runs_twice"),
     *("error_is_forgotten", "new_disk_stays_empty", "late_news_take_back_what_was_delivered"),

@@ -623,6 +623,36 @@ def test_a_blocked_customer_gets_no_service():
     assert "blocked" in told.record("crm", "service_order", K)["refusal"]
 
 
+def test_costs_need_an_internal_order_to_be_collected_on():
+    """What is not released never comes to the ERP, so nothing can be confirmed there for it."""
+    steps = (give(8, K, WORK, technician="1", customer="C1"),)
+    diary = ((30, confirm("a", WORK)),)
+    told = day_of_service(*steps, diary=diary, until=60)
+    assert "no internal order" in told.record("crm", "confirmation", "a")["refusal"]
+    assert postings(told, "confirmation a") == []
+    seldom = {"service_clerk": ClerkHabits(working_days=7, every=hours(2))}
+    told = day_of_service(*steps, give(57, status="released"), diary=diary, crm=seldom)
+    assert [sort for sort, _, _ in postings(told, "confirmation a")] == [
+        "time record",
+        "cost posting",
+    ]
+
+
+def test_the_office_tries_again_what_it_cannot_change_just_now():
+    told = day_of_service(
+        do(7.9, "fault", Outage("erp", under_way="drop"), for_="2h"),
+        given_out(8, WORK),
+        give(8.5, K, PARKING),
+        give(8.6, note="ring twice"),
+    )
+    shown = told.record("crm", "service_order", K)
+    assert (shown["note"], "item 30" in shown) == ("ring twice", True)
+    assert told.forbidden
+    assert {why for _, why in told.forbidden} == {
+        "it is being distributed to the ERP; try again later"
+    }
+
+
 # --- complaints ---
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from crmsim.applications.directions import direction_of, named
+from crmsim.applications.service import SERVICE_OBJECTS
 from crmsim.business.document import OrderDocument
 from crmsim.business.sales import OrderEdit, SalesOrder
 from crmsim.errors import BadValue
@@ -136,6 +137,9 @@ class Office(BackEnd):
     ) -> None:
         """Let somebody in the office create or change a customer, a contact, an activity now.
 
+        While a service order, or what belongs to one, is being distributed to the ERP nobody can;
+        then it is tried again ten minutes later, and later changes of the same wait behind it.
+
         Args:
             about: The name of the replication object.
             key: Its key.
@@ -148,7 +152,15 @@ class Office(BackEnd):
         is_known = any(store.get(table, row) is not None for table in ("records", "deleted"))
         if kind.parent and not (parent or is_known or self._office.get((crm, ""))):
             raise BadValue(f"{about} {key!r} is new; name the {kind.parent} it depends on")
-        self._in_crm(crm, lambda it, done: it.change_record(about, key, fields, parent, done))
+        self._must_be_crm(crm)
+
+        def change(it: CrmEnterprise, end: Callable[..., None]) -> None:
+            it.change_record(about, key, fields, parent, end)
+
+        if about in SERVICE_OBJECTS:
+            self._until_done(crm, f"{about} {key}", change)
+        else:
+            self._in_crm(crm, lambda it, done: change(it, lambda *, is_done: done()))
 
     def delete(self, about: str, key: str, *, crm: str = "crm") -> None:
         """Let somebody in the office delete a visit, a note, an attachment now.

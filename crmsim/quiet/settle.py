@@ -236,7 +236,7 @@ def _put_off(
     names = _guids(simulation)
     waiting = {guid for guid, _, _ in waits_for_people(simulation, stands_still(simulation))}
     for one in left:
-        if one.site not in keep_still and names.get(one.order) not in waiting:
+        if one.site not in keep_still and names.get(one.order, one.order) not in waiting:
             about = f", about order {one.order}" if one.order else ""
             yield f"{one.site}: {one.count} still to do in the office{about}"
 

@@ -8,6 +8,7 @@ Sources: CONTRIBUTING.md, S50, S54.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import get_args
 
 from crmsim.business.document import OrderDocument
@@ -279,11 +280,15 @@ class CrmEnterprise(QueuePartner):
         key: str,
         fields: Mapping[str, str],
         parent: str,
-        done: Callable[[], None],
+        end: Callable[..., None],
     ) -> None:
-        """Create a record in CRM Online, or change fields of it; the flow does the rest."""
+        """Create a record in CRM Online, or change fields of it; the flow does the rest.
+
+        `end` is told `is_done`: False when it is being distributed, and has to be tried again.
+        """
         with self.commit() as change:
-            change.then(done)
+            is_done = not self.service.is_being_distributed((object_, key))
+            change.then(partial(end, is_done=is_done))
             reason = self._records.why_not_here((object_, key), fields, parent)
             reason = reason or self._orders.contracts.why_not_here((object_, key), fields)
             reason = reason or self.service.why_not_here((object_, key), fields)

@@ -12,7 +12,14 @@ from decimal import Decimal
 import attrs
 
 from crmsim.applications.directions import why_blocked
-from crmsim.applications.service import BILL, COMPLAINT, CONFIRMATION, Effect, routed
+from crmsim.applications.service import (
+    BILL,
+    COMPLAINT,
+    CONFIRMATION,
+    SERVICE_ORDER,
+    Effect,
+    routed,
+)
 from crmsim.business.postings import Sort, pieces_by_line
 from crmsim.business.service import Category, ServiceItem, value_of_items
 from crmsim.chance import word_of
@@ -119,7 +126,7 @@ class ServiceBook:
         reason = why_blocked(customer) if held is None else None
         if reason is None and self._lacks_master_data(document):
             reason = "the ERP lacks master data for it"
-        reason = reason or self._why_not_reversed(document)
+        reason = reason or self._why_not_reversed(document) or self._why_no_costs(document)
         return None if reason is None else _Refusal(reason, is_mendable=True)
 
     def _lacks_master_data(self, document: BapiService) -> bool:
@@ -187,6 +194,14 @@ class ServiceBook:
             return f"the ERP has no {original}"
         by = self._actor.store.get(REVERSED, original, document.reference)
         return None if by == document.reference else f"{original} is reversed already by {by}"
+
+    def _why_no_costs(self, document: BapiService) -> str | None:
+        """Return why there is nothing to collect the costs of a confirmation on, or None (S25)."""
+        order = f"{SERVICE_ORDER} {document.order}"
+        is_known = self._actor.store.get(SERVICE, order) is not None
+        if document.object != CONFIRMATION or is_known:
+            return None
+        return f"there is no internal order of {order} yet"
 
     # --- posting ---
 
