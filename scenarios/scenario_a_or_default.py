@@ -9,6 +9,9 @@ belongs to the ERP from its first change there ("the ERP once it has").
 Before somebody in CRM changes what the ERP has, CRM locks it there. Without these locks nobody
 waits, but changes cross on the way, and one of the two is lost.
 
+Offers go to the other system too, once they are final. A customer who accepts an offer of CRM gets
+his order in the ERP; one who accepts an offer of the ERP may get it in CRM.
+
 Hypothesis: with locks, and if either may change everything, nothing that anybody saved is lost; the
 price are edits that are put off, above all while the ERP cannot be reached.
 
@@ -23,7 +26,7 @@ from attrs import frozen
 
 from crmsim.applications.exchange import SalesExchange, SalesScenario
 from crmsim.applications.logistics import Logistics
-from crmsim.business.sales import OrderEdit, OrderItem, SalesOrder
+from crmsim.business.sales import OrderEdit, OrderItem, SalesKind, SalesOrder
 from crmsim.checks.catalogue import ALL_CHECKS
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.scenario import Result, scenario
@@ -49,6 +52,7 @@ class Settings:
         Share(0.4), "share of the orders that both sides change within the hour", low=0, high=1
     )
     lasts: Duration = setting(minutes(10), "how long somebody has an order open")
+    offers: int = setting(2, "offers of each system that a customer accepts", low=0, high=100)
     outage: Duration = setting(hours(2), "how long the ERP is out of reach on the third day")
 
 
@@ -62,6 +66,10 @@ def exchange_metrics(result: Result) -> Mapping[str, object]:
     nobody could change them.
     """
     journal = result.journal
+    booked = list(result.simulation.store("erp").table("orders").values())
+    in_erp = [event for event in journal.select("booked") if "by" in event.detail]
+    first = {event.subject: event for event in reversed(list(journal.select("booked")))}
+    born_there = {name for name, event in first.items() if "by" in event.detail}
     lost = list(journal.select("overwritten"))
     reasons = Counter(
         (event.actor, str(event.detail["reason"])) for event in journal.select("forbidden")
@@ -69,11 +77,13 @@ def exchange_metrics(result: Result) -> Mapping[str, object]:
     put_off = {key: n for key, n in reasons.items() if "try again" in key[1]}
     waits_s, locked_s = lasted_s(_waits(journal)), lasted_s(locks(journal))
     return {
-        "orders": len(result.simulation.store("erp").table("orders")),
+        "orders": sum(row.order.kind is SalesKind.ORDER for row in booked),
+        "offers_accepted": sum(bool(row.order.preceding) for row in booked),
         "changed_in_crm": sum(
-            event.detail.get("by") == "office" for event in journal.select("committed")
+            event.detail.get("by") == "office" and event.detail["version"] != 1
+            for event in journal.select("committed")
         ),
-        "changed_in_erp": sum("by" in event.detail for event in journal.select("booked")),
+        "changed_in_erp": len(in_erp) - len(born_there),
         "lost_updates": len(lost),
         "lost_updates_of": dict(Counter(str(event.detail["of"]) for event in lost)),
         "lost_fields": sum(len(_fields(event.detail["fields"])) for event in lost),
@@ -84,12 +94,10 @@ def exchange_metrics(result: Result) -> Mapping[str, object]:
         "edit_wait_s_max": max(waits_s, default=None),
         "locked_s_p50": quantile(locked_s, 0.5),
         "locked_s_max": max(locked_s, default=None),
-        "only_in_the_erp": sum(
-            booked.is_changed_here
-            for booked in result.simulation.store("erp").table("orders").values()
-        ),
+        "only_in_the_erp": sum(row.is_changed_here for row in booked),
         "became_the_erps": sum(
             record.document.owner.name == "ERP"
+            and record.document.order.reference not in born_there
             for record in result.simulation.store("crm").table("orders").values()
         ),
     }
@@ -112,7 +120,7 @@ def _waits(journal: Journal) -> list[Wait]:
 
 @scenario(Settings, checks=ALL_CHECKS, metrics=exchange_metrics)
 async def scenario_a_or_default(land: Landscape, settings: Settings) -> None:
-    land.exchange(SalesExchange(settings.scenario, locks=settings.locks))
+    land.exchange(SalesExchange(settings.scenario, quotations=True, locks=settings.locks))
     land.add_crm()
     land.add_erp(wan(), logistics=Logistics(lead=days(4)))
     land.add_station("station", wan())
@@ -129,6 +137,8 @@ async def scenario_a_or_default(land: Landscape, settings: Settings) -> None:
     for rep in range(1, settings.reps + 1):
         for number in range(settings.orders):
             plan_changes(land, settings, f"{rep}-{number}", number)
+    for number in range(settings.offers):
+        plan_offers(land, number)
     if settings.outage:
         land.at("2d 10:00", Outage("erp", under_way="drop"), for_=settings.outage)
     await land.run(days(6))
@@ -158,6 +168,20 @@ def plan_changes(land: Landscape, settings: Settings, reference: str, number: in
         later = moment - minutes(30) + luck.below(hours(1), number, 5)
         edit = change_of(reference, luck.below(3, number, 6), "ERP", 30 + luck.below(9, number, 7))
         land.at(later, land.change_order_in_erp, edit, lasts=settings.lasts)
+
+
+def plan_offers(land: Landscape, number: int) -> None:
+    """Let each system make an offer, and the other one the order that follows it."""
+    item = (OrderItem("tea", 10 + number, Decimal(5)),)
+    for system, offer, accept in (
+        ("CRM", land.create_order, land.create_order_in_erp),
+        ("ERP", land.create_order_in_erp, land.create_order),
+    ):
+        name, customer = f"offer of {system} {number}", f"C{number + 1}"
+        made = SalesOrder("", name, "1", customer, item, kind=SalesKind.QUOTATION, is_released=True)
+        land.at(hours(9) + minutes(10) * number, offer, made)
+        order = SalesOrder("", f"follows {name}", "1", customer, item, preceding=name)
+        land.at(days(1) + hours(9) + minutes(10) * number, accept, order)
 
 
 def change_of(reference: str, what: int, who: str, pieces: int) -> OrderEdit:

@@ -151,6 +151,21 @@ def test_every_setting_named_in_the_readme_exists():
         assert name in names, name
 
 
+def test_every_part_of_the_landscape_has_a_scenario():
+    """The README lists them, each with files that are there; and no scenario is left out."""
+    rows = README.split("## Which parts of the landscape")[1].split("\n## ")[0]
+    parts = re.findall(r"^\| ([^|]+) \| (`scenarios/.*) \|$", rows, re.MULTILINE)
+    told = " ".join(part for part, _ in parts)
+    for name in ("CRM Enterprise", "mobile clients", "ERP", "APO", "Internet", "activities"):
+        assert name in told
+    for name in ("opportunities", "orders", "quotations", "contracts", "service", "complaints"):
+        assert name in told
+    for file in re.findall(r"`(scenarios/\w+\.py)`", README):
+        assert (ROOT / file).is_file(), file
+    for file in (ROOT / "scenarios").glob("*.py"):
+        assert f"`scenarios/{file.name}`" in README, f"the README does not name {file.name}"
+
+
 def test_every_source_cited_in_the_code_is_in_the_table():
     listed = set(re.findall(r"^\| (S\d\d) \|", CONTRIBUTING, re.MULTILINE))
     for file in Path(crmsim.__file__).parent.rglob("*.py"):
