@@ -1,8 +1,9 @@
 """Which test shows that a check, an expectation or a sabotage fires?
 
 `python -m tests.coverage [--json FILE]` prints, for every invariant, its checks and the tests that
-make them fire, and the same for every form of `land.expect` and every sabotage of the machine. A
-test says what it makes fire with ``@pytest.mark.fires(...)``. Exit code 1: something has no test.
+make them fire, and the same for every form of `land.expect`, every sabotage of the machine and
+every configuration that must be noticed. A test says what it makes fire with
+``@pytest.mark.fires(...)``. Exit code 1: something has no test.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import pytest
 
 from crmsim import ALL_CHECKS
 from crmsim.measure.expect import Expect
+from tests.configurations import CONFIGURATIONS, configuration
 from tests.sabotages import SABOTAGES
 
 ROOT = Path(__file__).parent.parent
@@ -82,9 +84,14 @@ def forms() -> list[str]:
     return [f"expect.{verb}" for verb in verbs if not verb.startswith("_") and verb != "must_hold"]
 
 
+def configurations() -> list[str]:
+    """Return the configurations that must be noticed, by the names that marks use."""
+    return [configuration(name) for name in CONFIGURATIONS]
+
+
 def missing(fired_by: dict[str, list[str]]) -> list[str]:
     """Return what no test makes fire."""
-    wanted = [check.name for check in ALL_CHECKS] + forms() + list(SABOTAGES)
+    wanted = [check.name for check in ALL_CHECKS] + forms() + list(SABOTAGES) + configurations()
     return [name for name in wanted if not fired_by.get(name)]
 
 
@@ -99,7 +106,11 @@ def main() -> int:
         print(f"{row['invariant']:<6} {'; '.join(row['checks'])}")  # type: ignore[call-overload]
         for test in row["fired_by"]:  # type: ignore[attr-defined]
             print(f"         {test}")
-    for title, names in (("expectations", forms()), ("sabotages", list(SABOTAGES))):
+    for title, names in (
+        ("expectations", forms()),
+        ("sabotages", list(SABOTAGES)),
+        ("configurations", configurations()),
+    ):
         print(f"\n{title}")
         for name in names:
             print(f"  {name}")
