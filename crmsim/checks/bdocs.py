@@ -344,7 +344,7 @@ class _NewestStays(Judge):
         self._deleted[event.subject] = None
 
     def on_changed(self, event: Event) -> None:
-        if event.subject in self._deleted:
+        if event.subject in self._deleted and not event.detail.get("again"):
             self.blame(f"{event.subject} rose again after it had been deleted", event)
         number = int(str(event.detail["number"]))
         for field in _texts(event.detail["fields"]) if number else ():

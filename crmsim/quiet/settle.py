@@ -182,6 +182,14 @@ def _left_at(
     errors = site.store.table("error list")
     if errors and isinstance(actor, QueuePartner) and actor.has_operator:
         yield f"{name}: {len(errors)} BDocs in the error list, first {next(iter(errors))!r}"
+    for table, what in (
+        ("loads", "loads"),
+        ("extractions", "loads"),
+        ("comparisons", "comparisons"),
+    ):
+        under_way = site.store.table(table)
+        if under_way:
+            yield f"{name}: {len(under_way)} {what} under way, first {next(iter(under_way))!r}"
     checks = site.store.table(CHECKS)
     if checks:
         yield f"{name}: {len(checks)} checks are open, first of order {next(iter(checks))}"
