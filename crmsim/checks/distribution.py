@@ -71,7 +71,7 @@ class _Transferable(Judge):
         if kind != "crm" or not str(event.detail["queue"]).startswith("R3AU_"):
             return
         guid = str(event.detail["guid"])
-        if guid in self._records:
+        if guid in self._records or event.subject.startswith("removal of "):
             return
         self.judged += 1
         why_not = self._why_not.get(guid, "without an item")

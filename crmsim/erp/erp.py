@@ -119,7 +119,7 @@ class Erp(QueuePartner):
         elif isinstance(luw.body, BapiRemoval):
             self._remove_record(change, luw.body)
         elif isinstance(luw.body, LoadWish):
-            self.extraction.take(change, luw.body, queue)
+            self.extraction.take(change, luw.body)
         else:
             assert isinstance(luw.body, BapiOrder)
             self._bookings.take(change, luw.body, luw, knows_it=self._guarantees.dedup)

@@ -93,14 +93,8 @@ class Extraction:
             return 0
         return (len(body.keys) or body.count) * self._per_record
 
-    def take(self, change: Change, wish: Wish, queue: str) -> None:
-        """Do what CRM asks for.
-
-        Args:
-            change: The commit that does it.
-            wish: What CRM asks for.
-            queue: The queue that it came in; an answer goes back in one of the same name.
-        """
+    def take(self, change: Change, wish: Wish) -> None:
+        """Do what CRM asks for."""
         if isinstance(wish, LoadRequest):
             change.put(EXTRACTIONS, wish.load, _Position(wish))
             if wish.is_initial:
@@ -113,6 +107,7 @@ class Extraction:
         else:
             answer = self._answer(wish)
             name = f"answer {wish.number} of {wish.comparison}"
+            queue = f"DIMA_{wish.about.upper()}"
             self._outbound.enqueue(change, queue, Luw(name, answer, wish.comparison))
 
     def set_delta(self, change: Change, about: str, *, is_active: bool) -> None:

@@ -30,7 +30,7 @@ from crmsim.middleware.compare import (
     differences,
     judged_twice,
 )
-from crmsim.middleware.load import block_of
+from crmsim.middleware.load import asking_queue, block_of
 from crmsim.middleware.queue import Luw
 from crmsim.middleware.replication import Kind, Model
 from crmsim.online.contracts import REPORTED
@@ -108,7 +108,7 @@ class Comparing:
         if one.against == "cdb":
             self._inbound.put_in(change, f"CDB_{one.about.upper()}", luw)
         else:
-            self._outbound.enqueue(change, f"DIMA_{one.about.upper()}", luw)
+            self._outbound.enqueue(change, asking_queue(f"dima_{one.about}"), luw)
 
     def _end(self, change: Change, one: Comparison) -> None:
         report = one.report
@@ -124,6 +124,7 @@ class Comparing:
             began_ns=one.began_ns,
             compared=one.compared,
             questions=one.questions,
+            suspects=len(one.suspects),
             only_here=report.only_here,
             only_there=report.only_there,
             different=report.different,

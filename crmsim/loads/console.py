@@ -13,7 +13,7 @@ from crmsim.loads.comparing import Comparing
 from crmsim.loads.consolidated import CdbStep, Consolidated, Writing
 from crmsim.loads.loads import LOADS, Loads, Saving
 from crmsim.loads.repairing import Repairing
-from crmsim.middleware.load import Filter, LoadKind, load_queue
+from crmsim.middleware.load import Filter, asking_queue
 from crmsim.middleware.queue import Luw
 from crmsim.middleware.replication import Model
 from crmsim.online.online import Online
@@ -118,9 +118,8 @@ class Console:
         count = 1 + int(change.get("changes", ("filter", about), 0))
         change.put("changes", ("filter", about), count)
         name = f"filter {count} of {about}"
-        queue = load_queue(LoadKind.INITIAL, about, name)
         luw = Luw(name, FilterSet(about, wanted.values), name)
-        self._outbound.enqueue(change, queue, luw)
+        self._outbound.enqueue(change, asking_queue(about), luw)
         told = ", ".join(f"{field}={value}" for field, value in wanted.values)
         change.note(CUSTOMIZED, about, what="filter", value=told)
 

@@ -28,6 +28,7 @@ from crmsim.middleware.load import (
     LoadEvent,
     LoadKind,
     LoadStatus,
+    asking_queue,
     load_queue,
     superior_of,
 )
@@ -147,9 +148,8 @@ class Loads:
         for load in found:
             change.put(ABORTED, load.name, True)
             if load.status is LoadStatus.RUNNING and load.way != CRM_TO_CDB:
-                queue = load_queue(load.kind, about, load.name)
                 luw = Luw(f"end of {load.name}", LoadEnd(load.name), load.name)
-                self._outbound.enqueue(change, queue, luw)
+                self._outbound.enqueue(change, asking_queue(about), luw)
             self._end(change, load, LoadEvent.ABORTED)
 
     def _about(self, change: Change, about: str) -> list[Load]:
@@ -196,7 +196,8 @@ class Loads:
         queue = load_queue(load.kind, load.about, load.name)
         is_initial = load.kind is LoadKind.INITIAL
         request = LoadRequest(load.name, load.about, queue, load.block, is_initial, load.keys)
-        self._outbound.enqueue(change, queue, Luw(f"begin of {load.name}", request, load.name))
+        luw = Luw(f"begin of {load.name}", request, load.name)
+        self._outbound.enqueue(change, asking_queue(load.about), luw)
 
     def done(self, change: Change, load: Load, count: int) -> None:
         """End a load of which the last block has come.

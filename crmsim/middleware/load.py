@@ -28,6 +28,7 @@ __all__ = [
     "LoadStatus",
     "WrongLoadEvent",
     "after_event",
+    "asking_queue",
     "block_of",
     "filter_of",
     "is_work_about",
@@ -191,8 +192,17 @@ def superior_of(model: Model, about: str) -> str:
     return parent
 
 
+def asking_queue(about: str) -> str:
+    """Return the queue in which CRM asks the ERP for loads of an object (S37).
+
+    >>> asking_queue("customer")
+    'CR_CUSTOMER'
+    """
+    return f"CR_{about.upper()}"
+
+
 def load_queue(kind: LoadKind, about: str, name: str) -> str:
-    """Return the queue of a load between CRM and the ERP; requests have one each.
+    """Return the queue in which the blocks of a load come from the ERP; requests have one each.
 
     >>> load_queue(LoadKind.INITIAL, "customer", "initial load 1 of customer")
     'R3AI_CUSTOMER'

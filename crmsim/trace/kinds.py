@@ -242,7 +242,8 @@ COMPARED = _kind(
     "compared",
     Level.METRICS,
     "A comparison is done: object, against what, whether in detail, when it began, how many things "
-    "were compared with how many questions; keys of what is only in CRM, only in the other system, "
+    "were compared with how many questions, how many seemed to differ at first; keys of what is "
+    "only in CRM, only in the other system, "
     "different, or still under way.",
 )
 REPAIRED = _kind(
