@@ -9,12 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crmsim.business.master import Record
+from crmsim.chance import Constant
 from crmsim.checks.erp import loads
 from crmsim.lab.landscape import Landscape
 from crmsim.lab.runs import load_scenario
 from crmsim.lab.scenario import Result
 from crmsim.loads import comparing
 from crmsim.middleware.compare import Report
+from crmsim.middleware.flow import Breakage, Context
+from crmsim.network.faults import Partition
 from crmsim.systems.outflow import Outflow
 from crmsim.units import hours, milliseconds, seconds
 
@@ -188,6 +191,33 @@ def test_what_other_things_depend_on_is_not_taken_out():
     assert "N1" in phones(result)
 
 
+def test_a_repair_waits_for_the_comparison_that_goes_on():
+    def then(land: Landscape) -> None:
+        land.at("0d 12:00:01", land.repair, "customer")
+        land.at("0d 16:00", land.compare, "customer")
+
+    report, result = compared(lose, then=then)
+    must_agree(result)
+    [repaired] = result.journal.select("repaired")
+    assert repaired.detail["keys"] == report.differing == ("C1", "C5", "E1", "N1")
+
+
+def test_a_change_that_is_processed_again_after_the_repair_undoes_nothing():
+    """The ERP's change waits in the error list, CRM changes the same, both agree, then it comes."""
+
+    def tell(land: Landscape) -> None:
+        land.at("0d 09:00", land.change_in_erp, "customer", "C1", phone="first")
+        land.at("0d 12:10", land.change, "customer", "C1", phone="second")
+        land.at("0d 14:00", land.repair, "customer")
+
+    broken = Breakage(Context.MI0, hours(8.5), hours(9.5))
+    late = {"breakages": (broken,), "operator_s": Constant(30_000.0)}
+    report, result = compared(tell, **late)
+    must_agree(result)
+    assert report.different == ("C1",)
+    assert phones(result)["C1"] == phones(result, "erp")["C1"] == "second"
+
+
 def test_nothing_is_repaired_that_nobody_has_compared():
     result = told(lambda land: land.repair("customer"), are_loaded=True)
     [forbidden] = result.journal.select("forbidden")
@@ -238,6 +268,15 @@ def test_the_cdb_is_compared_and_repaired_from_crm_online():
     must_agree(result)
     assert (report.only_here, report.different) == (("N1",), ("C1",))
     assert phones(result, "laptop")["C1"] == phones(result, "laptop")["N1"] == "new"
+
+
+def test_what_waits_for_the_erp_is_a_difference_to_the_cdb_all_the_same():
+    def tell(land: Landscape) -> None:
+        unbridge(land)
+        land.at("0d 08:30", Partition("crm", "erp", under_way="drop"), for_=hours(12))
+
+    report, _ = compared(tell, against="cdb")
+    assert (report.differing, report.in_flight) == (("C1", "N1"), ())
 
 
 def test_what_only_the_cdb_has_is_taken_out_of_it():

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from crmsim.business.master import MasterRecord, Record
 from crmsim.formats.bapi import BapiContract, BapiMasters
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc
 from crmsim.formats.loading import (
@@ -39,7 +40,7 @@ from crmsim.qrfc.inbound import InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.trace.kinds import COMPARED
 
-__all__ = ["COMPARISONS", "REPORTS", "Comparing"]
+__all__ = ["COMPARISONS", "REPORTS", "Comparing", "row_of"]
 
 COMPARISONS = "comparisons"
 """Name -> a comparison that goes on."""
@@ -55,7 +56,8 @@ class Comparing:
         model: What is replicated.
         inbound: The queues in which it asks itself.
         outbound: The queues in which it asks the ERP.
-        is_loading: Says whether a load of an object is under way.
+        is_loading: Says of an object, a target and a key whether a load of that is under way.
+        ended: Is told of each comparison that is done.
     """
 
     def __init__(
@@ -64,13 +66,15 @@ class Comparing:
         model: Model,
         inbound: InboundQueues,
         outbound: OutboundQueues,
-        is_loading: Callable[[str], bool],
+        is_loading: Callable[[str, str, str], bool],
+        ended: Callable[[Change, Report], None],
     ) -> None:
         self._actor = actor
         self._model = model
         self._inbound = inbound
         self._outbound = outbound
         self._is_loading = is_loading
+        self._ended = ended
 
     def begin(
         self, change: Change, about: str, against: str, block: int, *, is_detailed: bool
@@ -130,6 +134,7 @@ class Comparing:
             different=report.different,
             in_flight=report.in_flight,
         )
+        self._ended(change, report)
 
     # --- answers ---
 
@@ -164,12 +169,13 @@ class Comparing:
         there: Mapping[str, Row],
     ) -> None:
         first = dict(one.suspects)
-        moving = dict.fromkeys((*answer.moving, *self._moving(one.about)))
-        is_loading = self._is_loading(one.about)
+        moving = dict.fromkeys((*answer.moving, *self._moving(one.about, one.against)))
+        target = "cdb" if one.against == "cdb" else "crm"
         found, versions = list(one.found), list(one.versions)
         for key in answer.question.keys:
             second = Sides(here.get(key), there.get(key))
-            kind = judged_twice(first[key], second, is_moving=is_loading or key in moving)
+            is_moving = key in moving or self._is_loading(one.about, target, key)
+            kind = judged_twice(first[key], second, is_moving=is_moving)
             if kind is not None:
                 found.append((key, kind))
             record = self._actor.store.get("records", (one.about, key))
@@ -181,6 +187,13 @@ class Comparing:
 
     # --- what there is ---
 
+    def is_comparing(self, about: str, against: str, but: str = "") -> bool:
+        """Say whether a comparison goes on, leaving out the one that is just done."""
+        return any(
+            (one.about, one.against) == (about, against) and one.name != but
+            for one in self._actor.store.table(COMPARISONS).values()
+        )
+
     def report(self, about: str, against: str) -> Report | None:
         """Return what was found last about an object; None when nobody has looked."""
         found: Report | None = self._actor.store.get(REPORTS, (about, against))
@@ -189,41 +202,56 @@ class Comparing:
     def _here(self, about: str, question: CompareQuestion) -> dict[str, Row]:
         """Return key -> fields of all that CRM Online has of an object."""
         store = self._actor.store
-        if about == "contract" and question.comparison.endswith("erp"):
+        is_with_erp = question.comparison.endswith("erp")
+        if about == "contract" and is_with_erp:
             rows = {key: contract_row(one) for key, one in store.table(REPORTED).items()}
-        elif self._model.of(about).kind is Kind.BULK:
-            rows = self._values("masters", about)
         else:
-            rows = self._records("records", about)
+            rows = self._rows("", about, in_full=not is_with_erp)
         return rows if question.is_detailed else dict.fromkeys(rows, ())
 
-    def _values(self, table: str, about: str) -> dict[str, Row]:
-        held = self._actor.store.table(table).items()
-        return {key: (("value", one.value),) for (name, key), one in held if name == about}
+    def _rows(self, database: str, about: str, *, in_full: bool) -> dict[str, Row]:
+        """Return key -> fields of all that a database of CRM has of an object.
 
-    def _records(self, table: str, about: str) -> dict[str, Row]:
-        held = self._actor.store.table(table).items()
-        return {key: one.fields for (name, key), one in held if name == about}
+        Args:
+            database: ``cdb `` or nothing, which means CRM Online.
+            about: The name of the object.
+            in_full: With what only CRM has: the version, and what it depends on.
+        """
+        table = "masters" if self._model.of(about).kind is Kind.BULK else "records"
+        held = self._actor.store.table(f"{database}{table}").items()
+        return {key: row_of(one, in_full=in_full) for (name, key), one in held if name == about}
 
     def _answer(self, question: CompareQuestion) -> CompareAnswer:
         """Say what the CDB has."""
-        about = question.about
-        if self._model.of(about).kind is Kind.BULK:
-            rows = self._values("cdb masters", about)
-        else:
-            rows = self._records("cdb records", about)
+        rows = self._rows("cdb ", question.about, in_full=True)
         keys, is_last = block_of(rows, question.after, question.count)
         if question.keys:
             keys, is_last = tuple(key for key in question.keys if key in rows), False
         told = tuple((key, rows[key] if question.is_detailed else ()) for key in keys)
         return CompareAnswer(question, told, is_last, ())
 
-    def _moving(self, about: str) -> tuple[str, ...]:
-        """Return the keys of what lies in a queue of CRM."""
+    def _moving(self, about: str, against: str) -> tuple[str, ...]:
+        """Return the keys of what lies in a queue of CRM: on the way to the CDB, or on any way."""
         store = self._actor.store
         queues = (*store.table("inbound").values(), *store.table("outbound").values())
         bodies = [body_of(luw) for luws in queues for luw in luws]
+        if against == "cdb":
+            bodies = [body for body in bodies if isinstance(body, MassBDoc | RecordBDoc)]
         return tuple(dict.fromkeys(key for body in bodies for key in _keys_in(body, about)))
+
+
+def row_of(held: Record | MasterRecord, *, in_full: bool) -> Row:
+    """Return the fields of something, for a comparison.
+
+    Args:
+        held: The record.
+        in_full: With what only CRM has: the version, and what it depends on.
+    """
+    if isinstance(held, MasterRecord):
+        row: Row = (("value", held.value),)
+        return (*row, ("its version", str(held.version))) if in_full else row
+    more = (("its parent", held.parent), ("its version", str(held.version)))
+    return (*held.fields, *more) if in_full else held.fields
 
 
 def _keys_in(body: Any, about: str) -> tuple[str, ...]:

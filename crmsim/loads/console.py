@@ -81,13 +81,28 @@ class Console:
             parallel,
             self._consolidated.begin,
         )
-        self.comparing = Comparing(actor, model, inbound, outbound, self._is_loading)
+        self.comparing = Comparing(
+            actor,
+            model,
+            inbound,
+            outbound,
+            self._is_loading,
+            lambda change, report: self.repairing.compared(change, report),
+        )
         self.repairing = Repairing(
-            actor, online, outbound, self.comparing.report, self.loads.ask_for
+            actor,
+            online,
+            outbound,
+            self.comparing.report,
+            self.comparing.is_comparing,
+            self.loads.ask_for,
         )
 
-    def _is_loading(self, about: str) -> bool:
-        return any(load.about == about for load in self._actor.store.table(LOADS).values())
+    def _is_loading(self, about: str, target: str, key: str) -> bool:
+        return any(
+            load.about == about and load.way.endswith(target) and load.brings(key)
+            for load in self._actor.store.table(LOADS).values()
+        )
 
     def execute(self, change: Change, queue: str, luw: Luw) -> bool:
         """Do the work of a LUW; False when it was put into the error list."""

@@ -9,6 +9,8 @@ Sources: CONTRIBUTING.md, S63; what may not be taken out is assumed.
 
 from collections.abc import Callable
 
+import attrs
+
 from crmsim.business.master import Record
 from crmsim.formats.loading import BapiRemoval
 from crmsim.kernel.actor import Actor
@@ -18,15 +20,30 @@ from crmsim.middleware.load import CRM_TO_CDB, ERP_TO_CRM, LoadKind
 from crmsim.middleware.queue import Luw
 from crmsim.online.contracts import REPORTED
 from crmsim.online.online import ERP, OFFICE, Online
+from crmsim.online.recovery import OUTDATED_NEWS, ErrorList
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.trace.kinds import FORBIDDEN, REPAIRED
 
-__all__ = ["Repairing"]
+__all__ = ["REPAIRS", "Repairing"]
 
 AskFor = Callable[
     [Change, str, LoadKind, str, int, tuple[str, ...], tuple[tuple[str, int], ...]], None
 ]
 """Begins a load: object, kind, way, block, keys, versions."""
+
+
+REPAIRS = "repairs"
+"""(object, against what) -> a repair that waits until it is compared."""
+
+
+@attrs.frozen
+class Repair:
+    """What somebody wants to have put right."""
+
+    about: str
+    against: str
+    leading: str
+    block: int
 
 
 class Repairing:
@@ -37,6 +54,7 @@ class Repairing:
         online: Where records are saved.
         outbound: The queues to the ERP.
         report: Returns what was found last of an object, and against what.
+        is_comparing: Says whether that is just being compared.
         ask_for: Begins a load.
     """
 
@@ -46,16 +64,18 @@ class Repairing:
         online: Online,
         outbound: OutboundQueues,
         report: Callable[[str, str], Report | None],
+        is_comparing: Callable[..., bool],
         ask_for: AskFor,
     ) -> None:
         self._actor = actor
         self._online = online
         self._outbound = outbound
         self._report = report
+        self._is_comparing = is_comparing
         self._ask_for = ask_for
 
     def begin(self, change: Change, about: str, against: str, leading: str, block: int) -> None:
-        """Put right what the last comparison has found.
+        """Put right what the last comparison has found, as soon as it is done.
 
         Args:
             change: The commit that begins it.
@@ -65,12 +85,25 @@ class Repairing:
             block: Records of a block of what is asked for.
         """
         report = self._report(about, against)
-        if report is None:
+        if self._is_comparing(about, against):
+            change.put(REPAIRS, (about, against), Repair(about, against, leading, block))
+        elif report is not None:
+            self._begin(change, report, leading, block)
+        else:
             name = f"repair of {about}"
             reason = f"nobody has compared it with the {against}"
             change.note(FORBIDDEN, name, guid=name, reason=reason)
-            return
-        if against == "cdb":
+
+    def compared(self, change: Change, report: Report) -> None:
+        """Begin the repair that has waited for a comparison."""
+        row = report.about, report.against
+        waiting: Repair | None = change.get(REPAIRS, row)
+        if waiting is not None and not self._is_comparing(*row, but=report.comparison):
+            change.delete(REPAIRS, row)
+            self._begin(change, report, waiting.leading, waiting.block)
+
+    def _begin(self, change: Change, report: Report, leading: str, block: int) -> None:
+        if report.against == "cdb":
             kept = self._fetch(change, report, CRM_TO_CDB, report.differing, block)
         elif leading == "erp":
             wanted = tuple(sorted((*report.only_there, *report.different)))
@@ -80,9 +113,9 @@ class Repairing:
             kept = self._send(change, report)
         change.note(
             REPAIRED,
-            about,
+            report.about,
             guid=report.comparison,
-            against=against,
+            against=report.against,
             leading=leading,
             keys=report.differing,
             kept=kept,
@@ -106,6 +139,9 @@ class Repairing:
             return False  # what depends on it would be left without it
         self._online.delete_record(change, row, ERP)
         change.delete(REPORTED, key)
+        for name, failed in self._actor.store.table(ErrorList.TABLE).items():
+            if failed.luw.guid == held.identity:  # it is from a time before the comparison
+                change.put(OUTDATED_NEWS, name, True)
         return True
 
     def _send(self, change: Change, report: Report) -> tuple[str, ...]:

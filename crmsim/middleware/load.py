@@ -128,6 +128,10 @@ class Load:
         """
         return attrs.evolve(self, status=after_event(self.status, event))
 
+    def brings(self, key: str) -> bool:
+        """Say whether something with this key may be in it."""
+        return self.kind is not LoadKind.REQUEST or key in self.keys
+
     @property
     def suspends(self) -> str:
         """The family of queues that stand still while it runs; empty for none."""

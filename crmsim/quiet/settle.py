@@ -14,10 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
+from crmsim.erp.extraction import EXTRACTIONS
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import Site, Store
 from crmsim.kernel.message import Address
 from crmsim.kernel.simulation import Simulation
+from crmsim.loads.comparing import COMPARISONS
+from crmsim.loads.loads import LOADS
+from crmsim.loads.repairing import REPAIRS
 from crmsim.online.atp import CHECKS
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.quiet.aside import SetAside, set_aside, stands_still, waits_for_people
@@ -31,6 +35,8 @@ LOOK_EVERY: Duration = hours(6)
 """How often one looks whether all is quiet."""
 LEFT = (("left_to_write", "to write"), ("left_to_fulfil", "to deliver or bill"))
 """What an actor counts that it still has to do, and how that is told."""
+UNDER_WAY = (LOADS, EXTRACTIONS, COMPARISONS, REPAIRS)
+"""Tables of what is done block by block."""
 SESSIONS_SINCE = 2
 """Sessions that every laptop finishes after the last change."""
 
@@ -182,14 +188,10 @@ def _left_at(
     errors = site.store.table("error list")
     if errors and isinstance(actor, QueuePartner) and actor.has_operator:
         yield f"{name}: {len(errors)} BDocs in the error list, first {next(iter(errors))!r}"
-    for table, what in (
-        ("loads", "loads"),
-        ("extractions", "loads"),
-        ("comparisons", "comparisons"),
-    ):
-        under_way = site.store.table(table)
-        if under_way:
-            yield f"{name}: {len(under_way)} {what} under way, first {next(iter(under_way))!r}"
+    for table in UNDER_WAY:
+        rows = site.store.table(table)
+        if rows:
+            yield f"{name}: {len(rows)} {table} under way, first {next(iter(rows))!r}"
     checks = site.store.table(CHECKS)
     if checks:
         yield f"{name}: {len(checks)} checks are open, first of order {next(iter(checks))}"

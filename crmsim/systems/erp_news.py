@@ -30,7 +30,7 @@ from crmsim.middleware.status import BDocEvent
 from crmsim.online.erp_orders import ErpOrders
 from crmsim.online.online import BOTH, ERP, Online
 from crmsim.online.orders import Orders
-from crmsim.online.recovery import BEGUN, BDocMonitor, ErrorList, Reprocess, body_of
+from crmsim.online.recovery import BEGUN, OUTDATED_NEWS, BDocMonitor, ErrorList, Reprocess, body_of
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.outflow import Outflow
 from crmsim.trace.kinds import PROGRESSED
@@ -83,6 +83,8 @@ class ErpNews:
             self._errors.put(change, mbdoc, Context.MI0, queue, luw)
             return False
         self._monitor.put(change, step(mbdoc, *BEGUN, BDocEvent.VALIDATED))
+        if self._actor.store.get(OUTDATED_NEWS, luw.luw, False):
+            return True
         if isinstance(news, BapiRecord):
             self.take_record(change, news)
         elif isinstance(news, BapiRecordStored):
@@ -181,7 +183,7 @@ class ErpNews:
         open_to_erp = {n: value for n, value in news.fields if here.get(n, 0) <= known}
         fields = self._still_new(change, key, open_to_erp, news.number)
         if ours is not None and held is not None:
-            kept = self._kept(change, key, here, known, news.number)
+            kept = self._kept(change, key, here, (news.version, known), news.number)
             fields = {n: value for n, value in before.items() if n in kept} | fields
             if fields == before:
                 return
@@ -202,21 +204,28 @@ class ErpNews:
             )
 
     def _kept(
-        self, change: Change, key: tuple[str, str], here: dict[str, int], known: int, number: int
+        self,
+        change: Change,
+        key: tuple[str, str],
+        here: dict[str, int],
+        lost: tuple[int, int],
+        number: int,
     ) -> tuple[str, ...]:
-        """Forget what CRM had changed up to a version; return the fields that are newer even so.
+        """Forget what CRM had changed and the ERP never got; return the fields that are newer.
 
         Args:
             change: The commit that repairs it.
             key: Which record.
             here: Field -> the version in which CRM has changed it.
-            known: The last version of CRM that does not count.
+            lost: The last version of CRM that the ERP has got, and the last that does not count.
             number: The change of the ERP that the record is repaired to.
         """
-        later = {name: version for name, version in here.items() if version > known}
-        change.put("changed here", key, tuple(later.items()))
+        got, known = lost
+        left = {n: version for n, version in here.items() if not got < version <= known}
+        change.put("changed here", key, tuple(left.items()))
         if self._actor.store.get("ours", key, 0) <= known:
             change.delete("ours", key)
+        later = [name for name, version in left.items() if version > known]
         there: dict[str, int] = dict(change.get("changed there", key, ()))
         return (*later, *(name for name, change_ in there.items() if change_ > number))
 

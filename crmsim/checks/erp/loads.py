@@ -9,7 +9,7 @@ from crmsim.checks.distribution import passes_filter
 from crmsim.checks.queues import suspended_by
 from crmsim.erp.contracts import FLOWS
 from crmsim.kernel.durable import Store
-from crmsim.loads.comparing import REPORTS
+from crmsim.loads.comparing import REPORTS, row_of
 from crmsim.loads.loads import UNLOADED
 from crmsim.middleware.compare import Report, Sides
 from crmsim.middleware.load import LoadKind, LoadStatus, is_work_about
@@ -150,24 +150,34 @@ def _differing(crm: Store, erp: Store, about: str) -> dict[str, Sides]:
     return {key: Sides(here.get(key), there.get(key)) for key in {**here, **there}}
 
 
-def _rows(store: Store, about: str, *, prefix: str = "") -> dict[str, Row]:
-    """Return key -> fields of all of a kind that a store holds."""
+def _rows(store: Store, about: str) -> dict[str, Row]:
+    """Return key -> fields of all of a kind that CRM Online or the ERP holds."""
     found: dict[str, Row] = {}
-    masters: Mapping[Any, Any] = store.table(f"{prefix}masters")
+    masters: Mapping[Any, Any] = store.table("masters")
     for (name, key), one in masters.items():
         if name == about:
             found[key] = (("value", one if isinstance(one, str) else one.value),)
-    for (name, key), record in store.table(f"{prefix}records").items():
+    for (name, key), record in store.table("records").items():
         if name == about:
             found[key] = record.fields
     return found
 
 
+def _in_full(crm: Store, about: str, database: str) -> dict[str, Row]:
+    """Return the same of CRM Online or the CDB, with what only these two have."""
+    return {
+        key: row_of(one, in_full=True)
+        for table in ("masters", "records")
+        for (name, key), one in crm.table(f"{database}{table}").items()
+        if name == about
+    }
+
+
 class _ComparisonsAreTrue(Finals):
     """I-87: a comparison reports exactly what differs: if nothing was changed since the last one of
     an object began, and nothing waits, what it says is what the systems hold when all is quiet. And
-    a repair changes nothing in the system that leads: what it brings to CRM is never stored in the
-    ERP as a change of CRM, and what CRM sends is never changed in CRM by it.
+    a repair changes nothing in the ERP if that leads: what it brings to CRM is never stored in the
+    ERP as a change of CRM, unless somebody has processed an older one again.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -177,12 +187,16 @@ class _ComparisonsAreTrue(Finals):
         """Object -> when it was changed last, wherever."""
         self._brought: dict[tuple[str, int], Event] = {}
         """(record, version) that a load has made in CRM."""
-        self._is_detailed: dict[tuple[str, str], bool] = {}
+        self._again: set[str] = set()
+        """What somebody has processed again: it goes out as it is by now, whoever made it so."""
+
+    def on_administered(self, event: Event) -> None:
+        if event.detail["action"] == "reprocess":
+            self._again.add(str(event.detail.get("guid", "")))
 
     def on_compared(self, event: Event) -> None:
         row = str(event.detail["about"]), str(event.detail["against"])
         self._began_ns[row] = int(str(event.detail["began_ns"]))
-        self._is_detailed[row] = bool(event.detail["detailed"])
 
     def _touch(self, event: Event) -> None:
         self._changed_ns[event.subject.partition(" ")[0]] = event.time_ns
@@ -197,7 +211,8 @@ class _ComparisonsAreTrue(Finals):
     def on_maintained(self, event: Event) -> None:
         self._touch(event)
         brought = self._brought.get((event.subject, int(str(event.detail["version"]))))
-        if brought is not None and event.detail["by"] == "crm":
+        is_again = event.subject in self._again
+        if brought is not None and event.detail["by"] == "crm" and not is_again:
             self.blame(
                 f"{brought.detail['load']} brought {event.subject} from the ERP, and it went back",
                 event,
@@ -214,7 +229,7 @@ class _ComparisonsAreTrue(Finals):
             if against == "erp":
                 sides = _differing(crm, erp, about)
             else:
-                here, there = _rows(crm, about), _rows(crm, about, prefix="cdb ")
+                here, there = (_in_full(crm, about, name) for name in ("", "cdb "))
                 sides = {key: Sides(here.get(key), there.get(key)) for key in {**here, **there}}
             if not report.is_detailed:
                 sides = {key: _header_of(one) for key, one in sides.items()}

@@ -253,7 +253,7 @@ class Loading(BackOffice):
         block: int = 100,
         crm: str = "crm",
     ) -> None:
-        """Put right now what the last comparison has found.
+        """Put right now what the last comparison has found; if one goes on, as soon as it is done.
 
         Args:
             about: The name of the replication object.
