@@ -13,9 +13,10 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -23,13 +24,15 @@ import pytest
 import trio
 
 from crmsim.erp.erp import Erp
+from crmsim.erp.extraction import EXTRACTIONS, Extraction
 from crmsim.hunt.corpus import Found
 from crmsim.hunt.hunting import Hunt, cut_all_down, different, hunt
 from crmsim.lab.runs import load_scenario
+from crmsim.lab.settings import read_settings
 from crmsim.mobile import client as mobile
 from crmsim.mobile.client import MobileClient
 from crmsim.online.recovery import ErrorList
-from crmsim.qrfc.inbound import InboundQueues
+from crmsim.qrfc.inbound import SUSPENDED, InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.qrfc.wire import Guarantees, Receipt
@@ -40,10 +43,13 @@ from crmsim.systems.erp_news import ErpNews
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.outflow import Outflow
 
-__all__ = ["MUTANTS", "SCENARIO", "Mutant", "measure"]
+__all__ = ["MUTANTS", "SCENARIO", "Mutant", "measure", "survives"]
 
 ROOT = Path(__file__).parent.parent
 SCENARIO = str(ROOT / "scenarios" / "two_reps.py")
+GO_LIVE = str(ROOT / "scenarios" / "go_live.py")
+SMALL_BASE = {"customers": "40", "changes": "30", "changing": "30s", "block": "5", "reps": "1"}
+SMALL_BASE |= {"crashes": "off", "work_processes": "2"}
 MOST_RUNS = 200
 
 
@@ -54,8 +60,11 @@ class Mutant:
     what: str
     """What the programmer got wrong, in a sentence."""
     area: str
-    """Use of the kernel, sessions, queues, flow or disks."""
+    """Use of the kernel, sessions, queues, flow, disks or loads."""
     apply: Callable[[pytest.MonkeyPatch], None]
+    scenario: str = SCENARIO
+    """The smallest landscape in which it can do harm."""
+    settings: Mapping[str, str] = MappingProxyType({})
 
 
 def new_handler(patch: pytest.MonkeyPatch, cls: Any, name: str, handler: Any) -> None:
@@ -245,7 +254,65 @@ def new_disk_goes_on_where_the_old_one_was(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Realignment, "fill", fill)
 
 
-MUTANTS: dict[str, Mutant] = {
+# --- loads ---
+
+
+def crash_of_the_erp_skips_a_block(patch: pytest.MonkeyPatch) -> None:
+    plain = Extraction.started
+
+    def started(self: Any) -> None:
+        for name, position in list(self._actor.store.table(EXTRACTIONS).items()):
+            keys, is_last = self._block(position)
+            if not is_last:
+                with self._actor.commit() as change:
+                    skipped = attrs.evolve(position, after=keys[-1])
+                    change.put(EXTRACTIONS, name, skipped)
+        plain(self)
+
+    patch.setattr(Extraction, "started", started)
+
+
+def stale_block_overwrites_a_newer_change(patch: pytest.MonkeyPatch) -> None:
+    plain = ErpNews._still_new
+
+    def still_new(self: Any, change: Any, what: Any, values: Any, number: int) -> Any:
+        news = plain(self, change, what, values, number)
+        is_block = len(values) > 1 and isinstance(what, tuple)
+        return dict(values) if is_block and number == 0 else news
+
+    patch.setattr(ErpNews, "_still_new", still_new)
+
+
+def suspension_is_forgotten_in_a_crash(patch: pytest.MonkeyPatch) -> None:
+    plain = InboundQueues.started
+
+    def started(self: Any) -> None:
+        with self._actor.commit() as change:
+            for row in list(self._actor.store.table(SUSPENDED)):
+                change.delete(SUSPENDED, row)
+        plain(self)
+
+    patch.setattr(InboundQueues, "started", started)
+
+
+OF_LOADS = {
+    apply.__name__: Mutant(what, "loads", apply, GO_LIVE, MappingProxyType(SMALL_BASE))
+    for what, apply in (
+        (
+            "After a crash the ERP goes on with the block after the one that it was reading.",
+            crash_of_the_erp_skips_a_block,
+        ),
+        (
+            "A block that is processed late overwrites what has changed since it was read.",
+            stale_block_overwrites_a_newer_change,
+        ),
+        (
+            "That queues are suspended while an object is loaded is remembered in memory only.",
+            suspension_is_forgotten_in_a_crash,
+        ),
+    )
+}
+MUTANTS: dict[str, Mutant] = OF_LOADS | {
     apply.__name__: Mutant(what, area, apply)
     for what, area, apply in (
         (
@@ -315,14 +382,21 @@ MUTANTS: dict[str, Mutant] = {
 }
 
 
+def survives(mutant: Mutant, seed: int) -> bool:
+    """Say whether an ordinary run, without trouble, shows nothing."""
+    story = load_scenario(mutant.scenario)
+    settings = read_settings(story.settings, dict(mutant.settings), "settings")
+    return story.run_with(settings, seed=seed).held
+
+
 def measure(name: str, most_runs: int = MOST_RUNS) -> dict[str, Any]:
     """Hunt one mutant, cut the first finding down and replay its script."""
-    row: dict[str, Any] = {"mutant": name, "area": MUTANTS[name].area, "what": MUTANTS[name].what}
+    mutant = MUTANTS[name]
+    row: dict[str, Any] = {"mutant": name, "area": mutant.area, "what": mutant.what}
     with pytest.MonkeyPatch.context() as patch:
-        MUTANTS[name].apply(patch)
-        story = load_scenario(SCENARIO)
-        row["survives_calm"] = all(story.run(seed=seed).held for seed in range(3))
-        what = Hunt(SCENARIO, {})
+        mutant.apply(patch)
+        row["survives_calm"] = all(survives(mutant, seed) for seed in range(3))
+        what = Hunt(mutant.scenario, dict(mutant.settings))
         row |= {"killed_by": [], "runs": most_runs, "deviations": None, "clients": None}
         for count, run in enumerate(hunt(what, range(1, most_runs + 1)), 1):
             if run.findings:

@@ -3,7 +3,7 @@
 import pytest
 
 from crmsim.lab.runs import load_scenario
-from tests.mutants import MUTANTS, SCENARIO, measure
+from tests.mutants import MUTANTS, SCENARIO, measure, survives
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -22,6 +22,6 @@ def test_most_mutants_do_no_harm_as_long_as_nothing_goes_wrong(monkeypatch):
     for mutant in MUTANTS.values():
         with monkeypatch.context() as patch:
             mutant.apply(patch)
-            harmless += load_scenario(SCENARIO).run().held
+            harmless += survives(mutant, 1)
     assert harmless >= 8
     assert load_scenario(SCENARIO).run().held, "a patch was not taken back"
