@@ -1,4 +1,4 @@
-"""CRM was set up for the customers of one region. Now it is to have those of another one.
+"""CRM was set up for one region, and now it is to have another: what is missing, what too much?
 
 At the go-live only the customers of the north are wanted in CRM, so they are filtered: the ERP
 sends no others, neither with the load nor when somebody changes them. A customer who moves to the

@@ -91,7 +91,7 @@ class _AddUp(Judge):
 
 class _Agree(Finals):
     """I-64: when all is quiet, what the ERP says of its contracts is what its booked orders draw;
-    CRM, the CDB and every laptop that has a contract show the same, once they were downloaded. Of a
+    CRM, the CDB and every laptop that has a contract show the same, once they were loaded. Of a
     contract of CRM with a target, released is what its orders draw, and never more than the target.
     What waits for a person is left out.
     """
