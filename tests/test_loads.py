@@ -265,6 +265,41 @@ def test_a_block_that_cannot_be_processed_waits_for_a_person_and_the_load_goes_o
     assert phones(result) == {**dict.fromkeys(KEYS, "old"), "C5": "new"}
 
 
+@pytest.mark.parametrize(("site", "queue"), [("crm", "R3AI_CUSTOMER"), ("erp", "CR_CUSTOMER")])
+def test_a_load_of_which_an_administrator_deletes_a_part_waits_for_a_person(site, queue):
+    """Nobody is accused: what is not loaded is named, and so is what waits for the end of it."""
+
+    def tell(land: Landscape) -> None:
+        land.administer(site, "lock", queue)
+        land.load("customer", block=20)
+        land.at("0d 08:10", land.set_delta, "customer", is_active=True)
+        land.at("0d 08:20", land.change_in_erp, "customer", "C1", phone="new")
+        land.at("0d 09:00", land.administer, site, "delete queue", queue)
+        land.at("0d 09:00", land.administer, site, "unlock", queue)
+
+    result = told(tell)
+    must_agree(result)
+    named = {one.name: one.reason for one in result.quiet.aside}
+    assert "took it out of its queue" in named["publication customer"]
+    assert "waits for a load" in named["customer C1"]
+    assert phones(result) == {}
+
+
+def test_such_a_load_is_aborted_and_begun_anew():
+    def tell(land: Landscape) -> None:
+        land.administer("crm", "lock", "R3AI_CUSTOMER")
+        land.load("customer", block=20)
+        land.at("0d 08:20", land.change_in_erp, "customer", "C1", phone="new")
+        land.at("0d 09:00", land.administer, "crm", "delete queue", "R3AI_CUSTOMER")
+        land.at("0d 09:00", land.administer, "crm", "unlock", "R3AI_CUSTOMER")
+        land.at("0d 10:00", land.abort_load, "customer")
+        land.at("0d 11:00", land.load, "customer")
+
+    result = told(tell)
+    must_agree(result)
+    assert phones(result) == {**dict.fromkeys(KEYS, "old"), "C1": "new"}
+
+
 # --- requests ---
 
 

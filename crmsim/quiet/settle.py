@@ -21,7 +21,6 @@ from crmsim.kernel.message import Address
 from crmsim.kernel.simulation import Simulation
 from crmsim.loads.comparing import COMPARISONS
 from crmsim.loads.loads import LOADS
-from crmsim.loads.repairing import REPAIRS
 from crmsim.online.atp import CHECKS
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.quiet.aside import SetAside, set_aside, stands_still, waits_for_people
@@ -35,8 +34,8 @@ LOOK_EVERY: Duration = hours(6)
 """How often one looks whether all is quiet."""
 LEFT = (("left_to_write", "to write"), ("left_to_fulfil", "to deliver or bill"))
 """What an actor counts that it still has to do, and how that is told."""
-UNDER_WAY = (LOADS, EXTRACTIONS, COMPARISONS, REPAIRS)
-"""Tables of what is done block by block."""
+UNDER_WAY = (LOADS, EXTRACTIONS, COMPARISONS)
+"""Tables of what is done block by block, by name."""
 SESSIONS_SINCE = 2
 """Sessions that every laptop finishes after the last change."""
 
@@ -150,6 +149,7 @@ def _not_at_rest(simulation: Simulation, keep_still: Sequence[str]) -> Iterator[
     for name, site in simulation.sites.items():
         if name not in keep_still:
             yield from _queued_at(name, site, still, waiting)
+            yield from _under_way_at(name, site, waiting)
             yield from _left_at(simulation, name, site, keep_still)
             yield from _contacts_at(simulation, name, waiting)
 
@@ -163,6 +163,14 @@ def _queued_at(
             if not (is_parked or (table == "inbound" and (name, queue) in still)):
                 first = next(iter(luws)).luw
                 yield f"{name}: {len(luws)} in {table} queue {queue}, first {first!r}"
+
+
+def _under_way_at(name: str, site: Site, waiting: set[str]) -> Iterator[str]:
+    """Yield what is done block by block; what lacks a block waits until a person ends it."""
+    for table in UNDER_WAY:
+        rows = [row for row in site.store.table(table) if row not in waiting]
+        if rows:
+            yield f"{name}: {len(rows)} {table} under way, first {rows[0]!r}"
 
 
 def _left_at(
@@ -188,10 +196,6 @@ def _left_at(
     errors = site.store.table("error list")
     if errors and isinstance(actor, QueuePartner) and actor.has_operator:
         yield f"{name}: {len(errors)} BDocs in the error list, first {next(iter(errors))!r}"
-    for table in UNDER_WAY:
-        rows = site.store.table(table)
-        if rows:
-            yield f"{name}: {len(rows)} {table} under way, first {next(iter(rows))!r}"
     checks = site.store.table(CHECKS)
     if checks:
         yield f"{name}: {len(checks)} checks are open, first of order {next(iter(checks))}"
