@@ -20,6 +20,7 @@ The rooms of the house, from the ground up; imports point only downwards::
     mobile                   what does a laptop do, and whom does it call?
     erp                      what happens behind CRM?
     online                   what does CRM Online do with a document?
+    loads                    how does CRM load and compare, many things at once?
     systems                  who acts?
     checks                   was it right?
     measure                  was it as expected, and how long did it take?

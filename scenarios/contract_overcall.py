@@ -177,7 +177,7 @@ async def contract_overcall(land: Landscape, settings: Settings) -> None:
         CONTRACT, customer="C1", target={"tea": settings.target}, valid_to=DAYS
     )
     land.check()
-    land.download_contracts()
+    land.load("contract")
     plan_calls_in_erp(land, settings)
     if settings.crashes:
         land.at(days(2) + hours(18.1), land.crash, "erp", down=minutes(30))

@@ -13,9 +13,10 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -23,16 +24,18 @@ import pytest
 import trio
 
 from crmsim.erp.erp import Erp
+from crmsim.erp.extraction import EXTRACTIONS, Extraction
 from crmsim.erp.service.goods import ServiceGoods
 from crmsim.hunt.corpus import Found
 from crmsim.hunt.hunting import Hunt, cut_all_down, different, hunt
 from crmsim.lab.runs import load_scenario
+from crmsim.lab.settings import read_settings
 from crmsim.mobile import client as mobile
 from crmsim.mobile.client import MobileClient
 from crmsim.online.recovery import ErrorList
 from crmsim.online.service import transactions
 from crmsim.online.service.desk import ServiceDesk
-from crmsim.qrfc.inbound import InboundQueues
+from crmsim.qrfc.inbound import SUSPENDED, InboundQueues
 from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.qrfc.partner import QueuePartner
 from crmsim.qrfc.wire import Guarantees, Receipt
@@ -42,17 +45,34 @@ from crmsim.systems import inflow
 from crmsim.systems.erp_news import ErpNews
 from crmsim.systems.inflow import Inflow
 from crmsim.systems.outflow import Outflow
-from crmsim.units import Share
 
 __all__ = ["MUTANTS", "SCENARIO", "Mutant", "measure"]
 
 ROOT = Path(__file__).parent.parent
 SCENARIO = str(ROOT / "scenarios" / "two_reps.py")
-SCENARIOS = {"service": str(ROOT / "scenarios" / "service_day.py")}
-"""Area -> the scenario in which its mutants are hunted, if it is another one."""
-CALM = {"service": {"crashes": False, "impatience": 0, "loss": Share(0.0), "duplicate": Share(0.0)}}
-"""Area -> settings of its scenario with which nothing goes wrong."""
+SMALL_BASE = {"customers": "40", "changes": "30", "changing": "30s", "block": "5", "reps": "1"}
+SMALL_BASE |= {"crashes": "off", "work_processes": "2"}
 MOST_RUNS = 200
+
+
+@attrs.frozen
+class Hunted:
+    """Where a mutant is hunted: the smallest landscape in which it can do harm."""
+
+    scenario: str
+    settings: Mapping[str, str] = MappingProxyType({})
+    calm: Mapping[str, str] = MappingProxyType({})
+    """Settings with which nothing goes wrong, besides."""
+
+
+ELSEWHERE = {
+    "service": Hunted(
+        str(ROOT / "scenarios" / "service_day.py"),
+        calm={"crashes": "off", "impatience": "0", "loss": "0%", "duplicate": "0%"},
+    ),
+    "loads": Hunted(str(ROOT / "scenarios" / "go_live.py"), SMALL_BASE),
+}
+"""Area -> where its mutants are hunted, if not where the others are."""
 
 
 @attrs.frozen
@@ -62,18 +82,21 @@ class Mutant:
     what: str
     """What the programmer got wrong, in a sentence."""
     area: str
-    """Use of the kernel, sessions, queues, flow or disks; service."""
+    """Use of the kernel, sessions, queues, flow, disks, service or loads."""
     apply: Callable[[pytest.MonkeyPatch], None]
 
     @property
-    def scenario(self) -> str:
-        """The file in which it is hunted."""
-        return SCENARIOS.get(self.area, SCENARIO)
+    def hunted(self) -> "Hunted":
+        """Where it is hunted."""
+        return ELSEWHERE.get(self.area, Hunted(SCENARIO))
 
     def survives_calm(self, seeds: range) -> bool:
         """Say whether its scenario holds as long as nothing goes wrong; to be applied before."""
-        story = load_scenario(self.scenario)
-        return all(story.run(seed=seed, **CALM.get(self.area, {})).held for seed in seeds)
+        story = load_scenario(self.hunted.scenario)
+        settings = read_settings(
+            story.settings, {**self.hunted.settings, **self.hunted.calm}, "settings"
+        )
+        return all(story.run_with(settings, seed=seed).held for seed in seeds)
 
 
 def new_handler(patch: pytest.MonkeyPatch, cls: Any, name: str, handler: Any) -> None:
@@ -280,6 +303,47 @@ def late_news_take_back_what_was_delivered(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(transactions, "done_fields", plain)
 
 
+# --- loads ---
+
+
+def crash_of_the_erp_skips_a_block(patch: pytest.MonkeyPatch) -> None:
+    plain = Extraction.started
+
+    def started(self: Any) -> None:
+        for name, position in list(self._actor.store.table(EXTRACTIONS).items()):
+            keys, is_last = self._block(position)
+            if not is_last:
+                with self._actor.commit() as change:
+                    skipped = attrs.evolve(position, after=keys[-1])
+                    change.put(EXTRACTIONS, name, skipped)
+        plain(self)
+
+    patch.setattr(Extraction, "started", started)
+
+
+def stale_block_overwrites_a_newer_change(patch: pytest.MonkeyPatch) -> None:
+    plain = ErpNews._still_new
+
+    def still_new(self: Any, change: Any, what: Any, values: Any, number: int) -> Any:
+        news = plain(self, change, what, values, number)
+        is_block = len(values) > 1 and isinstance(what, tuple)
+        return dict(values) if is_block and number == 0 else news
+
+    patch.setattr(ErpNews, "_still_new", still_new)
+
+
+def suspension_is_forgotten_in_a_crash(patch: pytest.MonkeyPatch) -> None:
+    plain = InboundQueues.started
+
+    def started(self: Any) -> None:
+        with self._actor.commit() as change:
+            for row in list(self._actor.store.table(SUSPENDED)):
+                change.delete(SUSPENDED, row)
+        plain(self)
+
+    patch.setattr(InboundQueues, "started", started)
+
+
 MUTANTS: dict[str, Mutant] = {
     apply.__name__: Mutant(what, area, apply)
     for what, area, apply in (
@@ -347,6 +411,21 @@ MUTANTS: dict[str, Mutant] = {
             new_disk_goes_on_where_the_old_one_was,
         ),
         (
+            "After a crash the ERP goes on with the block after the one that it was reading.",
+            "loads",
+            crash_of_the_erp_skips_a_block,
+        ),
+        (
+            "A block that is processed late overwrites what has changed since it was read.",
+            "loads",
+            stale_block_overwrites_a_newer_change,
+        ),
+        (
+            "That queues are suspended while an object is loaded is remembered in memory only.",
+            "loads",
+            suspension_is_forgotten_in_a_crash,
+        ),
+        (
             "After a restart the service office finds nothing on its desk.",
             "service",
             service_desk_is_empty_after_a_restart,
@@ -367,11 +446,12 @@ MUTANTS: dict[str, Mutant] = {
 
 def measure(name: str, most_runs: int = MOST_RUNS) -> dict[str, Any]:
     """Hunt one mutant, cut the first finding down and replay its script."""
-    row: dict[str, Any] = {"mutant": name, "area": MUTANTS[name].area, "what": MUTANTS[name].what}
+    mutant = MUTANTS[name]
+    row: dict[str, Any] = {"mutant": name, "area": mutant.area, "what": mutant.what}
     with pytest.MonkeyPatch.context() as patch:
-        MUTANTS[name].apply(patch)
-        row["survives_calm"] = MUTANTS[name].survives_calm(range(3))
-        what = Hunt(MUTANTS[name].scenario, {})
+        mutant.apply(patch)
+        row["survives_calm"] = mutant.survives_calm(range(3))
+        what = Hunt(mutant.hunted.scenario, dict(mutant.hunted.settings))
         row |= {"killed_by": [], "runs": most_runs, "deviations": None, "clients": None}
         for count, run in enumerate(hunt(what, range(1, most_runs + 1)), 1):
             if run.findings:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crmsim.applications.status import DISTRIBUTION
-from crmsim.middleware import queue, status
+from crmsim.middleware import load, queue, status
 from crmsim.middleware.flow import SERVICES
 from crmsim.sync.session import FOLLOWS
 
@@ -31,6 +31,7 @@ def tables() -> dict[str, Table]:
         "bdoc": status.TRANSITIONS,
         "queue": queue.TRANSITIONS,
         "distribution": DISTRIBUTION,
+        "load": load.TRANSITIONS,
     }
     found: dict[str, Table] = {
         title: {(_name(a), _name(event)): _name(b) for (a, event), b in table.items()}  # type: ignore[attr-defined]

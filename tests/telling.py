@@ -155,7 +155,7 @@ def tell(
         for key, fields in contracts.items():
             land.add_contract_in_erp(key, **{"customer": "C1", **fields})
         if contracts:
-            land.at(0, land.download_contracts, block=2)
+            land.at(0, land.load, "contract", block=2)
         land.check()
         for hour, verb, arguments, named in steps:
             if verb == "fault":

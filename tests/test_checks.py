@@ -8,7 +8,7 @@ import pytest
 from crmsim import ALL_CHECKS, Topology
 from crmsim.checks import backend, distribution, queues, whole
 from crmsim.checks.check import Outcome, Scene
-from crmsim.checks.erp import atp, contracts, exchange, logistics
+from crmsim.checks.erp import atp, contracts, exchange, loads, logistics
 from crmsim.checks.laptops import answers, documents, reads, replication, sessions
 from crmsim.formats.bdoc import Segment, Task, segments_of
 from crmsim.network.link import Link
@@ -53,6 +53,11 @@ REALIGNED = (
     atp.PROMISES_ARE_SOUND,
     exchange.SHOWN_ONLY,
     exchange.ONE_SWITCH,
+    loads.DELTAS_WAIT,
+    loads.SUPERIORS_FIRST,
+    loads.LOADS_ARE_REPEATABLE,
+    loads.LOADED_AGREES,
+    loads.COMPARISONS_ARE_TRUE,
     exchange.LOCKED_BEFORE_CHANGED,
     exchange.LOCKS_APART,
     exchange.FOLLOW_UPS_IN_PLACE,

@@ -8,6 +8,7 @@ from tests.mutants import MUTANTS, SCENARIO, measure
 IN_THE_SUITE = (
     *("plan_of_the_warehouse_is_lost", "no_patience", "running_queue_activated_runs_twice"),
     *("error_is_forgotten", "new_disk_stays_empty", "late_news_take_back_what_was_delivered"),
+    "crash_of_the_erp_skips_a_block",
 )
 """One of each area; the whole matrix is a campaign."""
 

@@ -19,8 +19,9 @@ from crmsim.mobile.rep import DiaryEntry, Habits
 from crmsim.network.faults import NthMessage
 from crmsim.network.link import Link
 from crmsim.network.profiles import gprs, wan
-from crmsim.qrfc.inbound import Outcome, WorkProcess, work_process_names
+from crmsim.qrfc.inbound import Outcome
 from crmsim.qrfc.partner import Poison, QueuePartner, Staff
+from crmsim.qrfc.processes import WorkProcess, work_process_names
 from crmsim.qrfc.wire import Action, Guarantees
 from crmsim.systems.people import Operator
 from crmsim.units import days, hours, milliseconds, minutes, seconds

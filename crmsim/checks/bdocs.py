@@ -70,15 +70,27 @@ class _Receivers(Judge):
     """I-18: a BDoc is confirmed by all exactly when every receiver answered yes; while it is sent
     to receivers at least one is open and none has failed; in the state of a receiver's error at
     least one has failed. What was saved in CRM Online without errors is not confirmed before the
-    CDB has it, unless it has been deleted meanwhile.
+    CDB has it, unless it has been deleted meanwhile, or nothing of its kind is to go there.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._in_cdb: set[str] = set()
         self._with_errors: set[str] = set()
+        self._orders: set[str] = set()
+        self._unbridged: set[str] = set()
+        """Kinds of things that do not go to the CDB now."""
+        self._past_the_cdb: set[str] = set()
+        """BDocs that were handed over when theirs did not."""
+
+    def on_customized(self, event: Event) -> None:
+        if (event.detail["what"], event.detail["value"]) == ("bridge", "off"):
+            self._unbridged.add(event.subject)
+        elif event.detail["what"] == "bridge":
+            self._unbridged.discard(event.subject)
 
     def on_committed(self, event: Event) -> None:
+        self._orders.add(str(event.detail["guid"]))
         if event.detail.get("errors"):
             self._with_errors.add(str(event.detail["guid"]))
 
@@ -88,9 +100,14 @@ class _Receivers(Judge):
     on_deleted = on_replicated
 
     def on_flowed(self, event: Event) -> None:
-        states = _texts(event.detail["states"])
+        states, guid = _texts(event.detail["states"]), str(event.detail["guid"])
+        if self._unbridged and "O01" in states:
+            kind = "order" if guid in self._orders else guid.partition(" ")[0]
+            if kind in self._unbridged:
+                self._past_the_cdb.add(event.subject)
         is_confirmed = states[-1:] == ("F04",) and event.detail["context"] == "MO1"
-        if is_confirmed and event.detail["guid"] not in self._in_cdb | self._with_errors:
+        is_there = guid in self._in_cdb or guid in self._with_errors
+        if is_confirmed and not is_there and event.subject not in self._past_the_cdb:
             self.blame(f"BDoc {event.subject} is confirmed by all, but not in the CDB", event)
         opened, failed = _texts(event.detail["open"]), _texts(event.detail["failed"])
         self.judged += 1
@@ -344,7 +361,7 @@ class _NewestStays(Judge):
         self._deleted[event.subject] = None
 
     def on_changed(self, event: Event) -> None:
-        if event.subject in self._deleted:
+        if event.subject in self._deleted and not event.detail.get("again"):
             self.blame(f"{event.subject} rose again after it had been deleted", event)
         number = int(str(event.detail["number"]))
         for field in _texts(event.detail["fields"]) if number else ():

@@ -40,6 +40,13 @@ from crmsim.checks.erp.exchange import (
     ONE_SWITCH,
     SHOWN_ONLY,
 )
+from crmsim.checks.erp.loads import (
+    COMPARISONS_ARE_TRUE,
+    DELTAS_WAIT,
+    LOADED_AGREES,
+    LOADS_ARE_REPEATABLE,
+    SUPERIORS_FIRST,
+)
 from crmsim.checks.erp.logistics import FINAL_STAYS, PROGRESS_IS_TRUE, QUANTITIES_FIT
 from crmsim.checks.erp.service import (
     MEMOS_STAY_IN_CRM,
@@ -200,6 +207,11 @@ ALL_CHECKS: tuple[Check, ...] = (
     NEVER_BACK,
     PUBLISHED_TO_ALL,
     MASTER_DATA_AGREES,
+    DELTAS_WAIT,
+    SUPERIORS_FIRST,
+    LOADS_ARE_REPEATABLE,
+    LOADED_AGREES,
+    COMPARISONS_ARE_TRUE,
     FATES_ARE_KNOWN,
     AGREEMENT,
     TOTALS_ARE_EQUAL,

@@ -1,5 +1,7 @@
 """Was the way from CRM to the ERP, and from CRM Online to the CDB, kept as it must be?"""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from crmsim.applications.exchange import UNASKED
@@ -7,6 +9,10 @@ from crmsim.applications.status import Distribution
 from crmsim.checks.backend import Finals
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene, forget, is_order
 from crmsim.checks.laptops.selection import Selection
+from crmsim.erp.extraction import FILTERS
+from crmsim.kernel.durable import Store
+from crmsim.loads.loads import UNLOADED
+from crmsim.middleware.load import NO_FILTER, Filter
 from crmsim.trace.journal import Event
 
 __all__ = [
@@ -16,6 +22,7 @@ __all__ = [
     "PUBLISHED_TO_ALL",
     "STATUS_IS_TRUE",
     "TRANSFERABLE_ONLY",
+    "passes_filter",
 ]
 
 UNCHECKED = "before anybody has checked whether there is enough"
@@ -70,7 +77,8 @@ class _Transferable(Judge):
         if kind != "crm" or not str(event.detail["queue"]).startswith("R3AU_"):
             return
         guid = str(event.detail["guid"])
-        if guid in self._records and guid not in self._why_not:
+        is_other = guid in self._records and guid not in self._why_not
+        if is_other or event.subject.startswith("removal of "):
             return
         self.judged += 1
         why_not = self._why_not.get(guid, "without an item")
@@ -170,7 +178,7 @@ def _versions(versions: list[Any]) -> str:
 class _CdbHolds(Finals):
     """I-38, I-88: when all is quiet, the CDB holds every order that a laptop holds, in the state it
     has in CRM Online, and none that CRM Online does not hold; of everything else it holds the same
-    as CRM Online.
+    as CRM Online, unless somebody wants nothing of its kind to go there.
     """
 
     def compare(self, ending: Ending) -> None:
@@ -189,8 +197,9 @@ class _CdbHolds(Finals):
                 self.blame(f"order {reference} is not the same in CRM Online and in the CDB")
         store = ending.stores[self.site("crm")]
         ours, theirs = dict(store.table("records")), dict(store.table("cdb records"))
+        off = store.table("bridges off")
         for key in {**ours, **theirs}:
-            if " ".join(key) not in ending.waiting:
+            if " ".join(key) not in ending.waiting and key[0] not in off:
                 self.judged += 1
                 if ours.get(key) != theirs.get(key):
                     self.blame(f"{' '.join(key)} is not the same in CRM Online and in the CDB")
@@ -256,22 +265,32 @@ class _Published(Finals):
 
 class _MasterData(Finals):
     """I-88: when all is quiet, CRM Online and the ERP hold the same customers, as far as both have
-    them, and the products and prices that come from the ERP. What waits for a person is left out.
+    them, and the products and prices that come from the ERP. Left out is what waits for a person,
+    what does not pass the filter, and what has never been loaded.
     """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._passes: Callable[[tuple[str, str], Any], bool] = lambda row, content: True
 
     def compare(self, ending: Ending) -> None:
         crm, erp = ending.stores[self.site("crm")], ending.stores[self.site("erp")]
         in_erp = {name for name, one in crm.table("model").items() if one.in_erp}
+        in_erp -= {*crm.table(UNLOADED)}
+        self._passes = partial(passes_filter, erp)
         ours = {row: one.fields for row, one in crm.table("records").items() if row[0] in in_erp}
-        theirs = {row: one.fields for row, one in erp.table("records").items()}
+        theirs = {row: one.fields for row, one in erp.table("records").items() if row[0] in in_erp}
         self._same(ours, theirs, ending)
         masters = {row: one.value for row, one in crm.table("masters").items() if row[0] in in_erp}
-        self._same(masters, dict(erp.table("masters")), ending)
+        values = {row: value for row, value in erp.table("masters").items() if row[0] in in_erp}
+        self._same(masters, values, ending)
 
     def _same(self, ours: dict[Any, Any], theirs: dict[Any, Any], ending: Ending) -> None:
         for row in {**ours, **theirs}:
             name = " ".join(row)
             if name in ending.set_aside or not _is_judged(row, ending):
+                continue
+            if row in theirs and not self._passes(row, theirs[row]):
                 continue
             self.judged += 1
             if row not in theirs or row not in ours:
@@ -279,6 +298,19 @@ class _MasterData(Finals):
                 self.blame(f"{where} has not got {name}")
             elif ours[row] != theirs[row]:
                 self.blame(f"{name} is not the same in CRM Online and in the ERP")
+
+
+def passes_filter(erp: Store, row: tuple[str, str], content: Any) -> bool:
+    """Say whether something of the ERP passes the filter of its kind.
+
+    Args:
+        erp: The store of the ERP.
+        row: (object, key).
+        content: Its fields, or the value of what is published.
+    """
+    fields = (("value", content),) if isinstance(content, str) else content
+    wanted: Filter = erp.get(FILTERS, row[0], NO_FILTER)
+    return wanted.passes({**dict(fields), "key": row[1]})
 
 
 def _is_judged(key: tuple[str, str], ending: Ending) -> bool:

@@ -1,6 +1,7 @@
 """Did queues keep their order, and was every unit of work done exactly once?"""
 
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
+from crmsim.middleware.load import CRM_TO_CDB, LoadKind, LoadStatus, is_work_about
 from crmsim.middleware.queue import laptop_of
 from crmsim.trace.journal import Event
 from crmsim.units import Duration, days, show_moment
@@ -14,6 +15,7 @@ __all__ = [
     "ISOLATION",
     "ONE_AT_A_TIME",
     "QUEUES_CONSERVE",
+    "suspended_by",
 ]
 
 Queue = tuple[str, str]
@@ -250,32 +252,70 @@ class _Blocked(Judge):
             )
 
 
+def suspended_by(event: Event) -> tuple[str, str, str] | None:
+    """Return (actor, family of queues, object) that a load suspends or releases; None for none."""
+    if event.detail["load_kind"] != LoadKind.INITIAL.value:
+        return None
+    family = "CSA" if event.detail["way"] == CRM_TO_CDB else "R3AD"
+    return event.actor, family, str(event.detail["about"])
+
+
 class _Isolation(Judge):
     """I-13: queues do not wait for each other. A unit of work (LUW) at the head of its queue begins
     at once, or at the moment at which a work process becomes free; a queue that is blocked delays
     no other one. Left out are heads whose wait is their own: put off, repeated, started once more
-    by a person, found after a crash.
+    by a person, found after a crash; and single changes of what is just being loaded.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._waiting: dict[Queue, dict[Unit, None]] = {}
+        self._waiting: dict[Queue, dict[Unit, str]] = {}
+        """Queue -> its units of work -> what each is about."""
         self._ready_ns: dict[Queue, int] = {}
         """Queue -> since when its head could begin; absent when it runs or waits for its own."""
         self._freed_ns: dict[str, int] = {}
         self._linked: dict[Queue, dict[Queue, None]] = {}
         """Queue -> queues whose work has to be the head here too."""
         self._running: dict[Queue, None] = {}
+        self._loading: dict[tuple[str, str, str], None] = {}
+        """(actor, family of queues, object) of which single changes are suspended."""
+
+    def on_loaded(self, event: Event) -> None:
+        row = suspended_by(event)
+        if row is None:
+            return
+        if event.detail["status"] == LoadStatus.RUNNING.value:
+            self._loading[row] = None
+        else:
+            self._loading.pop(row, None)
+        for queue, waiting in self._waiting.items():
+            is_idle = bool(waiting) and queue not in self._running
+            if is_idle and queue[0] == event.actor and queue[1].startswith(row[1]):
+                self._could_begin(queue, event.time_ns)
+
+    def _could_begin(self, queue: Queue, time_ns: int) -> None:
+        """Remember since when a head could begin; not at all where a load holds it up."""
+        guid = next(iter(self._waiting[queue].values()))
+        is_held_up = any(
+            actor == queue[0]
+            and queue[1].startswith(family)
+            and is_work_about(what, queue[1], guid)
+            for actor, family, what in self._loading
+        )
+        if is_held_up:
+            self._ready_ns.pop(queue, None)
+        else:
+            self._ready_ns[queue] = time_ns
 
     def on_enqueued(self, event: Event) -> None:
         queue = _queue(event)
         waiting = self._waiting.setdefault(queue, {})
-        waiting[_unit(event)] = None
+        waiting[_unit(event)] = str(event.detail.get("guid", ""))
         if "home" in event.detail:
             home = (event.actor, str(event.detail["home"]))
             self._linked.setdefault(queue, {})[home] = None
         if len(waiting) == 1:
-            self._ready_ns[queue] = event.time_ns
+            self._could_begin(queue, event.time_ns)
 
     def on_begun(self, event: Event) -> None:
         queue = _queue(event)
@@ -309,7 +349,7 @@ class _Isolation(Judge):
             self._take_out(event)
         for free in (queue, *self._linked.get(queue, ())):
             if self._waiting.get(free) and free not in self._running:
-                self._ready_ns[free] = event.time_ns
+                self._could_begin(free, event.time_ns)
 
     def _take_out(self, event: Event) -> None:
         queue = _queue(event)
@@ -317,7 +357,7 @@ class _Isolation(Judge):
         waiting.pop(_unit(event), None)
         self._running.pop(queue, None)
         if waiting:
-            self._ready_ns[queue] = event.time_ns
+            self._could_begin(queue, event.time_ns)
         else:
             self._ready_ns.pop(queue, None)
 

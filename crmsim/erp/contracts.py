@@ -3,11 +3,12 @@
 A contract of the ERP is made and changed here alone. Every order that is booked with a contract is
 a release order. How much is called off follows from the orders that are booked, wherever they were
 born: nothing is counted up, so nothing can be counted twice. Each change makes a new state of the
-contract, and CRM is told all of it. Before the initial download nothing flows.
-Sources: CONTRIBUTING.md, S19; refusals, and blocks of 20, are assumed.
+contract, and CRM is told all of it. Before the initial load nothing flows.
+Sources: CONTRIBUTING.md, S19; refusals are assumed.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 
@@ -21,7 +22,8 @@ from crmsim.applications.contracts import (
     why_not_lower,
 )
 from crmsim.erp.orders import ErpOrder
-from crmsim.formats.bapi import BapiContract, BapiContracts, BapiOrder
+from crmsim.formats.bapi import BapiContract, BapiOrder
+from crmsim.formats.loading import contract_facts
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.queue import Luw
@@ -29,16 +31,14 @@ from crmsim.qrfc.outbound import OutboundQueues
 from crmsim.trace.kinds import CALLED, FORBIDDEN
 from crmsim.units import days
 
-__all__ = ["CONTRACTS", "DOWNLOAD", "ContractBook", "ContractChange", "ErpContract"]
+__all__ = ["CONTRACTS", "FLOWS", "ContractBook", "ContractChange", "ErpContract"]
 
 CONTRACTS = "contracts"
-"""Key -> contract; also what all blocks of a download are called."""
+"""Key -> contract."""
 CALLS = "calls"
 """Key of a contract -> the orders that draw on it, in the order in which they began to."""
-DOWNLOAD = "R3AI_CONTRACT"
-"""The queue of the initial download (S37)."""
 FLOWS = "delta"
-"""What is told to CRM whenever it changes."""
+"""Object -> whether CRM is told whenever one of them changes."""
 
 
 @attrs.frozen
@@ -91,11 +91,18 @@ class ContractBook:
     Args:
         actor: The actor of the ERP; its store holds contracts and orders.
         outbound: The queues to CRM.
+        is_told: Says by the fields of a contract whether CRM is told of it.
     """
 
-    def __init__(self, actor: Actor, outbound: OutboundQueues) -> None:
+    def __init__(
+        self,
+        actor: Actor,
+        outbound: OutboundQueues,
+        is_told: Callable[[Mapping[str, str]], bool],
+    ) -> None:
         self._actor = actor
         self._outbound = outbound
+        self._is_told = is_told
 
     # --- orders that draw on them ---
 
@@ -182,21 +189,6 @@ class ContractBook:
         target: Mapping[str, int] = {**dict.fromkeys(called, 0), **dict(contract.target)}
         return why_not_lower(contract.key, target, called)
 
-    def download(self, size: int, done: Callable[[], None]) -> None:
-        """Send CRM all contracts, in blocks of so many; from now on it is told of each change."""
-        with self._actor.commit() as change:
-            change.then(done)
-            change.put(FLOWS, "contract", True)
-            count = 1 + int(self._actor.store.get("changes", DOWNLOAD, 0))
-            change.put("changes", DOWNLOAD, count)
-            contracts = list(self._actor.store.table(CONTRACTS).values())
-            for first in range(0, len(contracts), size):
-                block = tuple(self._state(change, one) for one in contracts[first : first + size])
-                name = f"block {first // size + 1} of download {count} of contracts"
-                change.put("references", name, CONTRACTS)
-                luw = Luw(name, BapiContracts(block), name)
-                self._outbound.enqueue(change, DOWNLOAD, luw)
-
     # --- both ---
 
     def _store(self, change: Change, contract: ErpContract) -> None:
@@ -204,7 +196,7 @@ class ContractBook:
         name = f"contract {contract.key}"
         change.put(CONTRACTS, contract.key, contract)
         change.put("references", name, name)
-        state = self._state(change, contract)
+        state = self._state(change.get, contract)
         change.note(
             CALLED,
             name,
@@ -216,13 +208,18 @@ class ContractBook:
             target=state.target,
             calls=state.calls,
         )
-        if change.get(FLOWS, "contract", False):
+        if self._is_told({**contract_facts(contract), "key": contract.key}):
             luw = Luw(f"state {state.number} of {name} in {self._actor.name}", state, name)
             self._outbound.enqueue(change, f"R3AD_CONTRACT{contract.key}", luw)
 
-    def _state(self, change: Change, contract: ErpContract) -> BapiContract:
-        calls = self._calls(change.get, contract)
-        numbers = {key: _number_in_crm(key, change.get("orders", key)) for key in calls}
+    def state(self, key: str) -> BapiContract:
+        """Return a contract as CRM is told of it."""
+        get = self._actor.store.get
+        return self._state(get, get(CONTRACTS, key))
+
+    def _state(self, get: Callable[..., Any], contract: ErpContract) -> BapiContract:
+        calls = self._calls(get, contract)
+        numbers = {key: _number_in_crm(key, get("orders", key)) for key in calls}
         return BapiContract(
             contract.key,
             contract.customer,

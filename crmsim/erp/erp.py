@@ -20,6 +20,7 @@ from crmsim.chance import Distribution as Chances
 from crmsim.erp.bookings import Bookings
 from crmsim.erp.contracts import ContractBook
 from crmsim.erp.editing import Editing, SaveDue, Wish
+from crmsim.erp.extraction import BlockDue, Extraction
 from crmsim.erp.fulfilment import Fulfilment, StepDue
 from crmsim.erp.locks import LeaseOver, Locks
 from crmsim.erp.orders import ErpOrder
@@ -32,6 +33,8 @@ from crmsim.formats.bapi import (
     BapiRecord,
     BapiRecordStored,
 )
+from crmsim.formats.loading import BapiRemoval
+from crmsim.formats.loading import Wish as LoadWish
 from crmsim.formats.service import BapiService
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
@@ -41,7 +44,7 @@ from crmsim.qrfc.partner import Poison, QueuePartner, Staff
 from crmsim.qrfc.wire import Guarantees
 from crmsim.rfc.lock import LockAnswer, LockRelease, LockRequest
 from crmsim.trace.kinds import FORBIDDEN, MAINTAINED, RECORDED
-from crmsim.units import Share
+from crmsim.units import Duration, Share
 
 __all__ = ["Erp"]
 
@@ -61,6 +64,7 @@ class Erp(QueuePartner):
         poisons: LUWs that it cannot digest.
         exchange: How CRM and the ERP share sales transactions.
         refuses: Share of the orders of CRM that it refuses, because master data are missing.
+        per_record: How long it takes to read a record for a load or a comparison.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Erp(QueuePartner):
         poisons: tuple[Poison, ...],
         exchange: SalesExchange,
         refuses: Share,
+        per_record: Duration,
     ) -> None:
         super().__init__(crm, service_s, staff, policy, guarantees, poisons)
         self._queue_key = queue_key
@@ -89,7 +94,10 @@ class Erp(QueuePartner):
         self._locks = Locks(
             self, exchange, self._stand, lambda n: self._bookings.key_of(n), self._fulfilment.go_on
         )
-        self.contracts = ContractBook(self, self._outbound)
+        self.contracts = ContractBook(
+            self, self._outbound, lambda facts: self.extraction.is_told("contract", facts)
+        )
+        self.extraction = Extraction(self, self._outbound, self.contracts, per_record)
         self._bookings = Bookings(
             self,
             exchange,
@@ -112,6 +120,7 @@ class Erp(QueuePartner):
         self._editing.started()
         self._fulfilment.started()
         self._goods.started()
+        self.extraction.started()
         super().started()
 
     def execute(self, change: Change, queue: str, luw: Luw) -> bool:
@@ -120,6 +129,10 @@ class Erp(QueuePartner):
             self._store_record(change, luw.body)
         elif isinstance(luw.body, BapiService):
             self._service.take(change, luw.body, luw, knows_it=self._guarantees.dedup)
+        elif isinstance(luw.body, BapiRemoval):
+            self._remove_record(change, luw.body)
+        elif isinstance(luw.body, LoadWish):
+            self.extraction.take(change, luw.body)
         else:
             assert isinstance(luw.body, BapiOrder)
             self._bookings.take(change, luw.body, luw, knows_it=self._guarantees.dedup)
@@ -132,6 +145,13 @@ class Erp(QueuePartner):
         stored = BapiRecordStored(news.object, news.key, news.version)
         luw = Luw(f"{record.identity} v{news.version} is stored", stored, record.identity)
         self._outbound.enqueue(change, f"R3AD_{record.identity}", luw)
+
+    def _remove_record(self, change: Change, news: BapiRemoval) -> None:
+        change.delete("records", (news.object, news.key))
+        change.note(MAINTAINED, f"{news.object} {news.key}", version=0, by="crm")
+
+    def _service_ns(self, luw: Luw) -> int:
+        return super()._service_ns(luw) + self.extraction.service_ns(luw.body)
 
     def change_record(
         self, object_: str, key: str, fields: Mapping[str, str], done: Callable[[], None]
@@ -150,10 +170,12 @@ class Erp(QueuePartner):
         change.put("records", (object_, key), attrs.evolve(held, fields=merged))
         change.note(MAINTAINED, held.identity, version=held.version, by="erp")
         number = self._count(change, held.identity)
-        body = BapiRecord(object_, key, tuple(sorted(fields.items())), held.version, number)
         change.put("references", held.identity, held.identity)
-        luw = Luw(f"change {number} of {held.identity} in {self.name}", body, held.identity)
-        self._outbound.enqueue(change, f"R3AD_{held.identity}", luw)
+        told = self.extraction.told_of(held, merged, tuple(sorted(fields.items())))
+        if told is not None:
+            body = BapiRecord(object_, key, told, held.version, number)
+            luw = Luw(f"change {number} of {held.identity} in {self.name}", body, held.identity)
+            self._outbound.enqueue(change, f"R3AD_{held.identity}", luw)
 
     def receive_goods(
         self, place: str, product: str, pieces: int, done: Callable[[], None]
@@ -186,16 +208,33 @@ class Erp(QueuePartner):
                 change.put("masters", (publication, name), value)
             change.note(MAINTAINED, publication, version=0, by="erp")
             number = self._count(change, publication)
-            body = BapiMasters(publication, tuple(values.items()), number)
-            name = f"change {number} of {publication} in {self.name}"
-            change.put("references", name, f"publication {publication}")
-            self._outbound.enqueue(change, f"R3AD_{publication}", Luw(name, body, name))
             change.then(done)
+            told = tuple(
+                (name, value)
+                for name, value in values.items()
+                if self.extraction.is_told(publication, {"key": name, "value": value})
+            )
+            if told:
+                name = f"change {number} of {publication} in {self.name}"
+                body = BapiMasters(publication, told, number)
+                change.put("references", name, f"publication {publication}")
+                self._outbound.enqueue(change, f"R3AD_{publication}", Luw(name, body, name))
 
     def _count(self, change: Change, what: str) -> int:
         number = 1 + int(change.get("changes", what, 0))
         change.put("changes", what, number)
         return number
+
+    @handles(BlockDue)
+    def block_due(self, message: BlockDue, sender: object) -> None:
+        """Send a block of a load that has been read."""
+        self.extraction.due(message)
+
+    def administer_exchange(self, do: Callable[[Change], None], done: Callable[[], None]) -> None:
+        """Set up otherwise what CRM is told."""
+        with self.commit() as change:
+            do(change)
+            change.then(done)
 
     @handles(StepDue)
     def step_due(self, message: StepDue, sender: object) -> None:

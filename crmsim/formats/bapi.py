@@ -14,7 +14,6 @@ from crmsim.business.schedule import Confirmed
 __all__ = [
     "BapiChange",
     "BapiContract",
-    "BapiContracts",
     "BapiMasters",
     "BapiOrder",
     "BapiRecord",
@@ -200,13 +199,6 @@ class BapiContract:
     """The how-manieth state of it in the ERP this is, from 1: of two, the later one counts."""
 
 
-@attrs.frozen
-class BapiContracts:
-    """A block of the initial download. ERP to CRM."""
-
-    contracts: tuple[BapiContract, ...]
-
-
 News = (
     BapiResult
     | BapiStatus
@@ -215,6 +207,5 @@ News = (
     | BapiRecordStored
     | BapiMasters
     | BapiContract
-    | BapiContracts
 )
 """What the ERP tells CRM."""

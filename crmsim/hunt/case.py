@@ -49,7 +49,7 @@ __all__ = ["Case", "Fixed", "as_it_is", "take_down"]
 BUILDING = (
     *("replicate", "exchange", "add_crm", "add_erp", "add_station", "add_laptop"),
     *("add_subscription", "add_record", "add_channel", "add_apo"),
-    *("add_contract_in_erp", "add_stock"),
+    *("add_contract_in_erp", "add_record_in_erp", "add_stock"),
 )
 """The verbs that build a landscape."""
 OFFICE = (
@@ -57,7 +57,8 @@ OFFICE = (
     *("change_in_erp", "publish_in_erp", "create_order", "change_order", "check_distribution"),
     *("create_order_in_erp", "change_order_in_erp", "set_numbers_in_erp", "receive_goods"),
     *("change_format", "update_client"),
-    *("change_contract_in_erp", "download_contracts"),
+    *("change_contract_in_erp", "load", "request_load", "synchronise", "abort_load"),
+    *("set_filter", "set_delta", "set_bridge", "compare", "repair"),
     *("delete", "lock_user", "unlock_user", "deactivate_site", "activate_site"),
     "plan_downtime",
 )

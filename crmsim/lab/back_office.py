@@ -103,22 +103,6 @@ class BackOffice(Office):
             raise BadValue(f"say what of contract {key!r} is changed, such as status='closed'")
         self._at_erp(erp, lambda it, done: it.contracts.change(wanted, done))
 
-    def download_contracts(self, *, block: int = 20, erp: str = "erp") -> None:
-        """Let the ERP send CRM all its contracts now, in blocks.
-
-        Before that, CRM hears of none; from then on it is told of every change at once.
-
-        Args:
-            block: Contracts of a block (20 is assumed).
-            erp: The name of the ERP.
-
-        Raises:
-            BadValue: a block holds nothing.
-        """
-        if block < 1:
-            raise BadValue(f"a block holds one contract or more, not {block}")
-        self._at_erp(erp, lambda it, done: it.contracts.download(block, done))
-
     def create_order_in_erp(self, order: SalesOrder, *, by: str = "erp", erp: str = "erp") -> None:
         """Let somebody at the ERP write an order or a quotation now; CRM is told of it.
 

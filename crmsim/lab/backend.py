@@ -15,12 +15,15 @@ from crmsim.middleware.queue import QueueKey, RetryPolicy
 from crmsim.network.link import Link
 from crmsim.qrfc.partner import Poison
 from crmsim.systems.people import Worklist
-from crmsim.units import Share
+from crmsim.units import Duration, Share, milliseconds
 
 __all__ = ["BackEnd"]
 
 BOOKING_S = Lognormal.of_mean(0.8, 0.6)
 """Booking of an order in the ERP: mean 800 ms (assumed)."""
+
+READING: Duration = milliseconds(10)
+"""Reading of a record for a load or a comparison (assumed)."""
 
 CHECK_S = Lognormal.of_mean(0.2, 0.6)
 """Availability check of an order in the planning system: mean 200 ms (assumed)."""
@@ -44,6 +47,7 @@ class BackEnd(Building):
         poisons: tuple[Poison, ...] = (),
         operator_s: Distribution | None = None,
         last_resort: str = "delete LUW",
+        per_record: Duration = READING,
         name: str = "erp",
     ) -> None:
         """Add the one ERP and its line to CRM.
@@ -65,6 +69,7 @@ class BackEnd(Building):
                 when nobody ever does.
             last_resort: What that person does when activating did not help: ``delete LUW`` or
                 ``park``.
+            per_record: How long it takes to read a record for a load or a comparison.
             name: The name of the site and its actor.
 
         Raises:
@@ -93,6 +98,7 @@ class BackEnd(Building):
                 poisons,
                 self._exchange,
                 refuses,
+                per_record,
             ),
         )
         self._seat_staff(name, staff, operator_s, last_resort, Worklist.OLDEST_FIRST)
@@ -108,7 +114,7 @@ class BackEnd(Building):
     ) -> None:
         """Add a contract that the ERP has since before the run began, and nobody else.
 
-        CRM hears of it by `download_contracts`. Contracts of CRM are added with `add_record`.
+        CRM hears of it by `load("contract")`. Contracts of CRM are added with `add_record`.
 
         Args:
             key: Its number; CRM will know it by the same.

@@ -42,8 +42,8 @@ from crmsim.network.link import Link
 from crmsim.online.clerk import Clerk, ClerkHabits
 from crmsim.online.recovery import OwnService
 from crmsim.online.service.desk import service_clerk_of
-from crmsim.qrfc.inbound import WorkProcess, work_process_names
 from crmsim.qrfc.partner import Poison, Staff
+from crmsim.qrfc.processes import WorkProcess, work_process_names
 from crmsim.qrfc.wire import Guarantees
 from crmsim.replication.demon import QueueDemon
 from crmsim.replication.receivers import facts_of_record, wanting

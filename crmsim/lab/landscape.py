@@ -2,7 +2,7 @@
 
 A landscape is what a scenario gets as `land`. First it is built (`crmsim.lab.building`), then its
 story is told: run, sleep, at, start_soon, faults, crashes, settle. What people do meanwhile stands
-in `crmsim.lab.office` and `crmsim.lab.back_office`.
+in `crmsim.lab.office`, `crmsim.lab.back_office` and `crmsim.lab.loads.loading`.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from crmsim.applications.pricing import exact_sum, net_value
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import CrashAt, CrashPoint, SiteCrashed
 from crmsim.kernel.simulation import Simulation
-from crmsim.lab.back_office import BackOffice
+from crmsim.lab.loads.loading import Loading
 from crmsim.lab.trouble import NO_TROUBLE, Trouble, crashes_everywhere
 from crmsim.measure.expect import Expect
 from crmsim.middleware.queue import QueueStatus
@@ -50,7 +50,7 @@ class Built(BaseException):
     """Ends a story of which only the map is wanted; never leaves the lab."""
 
 
-class Landscape(BackOffice):
+class Landscape(Loading):
     """The systems of one run and the verbs of its story."""
 
     def __init__(

@@ -32,7 +32,7 @@ from crmsim.applications.status import Distribution, OrderRecord
 from crmsim.business.document import OrderDocument
 from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind, SalesOrder
-from crmsim.formats.bapi import BapiContract, BapiContracts
+from crmsim.formats.bapi import BapiContract
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.middleware.replication import Key
@@ -42,7 +42,7 @@ from crmsim.qrfc.wire import Guarantees
 from crmsim.trace.kinds import FORBIDDEN
 from crmsim.units import days
 
-__all__ = ["DRAWN", "NUMBER_TAKEN", "Contracts", "contract_fields"]
+__all__ = ["DRAWN", "NUMBER_TAKEN", "REPORTED", "Contracts", "contract_fields"]
 
 DRAWN = "drawn"
 """Key of a contract -> (number of an order, (product, pieces) of all its items), in order."""
@@ -181,12 +181,14 @@ class Contracts:
 
     # --- what the ERP tells ---
 
-    def take(self, change: Change, news: BapiContract | BapiContracts) -> None:
-        """Show what the ERP says of its contracts; what is older than what is known is left out."""
-        for state in news.contracts if isinstance(news, BapiContracts) else (news,):
-            self._take(change, state)
+    def take(self, change: Change, state: BapiContract, load: str = "") -> None:
+        """Show what the ERP says of a contract; what is older than what is known is left out.
 
-    def _take(self, change: Change, state: BapiContract) -> None:
+        Args:
+            change: The commit that does it.
+            state: What the ERP says.
+            load: The block of a load that says it; empty for none.
+        """
         key, name = ("contract", state.key), f"contract {state.key}"
         held: Record | None = self._actor.store.get("records", key)
         if held is not None and not is_of_erp(held):
@@ -200,7 +202,9 @@ class Contracts:
         fields, has = contract_fields(state), {} if held is None else dict(held.fields)
         if any(has.get(field) != text for field, text in fields.items()):
             number = state.number
-            self._online.change_record(change, key, fields, state.customer, BY_ERP, number=number)
+            self._online.change_record(
+                change, key, fields, state.customer, BY_ERP, number=number, load=load
+            )
 
     # --- what the office does ---
 

@@ -164,6 +164,9 @@ class Online:
         origin: str,
         upload: SyncBDoc | None = None,
         number: int = 0,
+        load: str = "",
+        *,
+        is_whole: bool = False,
     ) -> Record:
         """Create a record, or change some fields of it, and begin its way out.
 
@@ -175,12 +178,17 @@ class Online:
             origin: Who changes it: a laptop, OFFICE, ERP (which is not told of it again), or BOTH.
             upload: What the laptop sent.
             number: The how-manieth change of it in the ERP that is; 0 for one of the office.
+            load: The block of a load that brings it; empty for none.
+            is_whole: Other fields do not stay; the record has none but these.
         """
         held: Record | None = self._actor.store.get("records", key)
+        ended: int = self._actor.store.get("deleted", key, 0)
         if held is None:
-            record = Record(*key, tuple(sorted(fields.items())), parent)
+            record = Record(*key, tuple(sorted(fields.items())), parent, version=ended + 1)
+            change.delete("deleted", key)  # only what a repair had taken out comes again
         else:
-            merged = tuple(sorted({**dict(held.fields), **fields}.items()))
+            kept = {} if is_whole else dict(held.fields)
+            merged = tuple(sorted({**kept, **fields}.items()))
             parent = parent or held.parent
             record = attrs.evolve(held, fields=merged, parent=parent, version=held.version + 1)
         if origin != ERP:
@@ -203,6 +211,8 @@ class Online:
             number=number,
             fields=changed,
             **_told_of(upload, record, changed, origin),
+            **({"load": load} if load and origin == ERP else {}),
+            **({"again": True} if held is None and ended else {}),
         )
         self.store_record(change, record, origin, 0 if upload is None else upload.disk)
         return record
@@ -280,7 +290,9 @@ class Online:
 def _changed(before: Record | None, after: Record) -> tuple[str, ...]:
     """Return the names of the fields that have another value than before; empty is as none."""
     known = {} if before is None else dict(before.fields)
-    return tuple(name for name, value in after.fields if known.get(name, "") != value)
+    now = dict(after.fields)
+    names = (*now, *(name for name in known if name not in now))
+    return tuple(name for name in names if known.get(name, "") != now.get(name, ""))
 
 
 def _told_of(

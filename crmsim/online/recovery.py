@@ -32,6 +32,7 @@ from crmsim.qrfc.inbound import InboundQueues
 from crmsim.trace.kinds import ADMINISTERED, FLOWED
 
 __all__ = [
+    "OUTDATED_NEWS",
     "BDocAlert",
     "BDocMonitor",
     "ErrorList",
@@ -43,6 +44,8 @@ __all__ = [
     "body_of",
 ]
 
+OUTDATED_NEWS = "outdated news"
+"""BDocs of the error list about what has been taken out since: nothing comes of them any more."""
 BEGUN = (BDocEvent.STEPPED, BDocEvent.SAVED_FOR_UPDATE)
 """What every LUW does to its BDoc before anything is decided."""
 

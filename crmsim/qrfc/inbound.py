@@ -4,10 +4,9 @@ The receiving half of a queued call (SAP: SMQ2, scheduler QIN): a LUW is stored 
 only then receipted. The heads of the queues wait for a work process; with none free, they are in
 SYSLOAD. A head that ends in a dump leaves its queue in SYSFAIL, one that the application cancels in
 ANORETRY: nothing happens there until a person does something. A head that is put off (RETRY) is
-tried again by itself. Queues do not wait for each other. Sources: CONTRIBUTING.md, S37, S41, S43.
-
-A work process (SAP: dialog work process) is an actor that does one piece of work at a time. A pool
-of them at the site of a system is all the hands that the system has.
+tried again by itself. Queues do not wait for each other. While an object is loaded, the queues with
+single changes of it are suspended: they fill up, and nothing of them begins.
+Sources: CONTRIBUTING.md, S37, S41, S43, S63.
 """
 
 import enum
@@ -15,9 +14,10 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from crmsim.kernel.actor import Actor, handles
+from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address, message
+from crmsim.middleware.load import is_work_about
 from crmsim.middleware.queue import (
     Luw,
     QueueEvent,
@@ -26,6 +26,7 @@ from crmsim.middleware.queue import (
     WrongQueueEvent,
     after_event,
 )
+from crmsim.qrfc.processes import Work
 from crmsim.qrfc.wire import (
     ACTIONS,
     Action,
@@ -50,46 +51,11 @@ from crmsim.trace.kinds import (
 )
 
 __all__ = [
-    "Executed",
+    "SUSPENDED",
     "InboundQueues",
     "Outcome",
     "PutOff",
-    "Work",
-    "WorkProcess",
-    "work_process_names",
 ]
-
-
-@message(about=("queue", "serial"))
-class Work:
-    """A LUW is given to a work process."""
-
-    queue: str
-    serial: int
-    lasts_ns: int
-
-
-@message(about=("queue", "serial"))
-class Executed:
-    """A work process has done its work on a LUW."""
-
-    queue: str
-    serial: int
-
-
-class WorkProcess(Actor):
-    """One pair of hands."""
-
-    @handles(Work)
-    async def work(self, message: Work, sender: Address[Executed]) -> None:
-        """Work for as long as it lasts, then say so."""
-        await self.sleep(message.lasts_ns)
-        self.send(sender, Executed(message.queue, message.serial))
-
-
-def work_process_names(site: str, count: int) -> tuple[str, ...]:
-    """Return the names of a pool of work processes at a site."""
-    return tuple(f"{site}-process-{number}" for number in range(1, count + 1))
 
 
 @message(about=("queue", "serial"))
@@ -117,6 +83,8 @@ _FAILURES = {
     Outcome.BUSY: QueueEvent.APP_BUSY,
     Outcome.CANCELLED: QueueEvent.APP_CANCEL,
 }
+SUSPENDED = "suspended"
+"""(family of queues, object) of which no single change is executed just now."""
 _NO_LUW = Luw("", None)
 """What stands at the head of an empty queue."""
 Key = tuple[str, int]
@@ -253,7 +221,7 @@ class InboundQueues:
             if luw.home:
                 self._line_up(luw.home)
                 return
-            if self._awaited(luw) is not None:
+            if self._awaited(luw) is not None or self._is_suspended(queue, luw):
                 return
             key = (queue, luw.serial)
             if key not in self._running and key not in self._unsafe and key not in self._put_off:
@@ -295,7 +263,36 @@ class InboundQueues:
 
     def _may_begin(self, queue: str, luw: Luw) -> bool:
         """Say whether a LUW that has lined up may still begin; its queue can be locked since."""
-        return not self._standing(queue).needs_person and self._awaited(luw) is None
+        if self._standing(queue).needs_person or self._is_suspended(queue, luw):
+            return False
+        return self._awaited(luw) is None
+
+    def suspend(self, change: Change, family: str, about: str) -> None:
+        """Begin nothing more, until a release, of the single changes of an object.
+
+        Args:
+            change: The commit that does it.
+            family: ``R3AD`` (what the ERP tells) or ``CSA`` (what was saved in CRM Online).
+            about: The name of the object.
+        """
+        change.put(SUSPENDED, (family, about), True)
+
+    def release(self, change: Change, family: str, about: str) -> None:
+        """Let go on what was suspended; a queue that a person has locked stays locked."""
+        change.delete(SUSPENDED, (family, about))
+        change.then(lambda: self._released(family))
+
+    def _released(self, family: str) -> None:
+        for queue in list(self._actor.store.table(self.TABLE)):
+            if queue.startswith(family):
+                self._line_up(queue)
+        self._go_on()
+
+    def _is_suspended(self, queue: str, luw: Luw) -> bool:
+        return any(
+            queue.startswith(family) and is_work_about(about, queue, luw.guid)
+            for family, about in self._actor.store.table(SUSPENDED)
+        )
 
     def _begin(self, process: str, queue: str, luw: Luw) -> None:
         key = (queue, luw.serial)
@@ -481,6 +478,8 @@ class InboundQueues:
             return QueueStatus.SYSLOAD
         awaited = head.home or self._awaited(head)
         standing = self._standing(queue)
+        if self._is_suspended(queue, head) and not standing.needs_person:
+            return after_event(standing, QueueEvent.PREDECESSOR_LOCKED)
         if not awaited or standing.needs_person:
             return standing
         is_locked = self._standing(awaited).needs_person

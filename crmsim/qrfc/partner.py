@@ -14,8 +14,9 @@ from crmsim.kernel.actor import Actor, handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
 from crmsim.middleware.queue import REPORTED_AFTER, Luw, QueueStatus, RetryPolicy
-from crmsim.qrfc.inbound import Executed, InboundQueues, Outcome, PutOff
+from crmsim.qrfc.inbound import InboundQueues, Outcome, PutOff
 from crmsim.qrfc.outbound import OutboundQueues, RetryDue
+from crmsim.qrfc.processes import Executed
 from crmsim.qrfc.wire import Action, Guarantees, Receipt, Transfer, head_of
 
 __all__ = ["Poison", "QueuePartner", "QueueRow", "Staff"]

@@ -18,6 +18,8 @@ from crmsim.business.sales import SalesKind
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc, SyncBDoc
 from crmsim.kernel.durable import Store
 from crmsim.kernel.simulation import Simulation
+from crmsim.loads.loads import LOADS
+from crmsim.middleware.load import is_work_about
 from crmsim.middleware.queue import Luw, QueueStatus
 from crmsim.online.orders import UNCONFIRMED
 from crmsim.online.recovery import body_of
@@ -209,8 +211,9 @@ def _is_made_good(store: Store, luw: Luw) -> bool:
 def stands_still(simulation: Simulation) -> Iterator[Still]:
     """Yield the inbound queues in which nothing will happen by itself.
 
-    They are locked, or stuck and without an operator; or their head waits for such a queue, or is
-    tried again and again because its document waits for a person.
+    They are locked, or stuck and without an operator; or their head waits for such a queue, or for
+    the end of a load that lacks a block, or is tried again and again because its document waits for
+    a person.
     """
     waiting = {guid for guid, _, _ in _left_to_people(simulation)}
     partners = list(_partners(simulation))
@@ -227,8 +230,21 @@ def stands_still(simulation: Simulation) -> Iterator[Still]:
             head = store.get("inbound", queue).left
             if status is QueueStatus.WAITSTOP and head.guid in waiting:
                 yield name, queue, f"in {name} it waits for another queue, which is stuck"
+            elif status is QueueStatus.WAITSTOP and _waits_for_load(store, queue, head, waiting):
+                yield name, queue, f"in {name} it waits for a load of which a part was taken out"
             elif status is QueueStatus.RETRY and head.guid in waiting:
                 yield name, queue, f"in {name} it waits behind what nobody will free"
+
+
+def _waits_for_load(store: Store, queue: str, head: Luw, waiting: set[str]) -> bool:
+    """Say whether a head is suspended until somebody aborts a load that will never end."""
+    return any(
+        load.name in waiting
+        and bool(load.suspends)
+        and queue.startswith(load.suspends)
+        and is_work_about(load.about, queue, head.guid)
+        for load in store.table(LOADS).values()
+    )
 
 
 def _refused(simulation: Simulation) -> Iterator[tuple[str, str]]:

@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
+from crmsim.erp.extraction import EXTRACTIONS
 from crmsim.errors import BadValue
 from crmsim.kernel.durable import Site, Store
 from crmsim.kernel.message import Address
 from crmsim.kernel.simulation import Simulation
+from crmsim.loads.comparing import COMPARISONS
+from crmsim.loads.loads import LOADS
 from crmsim.online.atp import CHECKS
 from crmsim.online.service.desk import ServiceDesk
 from crmsim.qrfc.partner import QueuePartner
@@ -32,6 +35,8 @@ LOOK_EVERY: Duration = hours(6)
 """How often one looks whether all is quiet."""
 LEFT = (("left_to_write", "to write"), ("left_to_fulfil", "to deliver or bill"))
 """What an actor counts that it still has to do, and how that is told."""
+UNDER_WAY = (LOADS, EXTRACTIONS, COMPARISONS)
+"""Tables of what is done block by block, by name."""
 SESSIONS_SINCE = 2
 """Sessions that every laptop finishes after the last change."""
 
@@ -145,6 +150,7 @@ def _not_at_rest(simulation: Simulation, keep_still: Sequence[str]) -> Iterator[
     for name, site in simulation.sites.items():
         if name not in keep_still:
             yield from _queued_at(name, site, still, waiting)
+            yield from _under_way_at(name, site, waiting)
             yield from _left_at(simulation, name, site, keep_still)
             yield from _contacts_at(simulation, name, waiting)
 
@@ -158,6 +164,14 @@ def _queued_at(
             if not (is_parked or (table == "inbound" and (name, queue) in still)):
                 first = next(iter(luws)).luw
                 yield f"{name}: {len(luws)} in {table} queue {queue}, first {first!r}"
+
+
+def _under_way_at(name: str, site: Site, waiting: set[str]) -> Iterator[str]:
+    """Yield what is done block by block; what lacks a block waits until a person ends it."""
+    for table in UNDER_WAY:
+        rows = [row for row in site.store.table(table) if row not in waiting]
+        if rows:
+            yield f"{name}: {len(rows)} {table} under way, first {rows[0]!r}"
 
 
 def _left_at(

@@ -20,6 +20,9 @@ from crmsim.formats.service import ServiceNews
 from crmsim.kernel.actor import handles
 from crmsim.kernel.durable import Change
 from crmsim.kernel.message import Address
+from crmsim.loads.console import Console, LoadWork
+from crmsim.loads.consolidated import Writing
+from crmsim.loads.loads import Saving
 from crmsim.middleware.flow import Context
 from crmsim.middleware.queue import Luw
 from crmsim.mobile.calls import Admitted, Dial, Fetch, Package, Refused, Upload, UploadReceipt
@@ -216,6 +219,24 @@ class CrmEnterprise(QueuePartner):
             self._orders,
             self.service,
             lambda change, number: self._inflow.release(change, number),
+        )
+        self.console = Console(
+            self,
+            setup.replication.model,
+            self._online,
+            self._inbound,
+            self._outbound,
+            self._errors,
+            self._monitor,
+            Saving(
+                news.take_record,
+                news.take_masters,
+                self._orders.contracts.take,
+                self._outflow.spread,
+            ),
+            Writing(self._outflow.write_record, self._outflow.spread),
+            setup.policies.parallel_requests,
+            setup.policies.per_record,
         )
         self._services = self._inflow.services | self._outflow.services | {Context.MI0: news.take}
 
@@ -416,6 +437,8 @@ class CrmEnterprise(QueuePartner):
     def execute(self, change: Change, queue: str, luw: Luw) -> bool:
         """Do the work of a LUW; False when it was put aside, or broke off."""
         body = luw.body
+        if isinstance(body_of(luw), LoadWork):
+            return self.console.execute(change, queue, luw)
         context = body.context if isinstance(body, Reprocess) else CONTEXTS[type(body)]
         return self._services[context](change, queue, luw)
 
@@ -438,6 +461,6 @@ class CrmEnterprise(QueuePartner):
         """Passing a document on takes less time than validating it."""
         body = body_of(luw)
         if not isinstance(body, MessageBDoc | MassBDoc | RecordBDoc):
-            return super()._service_ns(luw)
+            return super()._service_ns(luw) + self.console.service_ns(body)
         u = self.luck("distribution time").uniform(word_of(luw.luw))
         return int(self._setup.distribution_s.at(u) * 1e9)

@@ -11,10 +11,10 @@ import attrs
 
 from crmsim.applications.status import OrderRecord
 from crmsim.business.document import Fate
+from crmsim.business.master import Record
 from crmsim.formats.bapi import (
     BapiChange,
     BapiContract,
-    BapiContracts,
     BapiMasters,
     BapiRecord,
     BapiRecordStored,
@@ -31,7 +31,7 @@ from crmsim.middleware.status import BDocEvent
 from crmsim.online.erp_orders import ErpOrders
 from crmsim.online.online import BOTH, ERP, Online
 from crmsim.online.orders import Orders
-from crmsim.online.recovery import BEGUN, BDocMonitor, ErrorList, Reprocess, body_of
+from crmsim.online.recovery import BEGUN, OUTDATED_NEWS, BDocMonitor, ErrorList, Reprocess, body_of
 from crmsim.online.service.transactions import ServiceTransactions
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.outflow import Outflow
@@ -88,18 +88,20 @@ class ErpNews:
             self._errors.put(change, mbdoc, Context.MI0, queue, luw)
             return False
         self._monitor.put(change, step(mbdoc, *BEGUN, BDocEvent.VALIDATED))
+        if self._actor.store.get(OUTDATED_NEWS, luw.luw, False):
+            return True
         if isinstance(news, BapiServiceResult | BapiServiceProgress):
             self._take_service(change, news)
         elif isinstance(news, BapiRecord):
-            self._take_record(change, news)
+            self.take_record(change, news)
         elif isinstance(news, BapiRecordStored):
             key = f"{news.object} {news.key}", news.version
             self._outflow.erp_answered(change, key, is_ok=True)
         elif isinstance(news, BapiMasters):
-            self._take_masters(change, news)
+            self.take_masters(change, news)
         elif isinstance(news, BapiChange):
             self._take_change(change, news)
-        elif isinstance(news, BapiContract | BapiContracts):
+        elif isinstance(news, BapiContract):
             self._orders.contracts.take(change, news)
         else:
             self._take_order_news(change, news)
@@ -175,24 +177,85 @@ class ErpNews:
             version = 1 if record is None else record.document.order.version
         return begin(luw.luw, luw.guid, version, Context.MI0)
 
-    def _take_record(self, change: Change, news: BapiRecord) -> None:
+    def take_record(
+        self, change: Change, news: BapiRecord, load: str = "", ours: int | None = None
+    ) -> None:
         """Take over what the ERP changed of a record, but for what was changed here meanwhile.
 
         If the two have crossed, the ERP is told what became of both. What comes late, because its
         BDoc is processed again, leaves alone what a later change has changed.
+
+        Args:
+            change: The commit that does it.
+            news: The record: what was changed of it, or all of it.
+            load: The block of a load that it came in; empty for none.
+            ours: Of a repair: what CRM had changed up to this version does not count, not even
+                fields that the ERP has not got.
         """
         key, store = (news.object, news.key), self._actor.store
+        held: Record | None = store.get("records", key)
+        before = {} if held is None else dict(held.fields)
         here: dict[str, int] = dict(store.get("changed here", key, ()))
-        open_to_erp = {n: value for n, value in news.fields if here.get(n, 0) <= news.version}
+        known = news.version if ours is None else max(news.version, ours)
+        open_to_erp = {n: value for n, value in news.fields if here.get(n, 0) <= known}
         fields = self._still_new(change, key, open_to_erp, news.number)
-        if fields or store.get("records", key) is None:
-            has_crossed = store.get("ours", key, 0) > news.version
+        if ours is not None and held is not None:
+            kept = self._kept(change, key, here, (news.version, known), news.number)
+            fields = {n: value for n, value in before.items() if n in kept} | fields
+            if fields == before:
+                return
+        elif load and held is not None:
+            fields = {name: value for name, value in fields.items() if before.get(name) != value}
+        if fields or held is None:
+            has_crossed = change.get("ours", key, 0) > news.version
             origin = BOTH if has_crossed else ERP
-            self._online.change_record(change, key, fields, "", origin, number=news.number)
+            self._online.change_record(
+                change,
+                key,
+                fields,
+                "",
+                origin,
+                number=news.number,
+                load=load,
+                is_whole=ours is not None,
+            )
 
-    def _take_masters(self, change: Change, news: BapiMasters) -> None:
-        """Publish what the ERP changed, but for what a later change has changed again."""
+    def _kept(
+        self,
+        change: Change,
+        key: tuple[str, str],
+        here: dict[str, int],
+        lost: tuple[int, int],
+        number: int,
+    ) -> tuple[str, ...]:
+        """Forget what CRM had changed and the ERP never got; return the fields that are newer.
+
+        Args:
+            change: The commit that repairs it.
+            key: Which record.
+            here: Field -> the version in which CRM has changed it.
+            lost: The last version of CRM that the ERP has got, and the last that does not count.
+            number: The change of the ERP that the record is repaired to.
+        """
+        got, known = lost
+        left = {n: version for n, version in here.items() if not got < version <= known}
+        change.put("changed here", key, tuple(left.items()))
+        if self._actor.store.get("ours", key, 0) <= known:
+            change.delete("ours", key)
+        later = [name for name, version in left.items() if version > known]
+        there: dict[str, int] = dict(change.get("changed there", key, ()))
+        return (*later, *(name for name, change_ in there.items() if change_ > number))
+
+    def take_masters(self, change: Change, news: BapiMasters, load: str = "") -> None:
+        """Publish what the ERP changed, but for what a later change has changed again.
+
+        Of a load, only what is not so already.
+        """
         values = self._still_new(change, news.publication, dict(news.values), news.number)
+        if load:
+            held = self._actor.store.table("masters")
+            rows = ((n, v, held.get((news.publication, n))) for n, v in values.items())
+            values = {n: v for n, v, one in rows if one is None or one.value != v}
         if values:
             self._online.publish(change, news.publication, values)
 

@@ -125,6 +125,9 @@ class Outflow:
             self._monitor.put(change, handed_over(step(record, *BEGUN), ()))
             return True
         receivers = (ERP, CDB) if self._transfer(change, bdoc) else (CDB,)
+        if self._actor.store.get("bridges off", _about(bdoc), False):
+            self._monitor.put(change, handed_over(step(record, *BEGUN), receivers[:-1]))
+            return True
         is_stored = self._replicate(change, queue, luw, bdoc)
         sent = handed_over(step(record, *BEGUN), receivers)
         self._monitor.put(change, answered(sent, CDB, is_ok=is_stored))
@@ -232,15 +235,15 @@ class Outflow:
             return False
         self._monitor.put(change, handed_over(step(record, *BEGUN), ()))
         if isinstance(bdoc, MassBDoc):
-            self._spread(change, bdoc)
+            self.spread(change, bdoc)
         elif isinstance(bdoc, RecordBDoc):
-            self._write_record(change, bdoc)
+            self.write_record(change, bdoc)
         else:
             self._write_cdb(change, bdoc)
         self._own.call(Context.SOA, change, bdoc)
         return True
 
-    def _spread(self, change: Change, bdoc: MassBDoc) -> None:
+    def spread(self, change: Change, bdoc: MassBDoc) -> None:
         """Write records into the CDB and, once for all laptops, behind their publication."""
         name = bdoc.publication
         before: Publication = self._actor.store.get("publications", name, Publication())
@@ -280,7 +283,8 @@ class Outflow:
             bdoc.origin if bdoc.disk == change.get("disks", bdoc.origin, 0) else "",
         )
 
-    def _write_record(self, change: Change, bdoc: RecordBDoc) -> None:
+    def write_record(self, change: Change, bdoc: RecordBDoc) -> None:
+        """Write a record into the CDB, or take it out; the sites that it belongs to are told."""
         record = bdoc.record
         key = record.object, record.key
         held: Record | None = self._actor.store.get("cdb records", key)
@@ -350,3 +354,10 @@ class Outflow:
         if self._actor.store.get("bdocs", bdoc) is None:
             return  # a person has ended it meanwhile
         self._monitor.put(change, answered(self._monitor.record(bdoc), ERP, is_ok=is_ok))
+
+
+def _about(bdoc: Body) -> str:
+    """Return the name of the replication object that something is about."""
+    if isinstance(bdoc, RecordBDoc):
+        return bdoc.record.object
+    return bdoc.publication if isinstance(bdoc, MassBDoc) else "order"

@@ -22,7 +22,7 @@ from crmsim.qrfc.partner import Poison, Staff
 from crmsim.qrfc.wire import Guarantees
 from crmsim.sync.conflict import ConflictPolicy
 from crmsim.systems.outflow import CdbOnError
-from crmsim.units import Duration, hours
+from crmsim.units import Duration, hours, milliseconds
 
 __all__ = ["Policies", "Setup"]
 
@@ -47,6 +47,10 @@ class Policies:
     """How many numbers a laptop gets at a time; it gets more when it has fewer left (assumed)."""
     on_apo_down: OnApoDown = OnApoDown.WAIT
     """What becomes of an order when the planning system cannot say whether there is enough."""
+    parallel_requests: int = 2
+    """How many request loads run at once (assumed)."""
+    per_record: Duration = milliseconds(50)
+    """How long the work on a record of a block takes, of a load or of a comparison (assumed)."""
 
 
 @attrs.frozen(kw_only=True)

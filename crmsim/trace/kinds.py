@@ -235,6 +235,42 @@ MAINTAINED = _kind(
     "The ERP stored a record of its master data: the version of CRM that it knows of, and whether "
     "CRM brought it about or somebody at the ERP.",
 )
+LOADED = _kind(
+    "loaded",
+    Level.METRICS,
+    "A load came to another status: status, what is loaded, which kind of load, its way, what has "
+    "to be loaded before it; at its end, how many blocks were taken over and how many are missing.",
+)
+EXTRACTED = _kind(
+    "extracted",
+    Level.METRICS,
+    "The ERP put a block of a load into a queue: its number, the keys of what is in it.",
+)
+UNPACKED = _kind(
+    "unpacked",
+    Level.METRICS,
+    "CRM took over a block of a load: what is loaded, its number, how many things were in it, what "
+    "has to be loaded before it.",
+)
+COMPARED = _kind(
+    "compared",
+    Level.METRICS,
+    "A comparison is done: object, against what, whether in detail, when it began, how many things "
+    "were compared with how many questions, how many seemed to differ at first; keys of what is "
+    "only in CRM, only in the other system, "
+    "different, or still under way.",
+)
+REPAIRED = _kind(
+    "repaired",
+    Level.METRICS,
+    "What a comparison had found began to be put right: object, against what, who leads, keys; "
+    "keys of what has to stay as it is.",
+)
+CUSTOMIZED = _kind(
+    "customized",
+    Level.METRICS,
+    "The exchange of an object was set up otherwise: what (filter, delta, bridge), its new value.",
+)
 SUBSCRIBED = _kind(
     "subscribed",
     Level.BUSINESS,

@@ -18,8 +18,8 @@ from crmsim.kernel.simulation import Simulation
 from crmsim.middleware.queue import Luw, RetryPolicy
 from crmsim.network.faults import NthMessage, Outage
 from crmsim.network.link import Link
-from crmsim.qrfc.inbound import WorkProcess, work_process_names
 from crmsim.qrfc.partner import QueuePartner, Staff
+from crmsim.qrfc.processes import WorkProcess, work_process_names
 from crmsim.qrfc.wire import Guarantees
 from crmsim.trace.kinds import Level
 from crmsim.truths.case import Case, Effort, Figure, Sample, sample_of

@@ -16,8 +16,8 @@ from crmsim.kernel.message import message
 from crmsim.kernel.simulation import Simulation
 from crmsim.middleware.queue import Luw, RetryPolicy
 from crmsim.network.faults import Hold
-from crmsim.qrfc.inbound import WorkProcess, work_process_names
 from crmsim.qrfc.partner import QueuePartner, Staff
+from crmsim.qrfc.processes import WorkProcess, work_process_names
 from crmsim.qrfc.wire import Guarantees, Receipt, Transfer
 from crmsim.trace.journal import Event
 from crmsim.trace.kinds import Level

@@ -14,8 +14,11 @@ from crmsim.business.master import Record
 from crmsim.business.sales import SalesKind
 from crmsim.checks.backend import Finals
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
-from crmsim.erp.contracts import CONTRACTS, ErpContract
+from crmsim.erp.contracts import CONTRACTS, FLOWS, ErpContract
+from crmsim.erp.extraction import FILTERS
+from crmsim.formats.loading import contract_facts
 from crmsim.kernel.durable import Store
+from crmsim.middleware.load import NO_FILTER
 from crmsim.online.contracts import DRAWN, NUMBER_TAKEN
 from crmsim.trace.journal import Event
 
@@ -88,7 +91,7 @@ class _AddUp(Judge):
 
 class _Agree(Finals):
     """I-64: when all is quiet, what the ERP says of its contracts is what its booked orders draw;
-    CRM, the CDB and every laptop that has a contract show the same, once they were downloaded. Of a
+    CRM, the CDB and every laptop that has a contract show the same, once they were loaded. Of a
     contract of CRM with a target, released is what its orders draw, and never more than the target.
     What waits for a person is left out.
     """
@@ -103,10 +106,13 @@ class _Agree(Finals):
 
     def compare(self, ending: Ending) -> None:
         crm, erp = ending.stores[self.site("crm")], ending.stores[self.site("erp")]
-        is_shown = erp.get("delta", "contract", False) and CONTRACTS not in ending.set_aside
+        is_set_aside = "publication contract" in ending.set_aside
+        is_shown = erp.get(FLOWS, "contract", False) and not is_set_aside
+        passing = erp.get(FILTERS, "contract", NO_FILTER).passes
         for key, contract in erp.table(CONTRACTS).items():
             wanted = _as_shown(erp, contract)
-            if is_shown and not {f"contract {key}"} & {*ending.set_aside, *self._taken}:
+            is_wanted = is_shown and passing({**contract_facts(contract), "key": key})
+            if is_wanted and not {f"contract {key}"} & {*ending.set_aside, *self._taken}:
                 self.judged += 1
                 self._show(ending, key, wanted)
         for (object_, key), record in crm.table("records").items():

@@ -1,0 +1,1 @@
+"""With which verbs does a story load, compare and repair?"""

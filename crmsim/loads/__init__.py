@@ -1,0 +1,1 @@
+"""How CRM loads what other systems have, compares itself with them, and repairs what differs."""
