@@ -187,6 +187,8 @@ class _ComparisonsAreTrue(Finals):
         """Object -> when it was changed last, wherever."""
         self._brought: dict[tuple[str, int], Event] = {}
         """(record, version) that a load has made in CRM."""
+        self._asked_ns: dict[str, int] = {}
+        """Comparison -> when its first question was asked; CRM's own clock may be wrong."""
         self._again: set[str] = set()
         """What somebody has processed again: it goes out as it is by now, whoever made it so."""
 
@@ -194,9 +196,17 @@ class _ComparisonsAreTrue(Finals):
         if event.detail["action"] == "reprocess":
             self._again.add(str(event.detail.get("guid", "")))
 
+    def on_enqueued(self, event: Event) -> None:
+        if event.subject.startswith("question 1 of "):
+            self._asked_ns.setdefault(event.subject.removeprefix("question 1 of "), event.time_ns)
+
+    def on_effected(self, event: Event) -> None:
+        if event.subject.startswith("filter "):  # only now does the ERP know of it
+            self._changed_ns[event.subject.rpartition(" ")[2]] = event.time_ns
+
     def on_compared(self, event: Event) -> None:
         row = str(event.detail["about"]), str(event.detail["against"])
-        self._began_ns[row] = int(str(event.detail["began_ns"]))
+        self._began_ns[row] = self._asked_ns[event.subject]
 
     def _touch(self, event: Event) -> None:
         self._changed_ns[event.subject.partition(" ")[0]] = event.time_ns
