@@ -8,7 +8,7 @@ import pytest
 from crmsim import ALL_CHECKS, Topology
 from crmsim.checks import backend, distribution, queues, whole
 from crmsim.checks.check import Outcome, Scene
-from crmsim.checks.erp import atp, contracts, exchange, loads, logistics
+from crmsim.checks.erp import atp, contracts, exchange, loads, logistics, service
 from crmsim.checks.laptops import answers, documents, reads, replication, sessions
 from crmsim.formats.bdoc import Segment, Task, segments_of
 from crmsim.network.link import Link
@@ -50,6 +50,12 @@ REALIGNED = (
     contracts.CONTRACTS_STAY,
     contracts.CALLS_ADD_UP,
     contracts.CONTRACTS_AGREE,
+    service.MEMOS_STAY_IN_CRM,
+    service.ONE_SALES_DOCUMENT,
+    service.POSTED_ONCE,
+    service.RETURNED_AS_DELIVERED,
+    service.SERVICE_IS_KNOWN,
+    service.STOCKS_ADD_UP,
     atp.PROMISES_ARE_SOUND,
     exchange.SHOWN_ONLY,
     exchange.ONE_SWITCH,

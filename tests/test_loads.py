@@ -30,6 +30,7 @@ from crmsim.systems.erp_news import ErpNews
 from crmsim.systems.setup import Policies
 from crmsim.units import hours, milliseconds, minutes, seconds
 
+from .configurations import configuration
 from .stories import fired
 
 MODEL = Model(
@@ -377,7 +378,7 @@ def test_a_filter_holds_back_what_does_not_pass_it_and_sends_whole_what_does_fro
     assert dict(held.fields) == {"name": "C4", "phone": "old", "region": "north"}
 
 
-@pytest.mark.fires(loads.LOADED_AGREES)
+@pytest.mark.fires(loads.LOADED_AGREES, configuration("the delta load is switched off"))
 def test_a_delta_that_was_off_for_a_while_shows():
     def tell(land: Landscape) -> None:
         land.set_delta("customer", is_active=False)
@@ -390,6 +391,7 @@ def test_a_delta_that_was_off_for_a_while_shows():
         assert fired(verdict(result, check), "customer C1 is not the same", "customer C10")
 
 
+@pytest.mark.fires(configuration("a filter is changed"))
 def test_a_filter_that_was_changed_shows():
     def tell(land: Landscape) -> None:
         land.set_filter("customer", region="north")

@@ -52,6 +52,12 @@ def test_everything_holds_under_the_default_trouble(seed):
         "contracts change only in the system that they are of",
         "what is called off a contract adds up",
         "everybody sees what is left of a contract",
+        "what was confirmed is posted exactly once, and not before it is completed",
+        "a service order has one sales document, and what is delivered of it stays",
+        "stocks add up, also in the van",
+        "complaints lead to what they should, and each bill is posted once",
+        "no more comes back than has left",
+        "CRM knows what the ERP has done about service transactions",
         "what belongs to the ERP is only shown",
         "an order changes hands at most once",
         "what the ERP has too is changed under its lock",
@@ -64,6 +70,11 @@ def test_everything_holds_under_the_default_trouble(seed):
         "a change of what is taken away gets its answer",
         "a subscription that ends leaves nothing behind",
         "CRM and the ERP agree on master data",
+        "single changes wait while their object is loaded",
+        "what others depend on is loaded first",
+        "loading once more changes nothing",
+        "CRM has of the ERP's data exactly what passes the filter",
+        "comparisons find exactly what differs",
     ], "nothing is realigned here, and there are only orders"
 
 
