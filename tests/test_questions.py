@@ -39,6 +39,8 @@ ASKED = {
     55: "scenario=each its own,either",
     56: "locks=off",
     57: "dedup=off",
+    58: "approval=",
+    59: "counts_parts=",
 }
 """Number of a question in the tests -> what its command has in it."""
 
