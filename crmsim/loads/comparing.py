@@ -112,7 +112,7 @@ class Comparing:
         if one.against == "cdb":
             self._inbound.put_in(change, f"CDB_{one.about.upper()}", luw)
         else:
-            self._outbound.enqueue(change, asking_queue(f"dima_{one.about}"), luw)
+            self._outbound.enqueue(change, asking_queue(one.about), luw)  # behind filters
 
     def _end(self, change: Change, one: Comparison) -> None:
         report = one.report
