@@ -91,14 +91,17 @@ class ServiceGoods:
         self._warehouse = warehouse
 
     def started(self) -> None:
-        """Go on with all documents."""
+        """Go on with all documents after a restart."""
+        self._go_on_with_all()
+
+    def _go_on_with_all(self) -> None:
         for name in list(self._actor.store.table(SERVICE)):
             self.go_on(name)
 
     def take_in(self, change: Change, place: str, product: str, pieces: int) -> None:
         """Put pieces into a stock, as part of a commit; what has waited for them goes on."""
         self._warehouse.move(change, place, product, pieces)
-        change.then(self.started)
+        change.then(self._go_on_with_all)
 
     def go_on(self, name: str) -> None:
         """Wait for the next step of a document, if there is one."""
