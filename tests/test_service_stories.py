@@ -44,6 +44,13 @@ OF_CONFIRMATIONS = ("service", "part", "expense")
 OF_COMPLAINTS = tuple(
     one.value for one in Category if one.value not in ("sales", "service", "expense")
 )
+FAMILIES = (
+    OF_COMPLAINTS,
+    ("return", "return request", "credit"),
+    ("for repair", "repaired", "scrap"),
+    ("loan", "loan back"),
+    ("substitute", "part", "debit"),
+)
 POSTED = {
     "service": ("time record", "cost posting"),
     "part": ("goods issue", "cost posting"),
@@ -67,8 +74,9 @@ def items(*categories: str):
     return st.dictionaries(st.sampled_from(LINES), one, min_size=1, max_size=3)
 
 
-hour = st.floats(0, 60)
+hour = st.integers(0, 600).map(lambda tenth: tenth / 10)
 EDITS = st.one_of(
+    items(*OF_ORDERS),
     items(*OF_ORDERS),
     st.sampled_from(LINES),
     st.sampled_from(
@@ -104,8 +112,7 @@ complaint_acts = st.tuples(
     st.just("office"),
     st.sampled_from(COMPLAINTS),
     st.one_of(
-        items(*OF_COMPLAINTS),
-        items(*OF_COMPLAINTS),
+        *(items(*family) for family in FAMILIES),
         st.sampled_from(LINES),
         st.sampled_from(({"status": "released"}, {"approved": "yes"}, {"status": "open"})),
     ),
@@ -118,7 +125,9 @@ other_acts = st.tuples(
     st.sampled_from(("van-1", "main")),
     hour,
 )
-acts = st.one_of(order_acts, confirm_acts, confirm_acts, reverse_acts, complaint_acts, other_acts)
+acts = st.one_of(
+    order_acts, confirm_acts, confirm_acts, reverse_acts, complaint_acts, complaint_acts, other_acts
+)
 
 NEWS = "R3AD_confirmation c0"
 TROUBLE = (
@@ -168,8 +177,9 @@ worlds = st.fixed_dictionaries(
         "on_lock": st.sampled_from(OnLock),
         "refuses": st.sampled_from((0.0, 0.3)),
         "partial": st.sampled_from((0.0, 0.6)),
-        "lead": st.sampled_from((None, hours(2), hours(10))),
+        "lead": st.sampled_from((hours(2), hours(10), hours(2), None)),
         "every": st.sampled_from((None, hours(3))),
+        "loss": st.sampled_from((0.0, 0.0, 0.1)),
         "breakages": st.sampled_from(((), (), *BREAKAGES)),
         "has_office": st.sampled_from((True, True, True, False)),
     }
@@ -275,7 +285,7 @@ def told_of(written: Written, world, steps) -> Told:
         )
         logistics = Logistics(lead=world["lead"], picking=hours(1), partial=Share(world["partial"]))
         land.add_erp(
-            wan(),
+            wan(loss=Share(world["loss"]), duplicate=Share(world["loss"])),
             logistics=logistics,
             refuses=Share(world["refuses"]),
             operator_s=Constant(1_800.0),
@@ -547,7 +557,11 @@ def judge_nothing_vanished(told: Told, written: Written) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(acts, max_size=16), worlds, st.sets(st.integers(0, len(TROUBLE) - 1), max_size=4))
+@given(
+    st.lists(acts, min_size=4, max_size=20),
+    worlds,
+    st.sets(st.integers(0, len(TROUBLE) - 1), max_size=4),
+)
 def test_whatever_happens_the_books_are_right_in_the_end(acts, world, trouble):
     tell_and_judge(acts, world, trouble)
 

@@ -92,16 +92,19 @@ class ServiceGoods:
 
     def started(self) -> None:
         """Go on with all documents after a restart."""
-        self._go_on_with_all()
-
-    def _go_on_with_all(self) -> None:
         for name in list(self._actor.store.table(SERVICE)):
             self.go_on(name)
 
     def take_in(self, change: Change, place: str, product: str, pieces: int) -> None:
         """Put pieces into a stock, as part of a commit; what has waited for them goes on."""
         self._warehouse.move(change, place, product, pieces)
-        change.then(self._go_on_with_all)
+        change.then(lambda: self._go_on_with(product))
+
+    def _go_on_with(self, product: str) -> None:
+        """Go on with all documents that are about a product."""
+        for name, stored in list(self._actor.store.table(SERVICE).items()):
+            if any(item.product == product for item in stored.document.items):
+                self.go_on(name)
 
     def go_on(self, name: str) -> None:
         """Wait for the next step of a document, if there is one."""
