@@ -543,6 +543,21 @@ def judge_goods(told: Told, world) -> None:
                     assert back == min(lent, total("loan back", product, is_moved=False))
 
 
+def judge_checks(told: Told, world) -> None:
+    """Of what came to the ERP, the planning system was asked last about just what is wanted."""
+    if world["apo"] is None or world["on_down"] is OnApoDown.ACCEPT:
+        return
+    asked: dict[str, Counter] = {}
+    for event in told.result.journal.select("promised"):
+        asked[event.subject] = Counter({row[0]: row[1] for row in event.detail["products"]})
+    for key, record in all_of(told, "service_order").items():
+        if record.get("transfer") == "distributed":
+            wanted = Counter()
+            for category, pieces, product, _ in parsed(record).values():
+                wanted[product] += pieces if category == "sales" else 0
+            assert asked.get(f"service_order {key}", Counter()) == wanted, key
+
+
 def judge_nothing_vanished(told: Told, written: Written) -> None:
     """Whatever a technician saved is in CRM, or he has read why not."""
     there = {f"confirmation {key}" for key in all_of(told, "confirmation")}
@@ -581,3 +596,4 @@ def tell_and_judge(acts, world, trouble) -> None:
     judge_bills(told, books)
     judge_stocks(told, books, refills)
     judge_goods(told, world)
+    judge_checks(told, world)
