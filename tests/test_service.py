@@ -33,7 +33,7 @@ from crmsim.online.atp import OnApoDown
 from crmsim.online.clerk import ClerkHabits
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.setup import Policies
-from crmsim.units import Share, hours, minutes
+from crmsim.units import Share, days, hours, minutes
 
 from .stories import event, fired, rejudge
 from .telling import Nothing, Told, do, order
@@ -76,12 +76,16 @@ def day_of_service(
     erp=None,
     apo=None,
     stock=5,
+    main=(),
     dedup=True,
     counts_parts=True,
     holds=True,
     until=120,
 ):
-    """Technicians 1 and 2, each with a van of pumps; customers C1 and C2."""
+    """Technicians 1 and 2, each with a van of pumps; customers C1 and C2.
+
+    `main` says of what the main stock holds how much.
+    """
 
     @scenario(Nothing, checks=ALL_CHECKS)
     async def story(land: Landscape, settings: Nothing) -> None:
@@ -112,6 +116,8 @@ def day_of_service(
             land.add_record("customer", customer, region="N")
         for number in range(1, laptops + 1):
             land.add_stock(f"van-{number}", "pump", stock, technician=str(number))
+        for product, count in main:
+            land.add_stock("main", product, count)
         land.check()
         for hour, verb, arguments, named in steps:
             act = land.at if verb == "fault" else None
@@ -173,11 +179,69 @@ def test_what_is_written_is_read(category, product, quantity, price, of):
 
 @pytest.mark.parametrize(
     "text",
-    ["pump", "part: pump at 3", "part: 0 pump at 3", "thing: 1 pump at 3", "part: 1 pump at -3"],
+    [
+        "pump",
+        "part: pump at 3",
+        "part: 0 pump at 3",
+        "thing: 1 pump at 3",
+        "part: 1 pump at -3",
+        "part: 1 pump at 1.2.3",
+        "part: 1 pump at .",
+    ],
 )
 def test_what_is_no_item_is_refused(text):
     with pytest.raises(BadValue, match="item 10"):
         items_of({"item 10": text})
+
+
+def test_a_round_price_is_read_as_it_was_meant():
+    pump = ServiceItem("10", Category.PART, "pump", 1, Decimal("1E+3"))
+    assert pump.text == "part: 1 pump at 1000"
+    assert items_of(item_fields([pump])) == (pump,)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"unit_price": Decimal("NaN")},
+        {"unit_price": Decimal("Infinity")},
+        {"product": "two\nlines"},
+        {"of": "1 2"},
+    ],
+)
+def test_what_could_not_be_read_again_is_no_item(wrong):
+    with pytest.raises(BadValue):
+        ServiceItem(
+            **{"line": "1", "category": Category.PART, "product": "x", "quantity": 1} | wrong
+        )
+
+
+def test_no_two_items_have_the_same_line():
+    with pytest.raises(BadValue, match="two items have the line '20'"):
+        item_fields([WORK, PUMP, ServiceItem("20", Category.EXPENSE, "toll", 1)])
+
+
+@pytest.mark.parametrize(
+    ("object_", "fields", "words"),
+    [
+        ("service_order", {"status": "relased"}, "it is open, released, completed"),
+        ("confirmation", {"status": "released"}, "is never 'released'"),
+        ("confirmation", item_fields([CLEANER]), "no confirmation has an item of the category"),
+        ("complaint", {"transfer": "distributed"}, "only CRM itself fills the field 'transfer'"),
+        ("complaint", {"approved": "Yes"}, "write 'yes' or 'no'"),
+    ],
+)
+def test_what_nobody_can_want_is_refused_before_the_story_begins(object_, fields, words):
+    with pytest.raises(BadValue, match=words):
+        day_of_service(do(1, "change", object_, "x", **fields))
+    written = RecordEdit("create", object_, "x", tuple(fields.items()), parent="C1")
+    with pytest.raises(BadValue, match=words):
+        day_of_service(diary=((9, written),))
+
+
+def test_other_things_may_have_fields_that_look_like_items():
+    told = day_of_service(do(1, "change", "customer", "C1", **{"item 1": "likes tea"}))
+    assert told.record("crm", "customer", "C1")["item 1"] == "likes tea"
 
 
 def test_a_diary_and_an_office_with_what_is_no_item_are_refused():
@@ -249,6 +313,7 @@ def record(object_: str, *items: ServiceItem, **fields: str) -> Record:
 
 
 TO_BE, DONE = {"transfer": Distribution.TO_BE.value}, {"transfer": Distribution.DONE.value}
+REFUSED = {"transfer": Distribution.ERROR.value}
 
 
 @pytest.mark.parametrize(
@@ -276,10 +341,28 @@ TO_BE, DONE = {"transfer": Distribution.TO_BE.value}, {"transfer": Distribution.
             "delivered already",
         ),
         (
-            record("service_order", CLEANER, **DONE, **{"done 40": "0 / 0"}),
-            record("service_order", **DONE, **{"done 40": "0 / 0"}),
+            record("service_order", CLEANER, WORK, status="released", **DONE),
+            record("service_order", WORK, status="released", **DONE),
             False,
             None,
+        ),
+        (
+            record("service_order", CLEANER, status="released", **DONE),
+            record("service_order", status="released", **DONE),
+            False,
+            "would not hear of this change: it has no item",
+        ),
+        (
+            record("service_order", WORK, status="released", **DONE),
+            record("service_order", WORK, status="open", **DONE),
+            False,
+            "would not hear of this change: it is open",
+        ),
+        (
+            record("service_order", CLEANER, **REFUSED, **{"done 40": "1 / 0"}),
+            record("service_order", **REFUSED, **{"done 40": "1 / 0"}),
+            False,
+            "delivered already",
         ),
         (
             record("service_order", PUMP, **DONE),
@@ -731,6 +814,292 @@ def test_what_has_not_come_is_not_thrown_away():
     told = day_of_service(complain(10, scrap), crm={"service_clerk": None})
     assert "has not come yet" in told.record("crm", "complaint", "0009000001")["refusal"]
     assert postings(told, "complaint 0009000001") == []
+
+
+# --- what random stories have found ---
+
+
+def substitute(line: str, count: int, product: str = "pump"):
+    return ServiceItem(line, Category.SUBSTITUTE, product, count)
+
+
+def times(told: Told, name: str, sort: str) -> list[tuple[str, int, int]]:
+    """(line, pieces, when) of what of a sort was posted for something."""
+    return [
+        (str(e.detail["line"]), int(str(e.detail["pieces"])), e.time_ns)
+        for e in told.result.journal.select("recorded")
+        if e.subject == name and e.detail["document"] == sort
+    ]
+
+
+def test_two_items_do_not_get_the_same_pieces():
+    told = day_of_service(
+        complain(10, substitute("10", 3), substitute("20", 3)),
+        do(60, "receive_goods", "main", "pump", 5),
+        main=(("pump", 4),),
+    )
+    early = [
+        row for row in times(told, "complaint 0009000001", "goods issue") if row[2] < hours(60)
+    ]
+    assert [row[:2] for row in early] == [("10", 3), ("20", 1)]
+    assert pieces(told, "erp", "main/pump") == 3
+
+
+def test_one_machine_that_has_come_to_be_repaired_leaves_once():
+    kettles = [
+        ServiceItem("10", Category.REPAIR_IN, "kettle", 1),
+        ServiceItem("20", Category.REPAIR_OUT, "kettle", 1),
+        ServiceItem("30", Category.REPAIR_OUT, "kettle", 1),
+    ]
+    told = day_of_service(complain(10, *kettles))
+    assert [row[0] for row in times(told, "complaint 0009000001", "goods issue")] == ["20"]
+
+
+def test_what_customers_send_to_be_repaired_is_given_to_nobody_else():
+    told = day_of_service(
+        complain(10, ServiceItem("10", Category.REPAIR_IN, "kettle", 1)),
+        complain(30, substitute("10", 1, "kettle"), key="2"),
+        complain(60, ServiceItem("20", Category.REPAIR_OUT, "kettle", 1)),
+        main=(("kettle", 0),),
+    )
+    assert not postings(told, "complaint 2")
+    assert times(told, "complaint 0009000001", "goods issue")
+    assert pieces(told, "erp", "main/kettle") == 0
+
+
+def test_goods_that_come_back_are_for_whoever_has_waited_for_them():
+    told = day_of_service(
+        sold(),
+        complain(10, substitute("10", 1, "tea"), key="2"),
+        complain(30, MACHINE, order="R1"),
+        main=(("tea", 0),),
+    )
+    ((_, _, came_ns),) = times(told, "complaint 0009000001", "goods receipt")
+    ((_, _, left_ns),) = times(told, "complaint 2", "goods issue")
+    assert came_ns < left_ns < hours(120)
+
+
+def test_parts_that_are_taken_back_are_for_whoever_has_waited_for_them():
+    told = day_of_service(
+        given_out(8, WORK),
+        complain(40, substitute("10", 2)),
+        diary=(
+            (30, confirm("a", PUMP, place="main")),
+            (60, confirm("b", PUMP, place="main", reverses="a")),
+        ),
+        main=(("pump", 2),),
+    )
+    ((_, count, left_ns),) = times(told, "complaint 0009000001", "goods issue")
+    assert count == 2
+    assert hours(60) < left_ns < hours(120)
+
+
+def test_nobody_takes_what_is_in_a_delivery():
+    told = day_of_service(
+        given_out(8, WORK),
+        complain(20, substitute("10", 2)),
+        diary=((30, confirm("a", PUMP, place="main")),),
+        erp={"logistics": Logistics(lead=hours(10), picking=hours(40))},
+        main=(("pump", 2),),
+    )
+    assert "too few pump in main" in told.record("crm", "confirmation", "a")["refusal"]
+    assert times(told, "complaint 0009000001", "goods issue")
+    assert pieces(told, "erp", "main/pump") == 0
+
+
+def test_what_is_promised_for_later_does_not_leave_because_something_else_has():
+    late = ServiceItem("50", Category.SALES, "filter", 9, Decimal(1))
+    told = day_of_service(
+        given_out(8, CLEANER),
+        give(40, K, late),
+        apo={"stock": Stock(5, 5, refill_after=days(5))},
+    )
+    day = int(told.record("crm", "service_order", K)["promised 50"].rpartition(" ")[2])
+    assert day >= 6
+    assert {row[2] >= days(day) for row in times(told, f"service_order {K}", "delivery")[1:]} == {
+        True
+    }
+
+
+def test_reservations_follow_the_part_that_they_are_for():
+    seal = ServiceItem("20", Category.PART, "seal", 1, Decimal(5))
+    name = "complaint 0009000001"
+    told = day_of_service(
+        complain(10, substitute("10", 1), seal),
+        complain(20, ServiceItem("20", Category.PART, "seal", 3, Decimal(5))),
+        do(30, "change", "complaint", "0009000001", **{"item 20": ""}),
+    )
+    assert [row[:2] for row in times(told, name, "reservation")] == [
+        ("20", 1),
+        ("20", 2),
+        ("20", -3),
+    ]
+
+
+def test_what_is_thrown_away_stays_as_it_is():
+    kettle = ServiceItem("10", Category.REPAIR_IN, "kettle", 2)
+    told = day_of_service(
+        complain(10, kettle),
+        complain(40, ServiceItem("20", Category.SCRAP, "kettle", 1)),
+        complain(50, ServiceItem("20", Category.SCRAP, "kettle", 2)),
+    )
+    assert "thrown away already" in told.record("crm", "complaint", "0009000001")["refusal"]
+    assert len(times(told, "complaint 0009000001", "scrapping")) == 1
+
+
+def test_what_the_office_holds_back_after_a_refusal_is_held_back():
+    """The service office completed it by itself, as if it were a confirmation."""
+    told = day_of_service(
+        do(7, "change_in_erp", "customer", "C1", blocked="yes"),
+        given_out(8, WORK, CLEANER),
+        give(9, status="open"),
+        do(20, "change_in_erp", "customer", "C1", blocked="no"),
+        crm={"service_clerk": ClerkHabits(working_days=7, every=hours(4))},
+    )
+    shown = told.record("crm", "service_order", K)
+    assert (shown["status"], shown["transfer"]) == ("open", Distribution.ERROR.value)
+    assert not postings(told, f"service_order {K}")
+
+
+def test_the_office_does_not_try_for_ever_to_send_what_has_no_items_any_more():
+    told = day_of_service(
+        do(7, "change_in_erp", "customer", "C1", blocked="yes"),
+        given_out(8, WORK),
+        give(9, **{"item 10": ""}),
+        crm={"service_clerk": ClerkHabits(working_days=7, every=hours(4))},
+    )
+    versions = [e for e in told.result.journal.select("changed") if K in e.subject]
+    assert len(versions) < 10
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"), [({"item 10": ""}, "it has no item"), ({"status": "open"}, "it is open")]
+)
+def test_nothing_becomes_different_in_crm_without_a_word_to_the_erp(fields, why):
+    told = day_of_service(given_out(8, WORK), give(20, **fields))
+    ((_, reason),) = told.forbidden
+    assert reason.startswith(f"the ERP has it, and would not hear of this change: {why}")
+
+
+def test_what_was_changed_too_late_can_be_put_back():
+    more = ServiceItem("40", Category.SALES, "cleaner", 9, Decimal(12))
+    told = day_of_service(
+        given_out(8, CLEANER),
+        do(17.5, "fault", Outage("erp", under_way="drop"), for_="5h"),
+        give(18.5, K, more),
+        give(40, K, ServiceItem("40", Category.SALES, "cleaner", 8, Decimal(12))),
+        give(41, K, CLEANER),
+    )
+    shown = told.record("crm", "service_order", K)
+    assert (shown["item 40"], shown["transfer"]) == (CLEANER.text, "distributed")
+    assert [why for _, why in told.forbidden] == [
+        "item 40 is delivered already, in part or as a whole"
+    ]
+
+
+MANY = ServiceItem("40", Category.SALES, "cleaner", 9, Decimal(12))
+
+
+def asked(told: Told) -> list[int]:
+    """How many pieces of its first product each answer of the planning system is about."""
+    return [int(e.detail["products"][0][1]) for e in told.result.journal.select("promised")]
+
+
+def test_what_was_changed_while_it_was_being_checked_is_checked_again():
+    """The answer about three pieces was taken for one about nine."""
+    told = day_of_service(
+        do(7, "fault", Outage("apo", under_way="drop"), for_="3h"),
+        given_out(8, CLEANER),
+        give(8.5, K, MANY, status="open"),
+        give(20, status="released"),
+        apo={"stock": Stock(50, 50)},
+        crm={"policies": Policies(on_apo_down=OnApoDown.WAIT)},
+    )
+    assert asked(told) == [3, 9]
+    assert told.record("crm", "service_order", K)["promised 40"].startswith("9 on day")
+
+
+@pytest.mark.parametrize("policy", OnApoDown)
+def test_an_order_without_goods_does_not_wait_for_a_check(policy):
+    told = day_of_service(
+        do(7.99, "fault", Outage("apo", under_way="drop"), for_="30h"),
+        given_out(8, WORK, CLEANER),
+        give(8.01, **{"item 40": ""}),
+        apo={"stock": Stock(50, 50)},
+        crm={"policies": Policies(on_apo_down=policy)},
+    )
+    assert told.record("crm", "service_order", K)["status"] == "released"
+    ((_, _, at_ns),) = times(told, f"service_order {K}", "internal order")
+    assert at_ns < hours(9)
+
+
+def test_what_is_not_wanted_any_more_is_free_again_in_the_planning_system():
+    told = day_of_service(
+        given_out(8, WORK, CLEANER), give(9, **{"item 40": ""}), apo={"stock": Stock(50, 50)}
+    )
+    assert asked(told) == [3, 0]
+    assert told.record("crm", "service_order", K)["promised 40"] == ""
+
+
+def test_an_order_that_the_erp_has_is_not_opened_because_nobody_can_check_it():
+    told = day_of_service(
+        given_out(8, CLEANER),
+        do(9, "fault", Outage("apo", under_way="drop"), for_="4h"),
+        give(10, K, MANY),
+        apo={"stock": Stock(50, 50)},
+        crm={"policies": Policies(on_apo_down=OnApoDown.REFUSE)},
+    )
+    shown = told.record("crm", "service_order", K)
+    assert (shown["status"], shown["transfer"]) == ("released", "distributed")
+    assert asked(told) == [3, 9]
+
+
+def test_what_takes_back_is_about_the_same_and_is_not_taken_back_itself():
+    other = "0008000002"
+    told = day_of_service(
+        given_out(8, WORK),
+        given_out(8.1, WORK, key=other),
+        diary=(
+            (30, confirm("a", PUMP)),
+            (60, confirm("b", WORK, reverses="a")),
+            (61, confirm("c", PUMP, parent=other, reverses="a")),
+            (62, confirm("d", PUMP, reverses="a")),
+            (90, confirm("e", PUMP, reverses="d")),
+        ),
+    )
+    reasons = dict(told.inbox(1))
+    assert set(reasons) == {"confirmation b", "confirmation c", "confirmation e"}
+    assert "the items of confirmation a" in reasons["confirmation b"]
+    assert "the order and" in reasons["confirmation c"]
+    assert "takes back another one itself" in reasons["confirmation e"]
+    assert pieces(told, "erp", "van-1/pump") == 5
+
+
+def test_parts_of_two_items_are_counted_together():
+    again = ServiceItem("21", Category.PART, "pump", 2)
+    told = day_of_service(given_out(8, WORK), diary=((30, confirm("a", PUMP, again)),), stock=3)
+    assert told.forbidden == [("confirmation a", "there are 3 pump in van-1, not 4")]
+
+
+def test_nobody_confirms_for_an_order_that_is_not_there():
+    told = day_of_service(
+        do(9, "change", "confirmation", "a", parent="none", **item_fields([WORK])), holds=False
+    )
+    assert told.record("crm", "confirmation", "a") is None
+    assert told.forbidden == [("confirmation a", "CRM knows no service_order none")]
+
+
+def test_a_memo_that_is_billed_does_not_change():
+    """The customer would never have got the rest, and nobody would have known."""
+    credit = ServiceItem("30", Category.CREDIT, "tea", 1, Decimal(2))
+    more = ServiceItem("30", Category.CREDIT, "tea", 5, Decimal(2))
+    told = day_of_service(
+        complain(30, credit, approved="yes"), complain(40, more), complain(41, note="thank you")
+    )
+    assert [why for _, why in told.forbidden] == [
+        "its memos are billed already; write another complaint"
+    ]
+    assert told.record("crm", "complaint", "0009000001")["note"] == "thank you"
 
 
 # --- bad input ---

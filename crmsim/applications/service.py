@@ -15,6 +15,7 @@ from types import MappingProxyType
 from crmsim.applications.status import Distribution
 from crmsim.business.master import Record
 from crmsim.business.service import Category, ServiceItem, items_of
+from crmsim.errors import BadValue
 
 __all__ = [
     "APPROVED",
@@ -24,6 +25,7 @@ __all__ = [
     "COMPLETED",
     "CONFIRMATION",
     "MAINTAINED_FIELDS",
+    "NOT_CHECKED",
     "OPEN",
     "REASON",
     "RELEASED",
@@ -39,6 +41,7 @@ __all__ = [
     "is_being_distributed",
     "is_maintained",
     "memos_of",
+    "must_be_service",
     "routed",
     "status_of",
     "transfer_of",
@@ -66,6 +69,8 @@ UNCHECKED = "unchecked"
 """Field: ``yes`` while nobody has checked yet whether there is enough."""
 MAINTAINED_FIELDS = (TRANSFER, REASON, TRANSFER_TRIES, UNCHECKED)
 """Fields that CRM fills, and nobody else; so are those whose names begin as below."""
+NOT_CHECKED = "it is not checked yet"
+"""Why a document does not go to the ERP whose goods nobody has checked."""
 DONE, PROMISED = "done ", "promised "
 """How fields begin that say how far a line has got, and what was promised for it."""
 
@@ -175,27 +180,59 @@ def why_not_sent(record: Record) -> str | None:
         return "it has no item that the ERP has to know of"
     if status_of(record) not in _SENT_WHEN[record.object]:
         return f"it is {status_of(record)}"
-    return "it is not checked yet" if fields.get(UNCHECKED) == "yes" else None
+    return NOT_CHECKED if fields.get(UNCHECKED) == "yes" else None
 
 
-def why_not_changed(before: Record | None, wanted: Record, *, by_laptop: bool) -> str | None:
+def why_not_changed(
+    before: Record | None,
+    wanted: Record,
+    *,
+    by_laptop: bool,
+    accepted: Mapping[str, ServiceItem] = MappingProxyType({}),
+) -> str | None:
     """Return why a document cannot be created, or changed to this, or None.
 
     Args:
         before: As CRM Online has it; None for a new one.
         wanted: As it is to be.
         by_laptop: Whether a technician wants it; otherwise somebody in CRM does.
+        accepted: Line -> item, as the ERP has taken them last.
     """
     if wanted.object not in SERVICE_OBJECTS:
         return None
     reason = _why_not_so(wanted) or _why_not_theirs(before, wanted, by_laptop=by_laptop)
     if before is None:
         return reason
-    return reason or _why_not_now(before) or _why_not_items(before, wanted)
+    reason = reason or _why_not_now(before) or _why_not_items(before, wanted, accepted)
+    return reason or _why_not_heard_of(before, wanted)
+
+
+def must_be_service(object_: str, fields: Mapping[str, str]) -> None:
+    """Refuse what nobody can want of a service order, or of what belongs to one.
+
+    Args:
+        object_: What it is; anything else may be as it likes.
+        fields: Field -> value that somebody wants it to have.
+
+    Raises:
+        BadValue: something is no item, or cannot be one of it; it is never in such a state; or only
+            CRM itself fills a field.
+    """
+    if object_ not in SERVICE_OBJECTS:
+        return
+    reason = _why_not_so(Record(object_, "", tuple(fields.items())))
+    maintained = [name for name in fields if is_maintained(object_, name)]
+    if reason is None and maintained:
+        reason = f"only CRM itself fills the field {maintained[0]!r}"
+    if reason is None and fields.get(APPROVED, "no") not in ("yes", "no"):
+        reason = f"{APPROVED} is {fields[APPROVED]!r}; write 'yes' or 'no'"
+    if reason is not None:
+        raise BadValue(reason)
 
 
 def _why_not_so(wanted: Record) -> str | None:
-    if status_of(wanted) not in _STATUSES[wanted.object]:
+    is_known = "status" in dict(wanted.fields)
+    if is_known and status_of(wanted) not in _STATUSES[wanted.object]:
         states = ", ".join(_STATUSES[wanted.object])
         return f"a {wanted.object} is never {status_of(wanted)!r}; it is {states}"
     for item in items_of(dict(wanted.fields)):
@@ -227,14 +264,25 @@ def _why_not_now(before: Record) -> str | None:
     return None
 
 
-def _why_not_items(before: Record, wanted: Record) -> str | None:
-    """Return which item is final, or None."""
+def _why_not_heard_of(before: Record, wanted: Record) -> str | None:
+    """Return why the ERP, which has a document, would not hear of a change of it, or None."""
+    reason = why_not_sent(wanted)
+    if transfer_of(before) is not Distribution.DONE or reason in (None, NOT_CHECKED):
+        return None
+    return f"the ERP has it, and would not hear of this change: {reason}"
+
+
+def _why_not_items(
+    before: Record, wanted: Record, accepted: Mapping[str, ServiceItem]
+) -> str | None:
+    """Return which item is final, or None; it can be put back to what the ERP delivers of it."""
     new = {item.line: item for item in items_of(dict(wanted.fields))}
     was_sent = transfer_of(before) is not Distribution.NOT_RELEVANT
     done = done_of(before)
     for item in items_of(dict(before.fields)):
         line, now = item.line, new.get(item.line)
-        if now != item and any(done.get(line, (0, 0))):
+        is_put_back = now is not None and now == accepted.get(line)
+        if now != item and any(done.get(line, (0, 0))) and not is_put_back:
             return f"item {line} is delivered already, in part or as a whole"
         if was_sent and now is not None and now.category is not item.category:
             return f"the category of item {line} cannot change once it has been transferred"

@@ -20,7 +20,6 @@ __all__ = [
     "ServiceItem",
     "item_fields",
     "items_of",
-    "must_be_service",
     "value_of_items",
 ]
 
@@ -77,10 +76,12 @@ class ServiceItem:
     def __attrs_post_init__(self) -> None:
         if self.quantity < 1:
             raise BadValue(f"item {self.line} is about {self.quantity}; write 1 or more")
-        if self.unit_price < 0:
+        if not self.unit_price.is_finite() or self.unit_price < 0:
             raise BadValue(f"the price of item {self.line} is {self.unit_price}; write 0 or more")
         if not self.line or not self.product:
             raise BadValue(f"an item needs a line and a product: {self}")
+        if len(self.product.splitlines()) > 1 or len(self.of.split()) > 1:
+            raise BadValue(f"a product is one line of text, and what it is of one word: {self}")
 
     @property
     def value(self) -> Decimal:
@@ -95,12 +96,12 @@ class ServiceItem:
         'part: 2 pump at 30.50'
         """
         of = f" of {self.of}" if self.of else ""
-        what = f"{self.quantity} {self.product} at {self.unit_price}"
+        what = f"{self.quantity} {self.product} at {self.unit_price:f}"
         return f"{self.category.value}: {what}{of}"
 
 
 _TEXT = re.compile(
-    r"(?P<category>[a-z ]+): (?P<quantity>\d+) (?P<product>.+) at (?P<price>[\d.]+)"
+    r"(?P<category>[a-z ]+): (?P<quantity>\d+) (?P<product>.+) at (?P<price>\d+\.?\d*|\.\d+)"
     r"( of (?P<of>\S+))?"
 )
 
@@ -124,8 +125,17 @@ def _item_of(line: str, text: str) -> ServiceItem:
 
 
 def item_fields(items: Iterable[ServiceItem]) -> dict[str, str]:
-    """Return the fields of a record that hold some items."""
-    return {f"{ITEM}{item.line}": item.text for item in items}
+    """Return the fields of a record that hold some items.
+
+    Raises:
+        BadValue: two of them have the same line.
+    """
+    fields: dict[str, str] = {}
+    for item in items:
+        if f"{ITEM}{item.line}" in fields:
+            raise BadValue(f"two items have the line {item.line!r}; number them otherwise")
+        fields[f"{ITEM}{item.line}"] = item.text
+    return fields
 
 
 def items_of(fields: Mapping[str, str]) -> tuple[ServiceItem, ...]:
@@ -147,12 +157,3 @@ def items_of(fields: Mapping[str, str]) -> tuple[ServiceItem, ...]:
 def value_of_items(items: Iterable[ServiceItem]) -> Decimal:
     """Return what some items are worth together, exactly."""
     return sum((item.value for item in items), Decimal(0))
-
-
-def must_be_service(fields: Mapping[str, str]) -> None:
-    """Refuse what somebody calls items and is none.
-
-    Raises:
-        BadValue: it is none.
-    """
-    items_of(fields)

@@ -108,10 +108,10 @@ class Erp(QueuePartner):
             self._tell,
         )
         self._editing = Editing(self, self._locks, self._bookings)
-        self.warehouse = Warehouse(self._change_fields)
-        self._goods = ServiceGoods(self, self._outbound, logistics, self.warehouse)
+        warehouse = Warehouse(self._change_fields)
+        self._goods = ServiceGoods(self, self._outbound, logistics, warehouse)
         self._service = ServiceBook(
-            self, self._outbound, self._goods, self.warehouse, self._fulfilment, refuses
+            self, self._outbound, self._goods, warehouse, self._fulfilment, refuses
         )
 
     def started(self) -> None:
@@ -182,7 +182,7 @@ class Erp(QueuePartner):
     ) -> None:
         """Put pieces into a stock that have come from a supplier; what waits for them goes on."""
         with self.commit() as change:
-            self.warehouse.move(change, place, product, pieces)
+            self._goods.take_in(change, place, product, pieces)
             change.note(
                 RECORDED,
                 f"{place}/{product}",
@@ -196,7 +196,6 @@ class Erp(QueuePartner):
                 value="0",
                 place=place,
             )
-            change.then(self._goods.started)
             change.then(done)
 
     def publish(

@@ -14,8 +14,8 @@ import attrs
 from crmsim.applications.contracts import must_be_contract, pieces_of, progress_fields
 from crmsim.applications.directions import direction_of, lacks_of
 from crmsim.applications.exchange import UNASKED, SalesExchange
+from crmsim.applications.service import must_be_service
 from crmsim.business.master import Record, RecordEdit
-from crmsim.business.service import must_be_service
 from crmsim.chance import Distribution, Exponential, Lognormal
 from crmsim.errors import BadValue
 from crmsim.kernel.simulation import Simulation
@@ -175,7 +175,7 @@ class Building:
             raise BadValue(f"fields of a {about} are texts: {dict(fields)}")
         if about == "contract":
             must_be_contract(key, fields)
-        must_be_service(fields)
+        must_be_service(about, fields)
         return kind
 
     def add_record(
@@ -398,7 +398,7 @@ class Building:
             )
         for entry in diary:
             if isinstance(entry.what, RecordEdit):
-                must_be_service(dict(entry.what.fields))
+                must_be_service(entry.what.object, dict(entry.what.fields))
             reason = why_not_in_diary(self._model, entry.what)
             if reason is not None:
                 raise BadValue(f"{name!r} {reason}")

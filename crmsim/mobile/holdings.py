@@ -161,10 +161,15 @@ def why_not_used(store: Store, edit: RecordEdit, *, counts_along: bool) -> str |
     if edit.object != CONFIRMATION or edit.what != "create":
         return None
     fields = dict(edit.fields)
+    if fields.get("reverses"):
+        return None
     place = fields.get("place", "")
+    wanted: dict[str, int] = {}
     for item in items_of(fields):
-        if item.category is Category.PART and not fields.get("reverses"):
-            shown = shown_pieces(store, place, item.product, counts_along=counts_along)
-            if shown is not None and item.quantity > shown:
-                return f"there are {shown} {item.product} in {place}, not {item.quantity}"
+        if item.category is Category.PART:
+            wanted[item.product] = wanted.get(item.product, 0) + item.quantity
+    for product, pieces in wanted.items():
+        shown = shown_pieces(store, place, product, counts_along=counts_along)
+        if shown is not None and pieces > shown:
+            return f"there are {shown} {product} in {place}, not {pieces}"
     return None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import attrs
 
 from crmsim.applications.directions import named, why_frozen, why_not_from_laptop, why_not_so
-from crmsim.applications.service import is_maintained
+from crmsim.applications.service import CONFIRMATION, is_maintained
 from crmsim.business.master import Record
 from crmsim.formats.bdoc import SyncBDoc, Task, record_of
 from crmsim.kernel.actor import Actor
@@ -78,6 +78,7 @@ class Records:
             return "it has been deleted"
         above = self._model.of(key[0]).parent
         is_deep = bool(above) and above != "customer" and bool(self._model.of(above).parent)
+        is_deep = is_deep or key[0] == CONFIRMATION  # its technician is that of its order
         is_placed = is_deep and (bool(parent) or held is None)  # else nobody knows whose it is
         if is_placed and self._actor.store.get("records", (above, parent)) is None:
             return f"CRM knows no {above} {parent}".rstrip()

@@ -175,7 +175,9 @@ class _MemosStay(Judge):
         line, sort = str(event.detail["line"]), str(event.detail["document"])
         if event.subject.startswith(f"{COMPLAINT} "):
             self.judged += 1
-            if not self._is_led_to(self._categories.get((event.subject, line), ""), sort):
+            category = self._categories.get((event.subject, line), "")
+            is_taken_back = int(str(event.detail["pieces"])) < 0
+            if not is_taken_back and not self._is_led_to(category, sort):
                 self.blame(f"line {line} of {event.subject} led to a {sort}", event)
         elif event.subject.startswith(f"{BILL} "):
             self.judged += 1

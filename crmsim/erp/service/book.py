@@ -48,6 +48,8 @@ AT_ONCE = {
     Effect.SCRAPPING: Sort.SCRAPPING,
 }
 """What an item leads to at once -> the sort of document."""
+EACH_ONCE = {one: sort for one, sort in AT_ONCE.items() if sort is not Sort.RESERVATION}
+"""The same, without what follows the item when it changes later."""
 RETURNS = (Category.RETURN, Category.RETURN_REQUEST)
 
 
@@ -141,10 +143,13 @@ class ServiceBook:
             return None
         postings = postings_of(self._actor.store.get, name)
         final = pieces_by_line(postings, Sort.DELIVERY, Sort.RETURNS_DELIVERY)
+        scrapped = pieces_by_line(postings, Sort.SCRAPPING)
         wanted = {item.line: item for item in document.items}
         for item in held.document.items:
-            if final.get(item.line) and wanted.get(item.line) != item:
+            if wanted.get(item.line) != item and item.line in final:
                 return f"item {item.line} is delivered already, in part or as a whole"
+            if wanted.get(item.line) != item and item.line in scrapped:
+                return f"item {item.line} is thrown away already"
         return None
 
     def _why_not_returned(self, name: str, document: BapiService) -> str | None:
@@ -239,23 +244,43 @@ class ServiceBook:
         if document.object == BILL:
             self._post_bill(change, name, document)
             return None
+        self._reserve(change, name, document)
         reasons = [self._post_item(change, name, document, item) for item in document.items]
         lacking = "; ".join(filter(None, reasons))
         return _Refusal(lacking, is_mendable=True) if lacking else None
+
+    def _reserve(self, change: Change, name: str, document: BapiService) -> None:
+        """Reserve the parts that a document needs, and give back what it needs no more."""
+        wanted = {
+            (item.line, item.product): (item.quantity, item.value)
+            for item in document.items
+            if Effect.RESERVATION in routed(document.object, item)
+        }
+        reserved: dict[tuple[str, str], tuple[int, Decimal]] = {}
+        for one in postings_of(change.get, name):
+            if one.sort is Sort.RESERVATION:
+                pieces, value = reserved.get((one.line, one.product), (0, Decimal(0)))
+                reserved[one.line, one.product] = pieces + one.pieces, value + one.value
+        for row in {**reserved, **wanted}:
+            had, was_worth = reserved.get(row, (0, Decimal(0)))
+            pieces, value = wanted.get(row, (0, Decimal(0)))
+            if pieces != had:
+                more = pieces - had, value - was_worth
+                self._goods.post(change, name, Sort.RESERVATION, *row, *more, "")
 
     def _post_item(
         self, change: Change, name: str, document: BapiService, item: ServiceItem
     ) -> str | None:
         """Post what an item leads to at once, all of it or nothing; then say why nothing."""
-        effects = [one for one in routed(document.object, item) if one in AT_ONCE]
+        effects = [one for one in routed(document.object, item) if one in EACH_ONCE]
         postings = postings_of(change.get, name)
         done = {(one.sort, one.line) for one in postings}
         lines = {one: "" if one is Effect.COSTS else item.line for one in effects}
-        todo = [one for one in effects if (AT_ONCE[one], lines[one]) not in done]
+        todo = [one for one in effects if (EACH_ONCE[one], lines[one]) not in done]
         if Effect.GOODS_ISSUE in todo:
-            is_there = self._warehouse.move(change, document.place, item.product, -item.quantity)
-            if not is_there:
+            if not self._warehouse.has(change.get, document.place, item.product, item.quantity):
                 return f"there are too few {item.product} in {document.place or 'stock'}"
+            self._warehouse.move(change, document.place, item.product, -item.quantity)
         if Effect.SCRAPPING in todo and self._goods.left_of_repair(change.get, name, item) < (
             item.quantity
         ):
@@ -267,7 +292,7 @@ class ServiceBook:
             value = Decimal(0) if is_whole else item.value
             product = "" if is_whole else item.product
             self._goods.post(
-                change, name, AT_ONCE[effect], lines[effect], product, pieces, value, place
+                change, name, EACH_ONCE[effect], lines[effect], product, pieces, value, place
             )
         return None
 
@@ -288,7 +313,7 @@ class ServiceBook:
         change.put(REVERSED, original, document.reference)
         for one in postings_of(change.get, original):
             if one.place:
-                self._warehouse.move(change, one.place, one.product, one.pieces)
+                self._goods.take_in(change, one.place, one.product, one.pieces)
             self._goods.post(
                 change, name, one.sort, one.line, one.product, -one.pieces, -one.value, one.place
             )

@@ -4,7 +4,8 @@ For each document there is at most one next step: a delivery of what is there, o
 of what comes back, a returns delivery and its goods receipt. What it is, and when, follows from the
 document and from what was posted for it, so a crash forgets nothing. What is repaired leaves only
 after it has come, and what was lent is fetched only after it has left. Each step is one commit: its
-documents, the stock, and the news for CRM. Sources: CONTRIBUTING.md, S21, S26.
+documents, the stock, and the news for CRM. What belongs to the customer (what he has sent to be
+repaired) is kept apart from what is in stock. Sources: CONTRIBUTING.md, S21, S26.
 """
 
 from collections.abc import Callable, Iterator
@@ -90,9 +91,20 @@ class ServiceGoods:
         self._warehouse = warehouse
 
     def started(self) -> None:
-        """Go on with all documents."""
+        """Go on with all documents after a restart."""
         for name in list(self._actor.store.table(SERVICE)):
             self.go_on(name)
+
+    def take_in(self, change: Change, place: str, product: str, pieces: int) -> None:
+        """Put pieces into a stock, as part of a commit; what has waited for them goes on."""
+        self._warehouse.move(change, place, product, pieces)
+        change.then(lambda: self._go_on_with(product))
+
+    def _go_on_with(self, product: str) -> None:
+        """Go on with all documents that are about a product."""
+        for name, stored in list(self._actor.store.table(SERVICE).items()):
+            if any(item.product == product for item in stored.document.items):
+                self.go_on(name)
 
     def go_on(self, name: str) -> None:
         """Wait for the next step of a document, if there is one."""
@@ -118,12 +130,12 @@ class ServiceGoods:
         rows = list(self._ready(get, name, stored.document))
         if self._logistics.lead is None or not rows:
             return None
-        before = [one.posted_ns for one in postings if one.sort in ANNOUNCED]
-        if before:
-            return max(before) + self._logistics.rest_after
         promised = dict(stored.document.promised)
         day = max((promised.get(item.line, 0) for item, _ in rows), default=0)
-        return max(stored.since_ns + self._logistics.lead, days(day))
+        before = [one.posted_ns for one in postings if one.sort in ANNOUNCED]
+        first_ns = stored.since_ns + self._logistics.lead
+        due_ns = max(before) + self._logistics.rest_after if before else first_ns
+        return max(due_ns, days(day))
 
     def due(self, name: str) -> None:
         """Do what is due of a document, in one commit."""
@@ -163,19 +175,22 @@ class ServiceGoods:
     def _ready(
         self, get: Get, name: str, document: BapiService
     ) -> Iterator[tuple[ServiceItem, int]]:
-        """Yield what can be put into a delivery now: (item, pieces)."""
-        postings = postings_of(get, name)
-        announced = pieces_by_line(postings, *ANNOUNCED)
-        moved = pieces_by_line(postings, *MOVED, Sort.SCRAPPING)
+        """Yield what can be put into a delivery now: (item, pieces).
+
+        Whoever delivers an item before asking for the next one never delivers a piece twice.
+        """
         for item in document.items:
+            postings = postings_of(get, name)
+            announced = pieces_by_line(postings, *ANNOUNCED)
+            moved = pieces_by_line(postings, *MOVED, Sort.SCRAPPING)
             way = self._way(document, item)
             left = item.quantity - announced.get(item.line, 0)
             if way is None or left <= 0:
                 continue
             if item.category in AFTER:
                 left = min(left, _free(document, item, moved, announced))
-            if way is Effect.DELIVERY:
-                left = min(left, self._there(get, item, left))
+            if way is Effect.DELIVERY and _place(item):
+                left = self._warehouse.free(get, MAIN, item.product, left)
             if left > 0:
                 yield item, left
 
@@ -188,26 +203,18 @@ class ServiceGoods:
         out = attrs.evolve(item, category=Category.REPAIR_OUT)
         return _free(document, out, moved, announced)
 
-    def _there(self, get: Get, item: ServiceItem, wanted: int) -> int:
-        """Return how many of what is wanted lie there and are in no delivery."""
-        pieces = self._warehouse.pieces(get, MAIN, item.product)
-        if pieces is None:
-            return wanted
-        return max(pieces - int(get("in deliveries", item.product, 0)), 0)
-
     # --- the steps ---
 
     def _deliver(self, change: Change, name: str, document: BapiService) -> None:
         is_first = not any(p.sort in ANNOUNCED for p in postings_of(change.get, name))
         u = self._actor.luck("partial delivery").uniform(word_of(document.reference))
         is_partial = is_first and u < self._logistics.partial
-        for item, ready in list(self._ready(change.get, name, document)):
+        for item, ready in self._ready(change.get, name, document):
             pieces = (ready + 1) // 2 if is_partial else ready
             way = self._way(document, item)
             sort = Sort.DELIVERY if way is Effect.DELIVERY else Sort.RETURNS_DELIVERY
-            if way is Effect.DELIVERY:
-                known = int(change.get("in deliveries", item.product, 0))
-                change.put("in deliveries", item.product, known + pieces)
+            if way is Effect.DELIVERY and _place(item):
+                self._warehouse.set_apart(change, item.product, pieces)
             value = item.unit_price * pieces
             self.post(change, name, sort, item.line, item.product, pieces, value, "")
 
@@ -215,14 +222,15 @@ class ServiceGoods:
         """Let leave what is delivered, and take in what has come."""
         document: BapiService = change.get(SERVICE, name).document
         for item, pieces in opened:
-            is_out = self._way(document, item) is Effect.DELIVERY
-            if is_out:
-                known = int(change.get("in deliveries", item.product, 0))
-                change.put("in deliveries", item.product, known - pieces)
-            self._warehouse.move(change, MAIN, item.product, -pieces if is_out else pieces)
+            is_out, place = self._way(document, item) is Effect.DELIVERY, _place(item)
+            if place and is_out:
+                self._warehouse.set_apart(change, item.product, -pieces)
+                self._warehouse.move(change, place, item.product, -pieces)
+            elif place:
+                self.take_in(change, place, item.product, pieces)
             sort = Sort.GOODS_ISSUE if is_out else Sort.GOODS_RECEIPT
             value = item.unit_price * pieces
-            self.post(change, name, sort, item.line, item.product, pieces, value, MAIN)
+            self.post(change, name, sort, item.line, item.product, pieces, value, place)
 
     def post(
         self,
@@ -282,6 +290,12 @@ def postings_of(get: Get, name: str) -> tuple[ServicePosting, ...]:
     """Return what was posted for a document, as a store or a commit has it."""
     found: tuple[ServicePosting, ...] = get(POSTINGS, name, ())
     return found
+
+
+def _place(item: ServiceItem) -> str:
+    """Return the stock that an item leaves, or comes into; empty for what is the customer's own."""
+    is_customers = item.category in (Category.REPAIR_IN, Category.REPAIR_OUT)
+    return "" if is_customers else MAIN
 
 
 def _free(

@@ -1,11 +1,13 @@
 """How does CRM find out whether there is enough for the goods of a service order?
 
 As for orders (`crmsim.online.atp`): the save does not wait, the order is stored as unchecked, and
-goes its way to the ERP with the answer. Only items that are sold are asked about.
+goes its way to the ERP with the answer. Only items that are sold are asked about. When none is left
+the order does not wait, but the planning system hears that nothing of it is wanted any more.
 Sources: CONTRIBUTING.md, S21; what happens when nobody answers is a parameter there.
 """
 
 from crmsim.applications.service import (
+    NOT_CHECKED,
     OPEN,
     PROMISED,
     REASON,
@@ -13,20 +15,22 @@ from crmsim.applications.service import (
     UNCHECKED,
     Effect,
     routed,
+    transfer_of,
     why_not_sent,
 )
+from crmsim.applications.status import Distribution
 from crmsim.business.master import Record
 from crmsim.business.schedule import Wanted
 from crmsim.business.service import items_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
-from crmsim.online.atp import CHECKS, TRIES, Checks, CheckUnanswered, OnApoDown
+from crmsim.online.atp import CHECKS, TRIES, Check, Checks, CheckUnanswered, OnApoDown
 from crmsim.rfc.atp import AtpAnswer, AtpQuestion
 from crmsim.trace.kinds import CHECKED
 
 __all__ = ["ServiceAvailability", "is_of_service"]
 
-NOT_CHECKED = "nobody could check whether there is enough"
+NOBODY_CHECKED = "nobody could check whether there is enough"
 
 
 def is_of_service(name: str) -> bool:
@@ -49,17 +53,19 @@ class ServiceAvailability:
         self._on_down = on_down
 
     def opened(self, change: Change, after: Record) -> dict[str, str]:
-        """Ask about a document that is being saved, if it must be; return what marks it then."""
-        wanted = self._wanted(after)
-        is_known = wanted == change.get("checked", after.identity)
-        is_due = not is_known and why_not_sent(after) in (None, "it is not checked yet")
-        if not self._checks.is_asked or after.object != SERVICE_ORDER or not is_due:
+        """Ask about a document that is being saved, if it must be; return what CRM says of it."""
+        if not self._checks.is_asked or after.object != SERVICE_ORDER:
             return {}
-        if not wanted:
-            return {}
-        name = after.identity
+        name, wanted = after.identity, self._wanted(after)
+        row: Check | None = change.get(CHECKS, name)
+        known = change.get("checked", name, ()) if row is None else row.question.items
+        fields = _void_promises(after, wanted)
+        is_due = not wanted or why_not_sent(after) in (None, NOT_CHECKED)
+        if wanted == known or not is_due:
+            return fields
+        change.delete("checked", name)
         self._checks.open(change, name, AtpQuestion(name, name, after.version, wanted))
-        return {UNCHECKED: "yes"}
+        return {**fields, UNCHECKED: "yes" if wanted else ""}
 
     @staticmethod
     def _wanted(after: Record) -> tuple[Wanted, ...]:
@@ -74,16 +80,28 @@ class ServiceAvailability:
         """Ask again, or return what the policy makes of the service order."""
         if not self._checks.is_open(due.order, due.check):
             return {}
-        if due.attempt + 1 < TRIES or self._on_down is OnApoDown.WAIT:
+        if due.attempt + 1 < TRIES or not self._gives_up(self._record(due.order)):
             self._checks.ask(due.order, due.check, due.attempt + 1)
             return {}
         if self._on_down is OnApoDown.ACCEPT:
             return {UNCHECKED: ""}
-        return {UNCHECKED: "", "status": OPEN, REASON: NOT_CHECKED}
+        return {UNCHECKED: "", "status": OPEN, REASON: NOBODY_CHECKED}
+
+    def _gives_up(self, record: Record) -> bool:
+        """Say whether nobody is asked about a service order any more when nobody answers."""
+        if not _is_unchecked(record) or self._on_down is OnApoDown.WAIT:
+            return False  # it waits for nothing, but what it had must be given back
+        is_new = transfer_of(record) is Distribution.NOT_RELEVANT
+        return is_new or self._on_down is OnApoDown.ACCEPT
 
     def answered(self, answer: AtpAnswer) -> dict[str, str]:
-        """Return what was promised; nothing for an answer to something older."""
-        if not self._checks.is_open(answer.order, answer.check):
+        """Return what was promised; nothing for an answer that no service order waits for."""
+        name = answer.order
+        if not self._checks.is_open(name, answer.check):
+            return {}
+        if not _is_unchecked(self._record(name)):
+            with self._actor.commit() as change:
+                change.delete(CHECKS, name)  # what it had is free, and that is known now
             return {}
         pieces: dict[str, int] = {}
         day: dict[str, int] = {}
@@ -94,12 +112,17 @@ class ServiceAvailability:
         return {UNCHECKED: "", **told}
 
     def end(self, change: Change, name: str, fields: dict[str, str]) -> None:
-        """Forget a question that is answered, or that nobody will answer."""
-        object_, _, number = name.partition(" ")
-        record: Record = self._actor.store.get("records", (object_, number))
+        """Forget a question that is answered, or that nobody will answer.
+
+        What is open again because of that gives back what it may have been promised all the same.
+        """
+        row: Check = change.get(CHECKS, name)
+        record = self._record(name)
         change.delete(CHECKS, name)
-        if "status" not in fields:
-            change.put("checked", name, self._wanted(record))
+        if "status" in fields:
+            self._checks.open(change, name, AtpQuestion(name, name, record.version, ()))
+        else:
+            change.put("checked", name, row.question.items)
         lines = tuple(
             (key.removeprefix(PROMISED), *_promise(text))
             for key, text in fields.items()
@@ -107,6 +130,25 @@ class ServiceAvailability:
         )
         outcome = "answered" if lines else "given up"
         change.note(CHECKED, name, guid=name, version=record.version, outcome=outcome, lines=lines)
+
+    def _record(self, name: str) -> Record:
+        object_, _, number = name.partition(" ")
+        found: Record = self._actor.store.get("records", (object_, number))
+        return found
+
+
+def _is_unchecked(record: Record) -> bool:
+    return dict(record.fields).get(UNCHECKED) == "yes"
+
+
+def _void_promises(after: Record, wanted: tuple[Wanted, ...]) -> dict[str, str]:
+    """Return the fields, empty now, that said what was promised for lines that are gone."""
+    lines = {one.line: None for one in wanted}
+    return {
+        name: ""
+        for name, text in after.fields
+        if name.startswith(PROMISED) and text and name.removeprefix(PROMISED) not in lines
+    }
 
 
 def _promise(text: str) -> tuple[int, int]:

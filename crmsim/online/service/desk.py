@@ -10,6 +10,7 @@ from crmsim.applications.service import (
     TRANSFER_TRIES,
     status_of,
     transfer_of,
+    why_not_sent,
 )
 from crmsim.applications.status import Distribution
 from crmsim.business.master import Record
@@ -56,9 +57,9 @@ class ServiceDesk:
     def _needs_clerk(record: Record) -> bool:
         if record.object == CONFIRMATION and status_of(record) == OPEN:
             return True
-        fields = dict(record.fields)
-        tries = fields.get(TRANSFER_TRIES, "")
-        return transfer_of(record) is Distribution.ERROR and 0 < int(tries or 0) <= REWORK_COUNT
+        tries = int(dict(record.fields).get(TRANSFER_TRIES, "") or 0)
+        is_refused = transfer_of(record) is Distribution.ERROR and why_not_sent(record) is None
+        return is_refused and 0 < tries <= REWORK_COUNT
 
     def _lay(self, name: str, version: int) -> None:
         if self._clerk is not None:

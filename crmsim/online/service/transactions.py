@@ -51,6 +51,8 @@ from crmsim.trace.kinds import DISTRIBUTED
 __all__ = ["ServiceTransactions", "bapi_service"]
 
 GIVEN_UP = "its transfer came to no end"
+ACCEPTED = "accepted items"
+"""Name of a document -> its items, as the ERP has taken them last."""
 
 
 class ServiceTransactions:
@@ -95,12 +97,18 @@ class ServiceTransactions:
         if key[0] == BILL:
             return "bills are written by CRM itself"
         after = self._after(key, fields)
-        reason = why_not_changed(self.held(key), after, by_laptop=False)
-        return reason or self._why_not_reversed(after)
+        reason = self._why_not_changed(self.held(key), after, by_laptop=False)
+        return reason or self._why_billed(after)
 
     def why_not_from_laptop(self, before: Record | None, after: Record) -> str | None:
         """Return why a technician cannot create a document, or change it so, or None."""
-        reason = why_not_changed(before, after, by_laptop=True)
+        return self._why_not_changed(before, after, by_laptop=True)
+
+    def _why_not_changed(
+        self, before: Record | None, after: Record, *, by_laptop: bool
+    ) -> str | None:
+        accepted = {one.line: one for one in self._actor.store.get(ACCEPTED, after.identity, ())}
+        reason = why_not_changed(before, after, by_laptop=by_laptop, accepted=accepted)
         return reason or self._why_not_reversed(after)
 
     def _after(self, key: Key, fields: Mapping[str, str]) -> Record:
@@ -118,7 +126,19 @@ class ServiceTransactions:
             return f"there is no {CONFIRMATION} {reverses}"
         if transfer_of(original) is not Distribution.DONE:
             return f"{original.identity} is not posted, so there is nothing to take back"
+        if dict(original.fields).get("reverses"):
+            return f"{original.identity} takes back another one itself; confirm anew instead"
+        items = [items_of(dict(one.fields)) for one in (original, after)]
+        if items[0] != items[1] or original.parent != after.parent:
+            return f"it is not about the order and the items of {original.identity}"
         return None
+
+    def _why_billed(self, after: Record) -> str | None:
+        """Return why the memos of a complaint cannot change any more, or None."""
+        held = self.held((after.object, after.key))
+        if held is None or self._bill_of_memos(held) is None or memos_of(held) == memos_of(after):
+            return None
+        return "its memos are billed already; write another complaint"
 
     def completed(self, change: Change, key: Key, fields: Mapping[str, str]) -> Mapping[str, str]:
         """Return fields of a document that is being saved, with what CRM itself says of it.
@@ -130,16 +150,19 @@ class ServiceTransactions:
         """
         if key[0] not in SERVICE_OBJECTS:
             return fields
-        after = self._after(key, {**fields, TRANSFER_TRIES: ""})
-        version = after.version + (self.held(key) is not None)
-        added = self._availability.opened(change, attrs.evolve(after, version=version))
-        if not added and why_not_sent(after) is None:
-            added = self._sent(change, after, version)
-            added[TRANSFER_TRIES] = fields.get(TRANSFER_TRIES, "")
-        record = self._after(key, {**fields, **added})
+        held = self.held(key)
+        if held is not None and TRANSFER_TRIES in dict(held.fields):
+            fields = {TRANSFER_TRIES: "", **fields}  # who changes it begins to count anew
+        after = self._after(key, fields)
+        version = after.version + (held is not None)
+        asked = self._availability.opened(change, attrs.evolve(after, version=version))
+        whole = {**fields, **asked}
+        if why_not_sent(self._after(key, whole)) is None:
+            whole |= self._sent(change, after, version)
+        record = self._after(key, whole)
         self._desk.put(change, attrs.evolve(record, version=version))
         self._bill_memos(change, record)
-        return {**fields, **added}
+        return whole
 
     def _sent(self, change: Change, after: Record, version: int) -> dict[str, str]:
         """Mark a document that is being saved as being distributed."""
@@ -162,11 +185,9 @@ class ServiceTransactions:
         key = object_, number
         record = self.held(key)
         assert record is not None, "what lies on the desk is there"
-        is_open = status_of(record) == OPEN
-        fields = {"status": COMPLETED} if is_open else {}
-        if not is_open:
-            fields[TRANSFER_TRIES] = dict(record.fields)[TRANSFER_TRIES]
-        whole = self.completed(change, key, fields)
+        is_open = record.object == CONFIRMATION and status_of(record) == OPEN
+        tries = {TRANSFER_TRIES: dict(record.fields).get(TRANSFER_TRIES, "")}
+        whole = self.completed(change, key, {"status": COMPLETED} if is_open else tries)
         self._online.change_record(change, key, whole, "", OFFICE)
 
     def unanswered(self, due: CheckUnanswered) -> None:
@@ -212,7 +233,8 @@ class ServiceTransactions:
             TRANSFER_TRIES: str(tries + 1) if is_again else "",
         }
         if news.is_posted:
-            fields |= self._reversal(change, record)
+            change.put(ACCEPTED, record.identity, items_of(dict(record.fields)))
+            self._take_back(change, record)
         saved = self._online.change_record(change, key, fields, "", ERP, number=news.number)
         self._desk.put(change, saved)
         if news.is_posted and record.object == CONFIRMATION:
@@ -239,13 +261,12 @@ class ServiceTransactions:
         version: int = self._actor.store.get("sent", (record.object, record.key), 0)
         return version
 
-    def _reversal(self, change: Change, record: Record) -> dict[str, str]:
+    def _take_back(self, change: Change, record: Record) -> None:
         """Mark what a confirmation has taken back."""
         reverses = dict(record.fields).get("reverses", "")
         if record.object == CONFIRMATION and reverses:
             original = {"status": CANCELLED, "reversed by": record.key}
             self._online.change_record(change, (CONFIRMATION, reverses), original, "", OFFICE)
-        return {}
 
     def progress(self, change: Change, news: BapiServiceProgress) -> None:
         """Show how far the lines of a document have got; late news take nothing back."""
@@ -274,9 +295,13 @@ class ServiceTransactions:
 
     def _bill_memos(self, change: Change, record: Record) -> None:
         """Bill the memos of a complaint, once they are approved and what comes back has come."""
-        is_billed = self.held((BILL, f"{record.object}/{record.key}")) is not None
+        is_billed = self._bill_of_memos(record) is not None
         if record.object == COMPLAINT and not is_billed and why_not_billed(record) is None:
             self._write_bill(change, record, "memo", record.parent, item_fields(memos_of(record)))
+
+    def _bill_of_memos(self, record: Record) -> Record | None:
+        """Return the bill that the memos of a complaint have led to; None when there is none."""
+        return self.held((BILL, f"{record.object}/{record.key}"))
 
     def _write_bill(
         self, change: Change, of: Record, kind: str, customer: str, items: dict[str, str]
