@@ -697,6 +697,22 @@ def test_the_report_sends_again_what_never_got_through():
     assert pieces(told, "erp", "van-1/pump") == 3
 
 
+def test_an_answer_that_comes_after_the_transfer_was_given_up_counts():
+    """The transfer still stands in a queue of the ERP when the report gives it up."""
+    queue = f"R3AU_service_order {K}"
+    told = day_of_service(
+        do(7, "administer", "erp", "lock", queue),
+        given_out(8, WORK),
+        do(9, "check_distribution"),
+        do(10, "administer", "erp", "unlock", queue),
+        crm={"service_clerk": None},
+    )
+    statuses = [e.detail["status"] for e in told.result.journal.select("distributed")]
+    assert statuses == ["TO_BE", "ERROR", "DONE"]
+    assert told.record("crm", "service_order", K)["transfer"] == "distributed"
+    assert postings(told, f"service_order {K}") == [("internal order", "", 1)]
+
+
 def test_a_blocked_customer_gets_no_service():
     told = day_of_service(
         do(7, "change_in_erp", "customer", "C1", blocked="yes"),
@@ -754,6 +770,13 @@ def test_a_return_brings_the_goods_and_then_the_money_back():
     sorts = [sort for sort, _ in rows]
     assert sorts == ["returns delivery", "goods receipt", "receivable", "revenue"]
     assert told.record("laptop-1", "complaint", "0009000001")["done 10"] == "1 / 1"
+
+
+@pytest.mark.parametrize(("status", "count"), [("open", 0), ("released", 2)])
+def test_no_money_is_given_back_for_a_complaint_that_is_open(status, count):
+    credit = ServiceItem("30", Category.CREDIT, "tea", 1, Decimal(2))
+    told = day_of_service(complain(30, credit, status=status, approved="yes"))
+    assert len(list(told.result.journal.select("recorded"))) == count
 
 
 def test_money_is_not_given_back_before_somebody_has_approved_it():

@@ -322,6 +322,8 @@ def why_not_billed(record: Record) -> str | None:
     """
     if not memos_of(record):
         return "it has no memos"
+    if status_of(record) == OPEN:
+        return "it is open"
     if dict(record.fields).get(APPROVED) != "yes":
         return "nobody has approved its memos"
     done = done_of(record)

@@ -216,14 +216,15 @@ class ServiceTransactions:
         """Take over the ERP's answer to a transfer; say whether the document is free by it."""
         key = news.object, news.key
         record = self.held(key)
-        if (
-            record is None
-            or not is_being_distributed(record)
-            or self._sent_version(record) != (news.version)
-        ):
+        if record is None or self._sent_version(record) != news.version:
             return False  # an answer to something older
+        is_late = news.is_posted and dict(record.fields).get(REASON) == GIVEN_UP
+        if not (is_late or is_being_distributed(record)):
+            return False
         event = DistributionEvent.ACCEPTED if news.is_posted else DistributionEvent.REFUSED
-        status = next_status(Distribution.TO_BE, event)
+        if is_late:
+            event = DistributionEvent.TAKEN_OVER
+        status = next_status(transfer_of(record), event)
         self._note(change, record, news.version, status, news.reason)
         tries = int(dict(record.fields).get(TRANSFER_TRIES, "") or 0)
         is_again = not news.is_posted and news.is_mendable
