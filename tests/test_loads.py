@@ -421,6 +421,32 @@ def test_what_never_went_to_the_cdb_is_loaded_into_it():
     assert len([e for e in result.journal.select("begun") if "CDB_CUSTOMER" in str(e)]) == 3
 
 
+@pytest.mark.parametrize("operator_s", [None, Constant(3_600.0)])
+def test_a_block_for_the_cdb_whose_program_breaks_off_waits_for_a_person(operator_s):
+    """The load goes on without it; a person has it processed again, or it is named."""
+
+    def tell(land: Landscape) -> None:
+        land.set_bridge("customer", is_on=False)
+        for key in KEYS:
+            land.at("0d 08:10", land.change, "customer", key, phone="new")
+        land.at("0d 09:00", land.set_bridge, "customer", is_on=True)
+        land.at("0d 09:10", land.load, "customer", target="cdb", block=3)
+
+    begins = hours(9) + minutes(10) + seconds(40)
+    broken = (Breakage(Context.MO3, begins, begins + seconds(25)),)
+    result = told(tell, are_loaded=True, breakages=broken, operator_s=operator_s)
+    must_agree(result)
+    flowed = [e for e in result.journal.select("flowed") if e.detail["context"] == "MO3"]
+    assert [e.detail["states"][-1] for e in flowed].count("E06") == 1
+    in_cdb = {
+        key: dict(one.fields)["phone"]
+        for (_, key), one in result.simulation.store("crm").table("cdb records").items()
+    }
+    late = [key for key, phone in in_cdb.items() if phone == "old"]
+    assert len(late) == (3 if operator_s is None else 0)
+    assert ("publication customer" in {one.name for one in result.quiet.aside}) is bool(late)
+
+
 @pytest.mark.parametrize("site", ["crm", "erp"])
 @pytest.mark.parametrize("second", [5, 45, 90])
 def test_a_load_into_the_cdb_survives_a_crash(site, second):

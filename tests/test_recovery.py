@@ -318,7 +318,7 @@ def test_a_breakage_hits_its_context_in_its_time_and_its_share():
 @pytest.mark.parametrize(
     ("context", "begins", "ends", "told"),
     [
-        (Context.SO2, 0, 1, "SO2 cannot break off; these can: SI0, MI0, MO1, MO2, SO1"),
+        (Context.SO2, 0, 1, "SO2 cannot break off; these can: SI0, MI0, MO1, MO2, MO3, SO1"),
         (Context.SO1, 5, 5, "from one moment to a later one"),
         (Context.SO1, -1, 5, "from one moment to a later one"),
     ],

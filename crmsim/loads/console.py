@@ -69,6 +69,8 @@ class Console:
             writing,
             lambda name: actor.store.get(LOADS, name),
             lambda change, load, count: self.loads.done(change, load, count),
+            errors,
+            monitor,
         )
         self.loads = Loads(
             actor,
@@ -110,9 +112,8 @@ class Console:
         if isinstance(body, LoadBlock):
             return self.loads.take(change, queue, luw)
         if isinstance(body, CdbStep):
-            self._consolidated.take(change, body)
-        else:
-            self.comparing.take(change, body)
+            return self._consolidated.take(change, queue, luw)
+        self.comparing.take(change, body)
         return True
 
     def service_ns(self, body: Any) -> int:

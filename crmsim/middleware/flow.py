@@ -41,6 +41,7 @@ class Context(enum.Enum):
     MI0 = "MI0"
     MO1 = "MO1"
     MO2 = "MO2"
+    MO3 = "MO3"
     SO1 = "SO1"
     SOA = "SOA"
     SO2 = "SO2"
@@ -53,6 +54,7 @@ SERVICES: dict[Context, tuple[str, ...]] = {
     Context.MI0: ("validation",),
     Context.MO1: ("find the receivers", "call the ERP adapter", "call the MobileBridge"),
     Context.MO2: ("find the receivers", "call the ERP adapter", "call the MobileBridge"),
+    Context.MO3: ("read what CRM Online holds", "update the CDB", "find the sites"),
     Context.SO1: ("update the CDB", "find the sites", "put deltas into their queues"),
     Context.SOA: (),
     Context.SO2: ("read the before-image in the CDB", "put the rejection into the sender's queue"),
@@ -79,6 +81,7 @@ FAILURES = {
     Context.MI0: BDocEvent.REFUSED,
     Context.MO1: BDocEvent.OUTBOUND_BROKE,
     Context.MO2: BDocEvent.OUTBOUND_BROKE,
+    Context.MO3: BDocEvent.OUTBOUND_BROKE,
     Context.SO1: BDocEvent.UPDATE_BROKE,
 }
 """What happens to a BDoc when the program of a context breaks off: it ends in an error state."""
@@ -99,8 +102,9 @@ class Breakage:
 
     A faulty change of a program, a missing table entry, a full table space. Every BDoc that comes
     by ends in an error state: E05 where uploads come in (SI0), E04 where news of the ERP is
-    validated (MI0), E06 where documents are passed on (MO1, or MO2 for many at once), E09 where the
-    CDB is written (SO1). It leaves its queue, so the others go on.
+    validated (MI0), E06 where documents are passed on (MO1, or MO2 for many at once, MO3 for an
+    initial load of the CDB), E09 where the CDB is written (SO1). It leaves its queue, so the others
+    go on.
     """
 
     context: Context
