@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crmsim.applications.exchange import Numbers
 from crmsim.business.master import Record
 from crmsim.chance import Constant
 from crmsim.checks.erp import loads
@@ -22,6 +23,7 @@ from crmsim.systems.outflow import Outflow
 from crmsim.units import hours, milliseconds, seconds
 
 from .stories import fired
+from .telling import do, edit, order, tell
 from .test_loads import KEYS, must_agree, phones, told, verdict
 
 
@@ -416,3 +418,88 @@ def test_a_changed_filter_is_found_and_put_right_or_accused():
     assert result.metrics["left_after_repair"] == 0
     found = verdict(story.run(**small, repaired=False), loads.LOADED_AGREES)
     assert found.violations == 33
+
+
+# --- orders ---
+
+
+def reported(story, against: str):
+    return story.result.simulation.store("crm").get("reports", ("order", against))
+
+
+def numbers(story, *references: str) -> tuple[str, ...]:
+    rows = story.result.simulation.store("crm").table("orders").values()
+    of = {row.document.order.reference: row.document.number for row in rows}
+    return tuple(sorted(of[one] for one in references))
+
+
+def sold(hour: float, reference: str, customer: str = "C1"):
+    return do(hour, "create_order", order(reference, customer))
+
+
+@pytest.mark.parametrize("is_detailed", [True, False])
+def test_orders_that_the_erp_lacks_or_has_otherwise_are_found(is_detailed):
+    """One was refused, one was deleted on its way, one was changed there without a word to CRM."""
+    queue = "R3AU_SALESDO0005000002"
+    story = tell(
+        sold(8, "good"),
+        do(8.5, "set_numbers_in_erp", Numbers.OUTSIDE),
+        sold(9, "refused"),
+        do(9.2, "set_numbers_in_erp", Numbers.MATCH),
+        do(9.5, "administer", "erp", "lock", queue),
+        sold(10, "deleted"),
+        do(11, "administer", "erp", "delete queue", queue),
+        do(11.1, "administer", "erp", "unlock", queue),
+        sold(12, "changed"),
+        do(14, "change_order_in_erp", edit("changed", text="by the ERP alone")),
+        do(30, "compare", "order", is_detailed=is_detailed, block=2),
+    )
+    report = reported(story, "erp")
+    assert report.only_here == numbers(story, "refused", "deleted")
+    assert report.different == (numbers(story, "changed") if is_detailed else ())
+    assert (report.only_there, report.in_flight, report.compared) == ((), (), 4)
+    assert report.questions == (3 if is_detailed else 2), "two by two, and a second look"
+
+
+def test_an_order_on_its_way_is_no_difference():
+    story = tell(
+        sold(8, "there"),
+        do(9, "administer", "erp", "lock", "R3AU_SALESDO0005000001"),
+        sold(10, "on its way"),
+        do(11, "compare", "order"),
+        do(12, "administer", "erp", "unlock", "R3AU_SALESDO0005000001"),
+        do(30, "compare", "order"),
+    )
+    first, last = (
+        event.detail
+        for event in story.result.journal.select("compared")
+        if event.detail["about"] == "order"
+    )
+    assert first["in_flight"] == numbers(story, "on its way")
+    assert (first["only_here"], last["only_here"], last["in_flight"]) == ((), (), ())
+
+
+def test_orders_that_never_came_to_the_cdb_are_found():
+    broken = (Breakage(Context.SO1, hours(8.5), hours(9.5)),)
+    story = tell(
+        sold(8, "there"),
+        sold(9, "lost"),
+        do(30, "compare", "order", against="cdb"),
+        crm={"breakages": broken},
+    )
+    report = reported(story, "cdb")
+    assert (report.only_here, report.compared) == (numbers(story, "lost"), 2)
+
+
+@pytest.mark.fires(loads.COMPARISONS_ARE_TRUE)
+def test_a_comparison_of_orders_that_overlooks_one_is_found(monkeypatch):
+    monkeypatch.setattr("crmsim.loads.comparing.order_row", lambda order: ())
+    monkeypatch.setattr("crmsim.erp.extraction.order_row", lambda order: ())
+    story = tell(
+        sold(12, "changed"),
+        do(14, "change_order_in_erp", edit("changed", text="by the ERP alone")),
+        do(30, "compare", "order"),
+        holds=False,
+    )
+    [violated] = [check for check, verdict in story.result.verdicts if verdict.violations]
+    assert violated is loads.COMPARISONS_ARE_TRUE

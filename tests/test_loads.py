@@ -514,7 +514,7 @@ def test_prices_go_from_the_erp_past_crm_online_or_only_what_differs_is_spread()
         ("set_delta", ("contact",), {"is_active": False}, "the ERP has no contact"),
         ("compare", ("contact",), {}, "the ERP has no contact"),
         ("compare", ("customer",), {"against": "laptop"}, "'erp' or the 'cdb'"),
-        ("compare", ("order",), {"against": "cdb"}, "orders are not compared"),
+        ("repair", ("order",), {"against": "cdb"}, "no order is repaired by a load"),
         ("repair", ("customer",), {"leading": "laptop"}, "leads"),
         ("repair", ("prices",), {"leading": "crm"}, "there the ERP leads"),
         ("add_record_in_erp", ("contact", "K"), {"name": "x"}, "the ERP has no contact"),

@@ -14,7 +14,15 @@ import attrs
 
 from crmsim.business.master import Record
 from crmsim.erp.contracts import CONTRACTS, FLOWS, ContractBook
-from crmsim.formats.bapi import BapiContract, BapiMasters, BapiRecord
+from crmsim.formats.bapi import (
+    BapiChange,
+    BapiContract,
+    BapiMasters,
+    BapiOrder,
+    BapiRecord,
+    BapiResult,
+    BapiStatus,
+)
 from crmsim.formats.loading import (
     BapiValue,
     CompareAnswer,
@@ -27,6 +35,7 @@ from crmsim.formats.loading import (
     Wish,
     contract_facts,
     contract_row,
+    order_row,
 )
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
@@ -213,6 +222,9 @@ class Extraction:
             return {
                 key: () for key, one in contracts if passing({**contract_facts(one), "key": key})
             }
+        if about == "order":
+            booked = [one.order for one in store.table("orders").values()]
+            return {order.number: order_row(order.as_sales_order()) for order in booked}
         masters = store.table("masters").items()
         rows = {key: (("value", value),) for (name, key), value in masters if name == about}
         records = store.table("records").items()
@@ -251,4 +263,6 @@ def _keys_in(body: Any, about: str) -> tuple[str, ...]:
         return (body.key,) if about == "contract" else ()
     if isinstance(body, LoadBlock):
         return body.keys if body.about == about else ()
+    if isinstance(body, BapiOrder | BapiResult | BapiStatus | BapiChange):
+        return (body.number,) if about == "order" else ()
     return (body.key,) if getattr(body, "object", "") == about else ()

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from crmsim.business.sales import SalesOrder
 from crmsim.formats.bapi import BapiContract, BapiRecord
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Wish",
     "contract_facts",
     "contract_row",
+    "order_row",
 ]
 
 Row = tuple[tuple[str, str], ...]
@@ -135,6 +137,24 @@ Wish = LoadRequest | LoadEnd | FilterSet | CompareQuestion
 def contract_facts(contract: Any) -> dict[str, str]:
     """Return the fields of a contract that a filter can look at."""
     return {"customer": contract.customer, "status": contract.status}
+
+
+def order_row(order: SalesOrder) -> Row:
+    """Return all that is exchanged of an order, for a comparison.
+
+    Not its contract: the ERP knows none of CRM.
+    """
+    said = {
+        "reference": order.reference,
+        "customer": order.customer,
+        "kind": order.kind.value,
+        "text": order.text,
+    }
+    for item in order.items:
+        price = f"{item.unit_price} -{item.discount}"
+        which = f"{item.product} {item.configuration}".rstrip()
+        said[f"item {item.line}"] = f"{item.quantity} {which} at {price} {item.text}".rstrip()
+    return tuple(sorted(said.items()))
 
 
 def contract_row(contract: BapiContract) -> Row:

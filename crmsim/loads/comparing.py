@@ -11,8 +11,17 @@ from typing import Any
 
 import attrs
 
+from crmsim.applications.status import Distribution, OrderRecord
+from crmsim.business.document import OrderDocument
 from crmsim.business.master import MasterRecord, Record
-from crmsim.formats.bapi import BapiContract, BapiMasters
+from crmsim.formats.bapi import (
+    BapiChange,
+    BapiContract,
+    BapiMasters,
+    BapiOrder,
+    BapiResult,
+    BapiStatus,
+)
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc
 from crmsim.formats.loading import (
     CompareAnswer,
@@ -20,6 +29,7 @@ from crmsim.formats.loading import (
     LoadBlock,
     Row,
     contract_row,
+    order_row,
 )
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
@@ -217,9 +227,28 @@ class Comparing:
             about: The name of the object.
             in_full: With what only CRM has: the version, and what it depends on.
         """
+        if about == "order":
+            return self._orders(database, in_full=in_full)
         table = "masters" if self._model.of(about).kind is Kind.BULK else "records"
         held = self._actor.store.table(f"{database}{table}").items()
         return {key: row_of(one, in_full=in_full) for (name, key), one in held if name == about}
+
+    def _orders(self, database: str, *, in_full: bool) -> dict[str, Row]:
+        """Return number -> fields of the orders of a database that the other side should have.
+
+        Against the ERP these are those that are or were to go there; what contains errors is not
+        sent down.
+        """
+        if database:
+            documents = [row.document for row in self._actor.store.table("cdb").values()]
+        else:
+            records: list[OrderRecord] = list(self._actor.store.table("orders").values())
+            documents = [one.document for one in records if in_full or _is_for_erp(one)]
+        return {
+            one.number: document_row(one) if in_full else order_row(one.order)
+            for one in documents
+            if one.is_sound or not in_full
+        }
 
     def _answer(self, question: CompareQuestion) -> CompareAnswer:
         """Say what the CDB has."""
@@ -236,8 +265,21 @@ class Comparing:
         queues = (*store.table("inbound").values(), *store.table("outbound").values())
         bodies = [body_of(luw) for luws in queues for luw in luws]
         if against == "cdb":
-            bodies = [body for body in bodies if isinstance(body, MassBDoc | RecordBDoc)]
+            bodies = [
+                body for body in bodies if isinstance(body, MassBDoc | RecordBDoc | MessageBDoc)
+            ]
         return tuple(dict.fromkeys(key for body in bodies for key in _keys_in(body, about)))
+
+
+def _is_for_erp(record: OrderRecord) -> bool:
+    """Say whether the ERP has an order, or should have it."""
+    return record.is_in_erp or record.distribution is not Distribution.NOT_RELEVANT
+
+
+def document_row(document: OrderDocument) -> Row:
+    """Return the fields of an order with what is known of its fate, for a comparison."""
+    fate = (("its fate", document.fate.value), ("its progress", str(document.progress)))
+    return (*order_row(document.order), *fate)
 
 
 def row_of(held: Record | MasterRecord, *, in_full: bool) -> Row:
@@ -266,6 +308,10 @@ def _keys_in(body: Any, about: str) -> tuple[str, ...]:
         return (body.key,) if about == "contract" else ()
     if isinstance(body, LoadBlock):
         return body.keys if body.about == about else ()
-    if isinstance(body, MessageBDoc) or body is None:
+    if isinstance(body, MessageBDoc):
+        return (body.document.number,) if about == "order" else ()
+    if isinstance(body, BapiOrder | BapiResult | BapiStatus | BapiChange):
+        return (body.number,) if about == "order" else ()
+    if body is None:
         return ()
     return (body.key,) if getattr(body, "object", "") == about else ()

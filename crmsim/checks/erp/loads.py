@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from crmsim.applications.status import Distribution
 from crmsim.checks.backend import Finals
 from crmsim.checks.check import Check, Ending, Judge, Mood, Scene
 from crmsim.checks.distribution import passes_filter
@@ -173,6 +174,36 @@ def _in_full(crm: Store, about: str, database: str) -> dict[str, Row]:
     }
 
 
+def _orders_of(crm: Store, erp: Store | None) -> dict[str, Sides]:
+    """Return number -> an order in CRM and in the ERP, or in the CDB if there is no ERP given."""
+    records: list[Any] = list(crm.table("orders").values())
+    if erp is None:
+        here = {one.document.number: one.document for one in records}
+        there = {one.document.number: one.document for one in crm.table("cdb").values()}
+        whole = {
+            key: tuple(
+                None if one is None or one.errors else (("", str(one)),)
+                for one in (here.get(key), there.get(key))
+            )
+            for key in {**here, **there}
+        }
+        return {key: Sides(*both) for key, both in whole.items()}
+    ours = {
+        one.document.number: _told_of(one.document.order)
+        for one in records
+        if one.is_in_erp or one.distribution is not Distribution.NOT_RELEVANT
+    }
+    theirs = {one.order.number: _told_of(one.order) for one in erp.table("orders").values()}
+    return {key: Sides(ours.get(key), theirs.get(key)) for key in {**ours, **theirs}}
+
+
+def _told_of(order: Any) -> Row:
+    """Return what CRM and the ERP tell each other of an order."""
+    rows = [(item.line, str(item)) for item in order.items]
+    head = order.reference, order.customer, order.kind.value, order.text
+    return (("head", str(head)), *sorted(rows))
+
+
 class _ComparisonsAreTrue(Finals):
     """I-87: a comparison reports exactly what differs: if nothing was changed since the last one of
     an object began, and nothing waits, what it says is what the systems hold when all is quiet. And
@@ -211,7 +242,21 @@ class _ComparisonsAreTrue(Finals):
     def _touch(self, event: Event) -> None:
         self._changed_ns[event.subject.partition(" ")[0]] = event.time_ns
 
-    on_repaired = on_customized = on_published = on_deleted = on_spread = on_replicated = _touch
+    on_repaired = on_customized = on_published = on_deleted = on_spread = _touch
+
+    def on_replicated(self, event: Event) -> None:
+        is_record = " " in str(event.detail["guid"])
+        self._changed_ns[event.subject.partition(" ")[0] if is_record else "order"] = event.time_ns
+
+    def on_committed(self, event: Event) -> None:
+        self._changed_ns["order"] = event.time_ns
+
+    def on_progressed(self, event: Event) -> None:
+        self._changed_ns["order"] = event.time_ns
+
+    def on_booked(self, event: Event) -> None:
+        super().on_booked(event)
+        self._changed_ns["order"] = event.time_ns
 
     def on_changed(self, event: Event) -> None:
         self._touch(event)
@@ -236,7 +281,9 @@ class _ComparisonsAreTrue(Finals):
             if is_old or about == "contract" or report.in_flight:
                 continue
             self.judged += report.compared
-            if against == "erp":
+            if about == "order":
+                sides = _orders_of(crm, erp if against == "erp" else None)
+            elif against == "erp":
                 sides = _differing(crm, erp, about)
             else:
                 here, there = (_in_full(crm, about, name) for name in ("", "cdb "))

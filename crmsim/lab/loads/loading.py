@@ -233,9 +233,7 @@ class Loading(BackOffice):
         if against not in ("erp", "cdb"):
             raise BadValue(f"CRM is compared with the 'erp' or the 'cdb', not {against!r}")
         self._model.of(about)
-        if about == "order":
-            raise BadValue("orders are not compared: the checks of a run do that")
-        if against == "erp":
+        if against == "erp" and about != "order":
             self._must_be_of_erp(about)
 
     def report(self, about: str, *, against: str = "erp", crm: str = "crm") -> Report | None:
@@ -267,6 +265,11 @@ class Loading(BackOffice):
         """
         _must_be_block(block)
         self._must_be_comparable(about, against)
+        if about == "order":
+            raise BadValue(
+                "no order is repaired by a load: change_order sends it again, check_distribution "
+                "sets it right that is stuck"
+            )
         if leading not in ("erp", "crm"):
             raise BadValue(f"'erp' or 'crm' leads, not {leading!r}")
         is_erp_alone = self._model.of(about).kind is Kind.BULK or about == "contract"
