@@ -261,7 +261,7 @@ def test_strict_fails_when_a_check_judged_nothing(capsys, tmp_path):
     [
         ("los=5%", ["no setting 'los'", "did you mean 'loss'"]),
         ("loss=150%", ["loss=150%", "between 0% and 100%"]),
-        ("loss=95%", ["loss", "0 to 0.9"]),
+        ("loss=95%", ["loss is 95%", "write 0% to 90%"]),
         ("loss=much", ["loss=much", "write a percentage"]),
         ("reorder_window=20", ["reorder_window=20", "no unit"]),
         ("reorder_window=-1s", ["reorder_window=-1s", "negative"]),
@@ -269,7 +269,7 @@ def test_strict_fails_when_a_check_judged_nothing(capsys, tmp_path):
         ("crashes=two", ["crashes=two", "whole number"]),
         ("dedup=no", ["dedup=no", "on or off"]),
         ("actors=loose", ["actors=loose", "detached, attached"]),
-        ("made_up_orders=0", ["made_up_orders", "1 to"]),
+        ("made_up_orders=0", ["made_up_orders is 0", "write 1 to"]),
         ("loss", ["NAME=VALUE"]),
         ("orders=/nowhere/at/all", ["/nowhere/at/all", "does not exist"]),
     ],

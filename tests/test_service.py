@@ -1391,3 +1391,9 @@ def test_the_returns_say_what_moved():
     assert (metrics["complaints"], metrics["refused"], metrics["too_late"]) == (26, 2, 4)
     assert metrics["receivable"] == "-692"
     assert metrics["documents"]["scrapping"] == metrics["documents"]["reservation"] == 4
+
+
+def test_a_setting_out_of_range_is_told_as_it_is_written():
+    story = load_scenario("scenarios/service_day.py")
+    with pytest.raises(BadValue, match="approval is 1s; write 1min to 9h"):
+        story.run(approval=seconds(1))

@@ -75,8 +75,9 @@ def setting(
 
     def in_range(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         if (low is not None and value < low) or (high is not None and value > high):
-            ends = f"{'-' if low is None else low} to {'-' if high is None else high}"
-            raise BadValue(f"{attribute.name} is {value}; it lies in {ends}")
+            kind = _types(type(instance)).get(attribute.name, type(value))
+            ends = _range({"low": low, "high": high}, kind).removeprefix("; ")
+            raise BadValue(f"{attribute.name} is {_shown(value, kind)}; write {ends}")
 
     told = {"meaning": meaning, "low": low, "high": high}
     return attrs.field(default=default, validator=in_range, metadata=told)
