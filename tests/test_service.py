@@ -33,7 +33,7 @@ from crmsim.online.atp import OnApoDown
 from crmsim.online.clerk import ClerkHabits
 from crmsim.qrfc.wire import Guarantees
 from crmsim.systems.setup import Policies
-from crmsim.units import Share, days, hours, minutes
+from crmsim.units import Share, days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge
 from .telling import Nothing, Told, do, order
