@@ -51,10 +51,10 @@ def test_complaint_6_ones_own_write_does_not_come_back_as_somebody_elses(monkeyp
     assert to_laptop(result, "laptop-1", "activity V2") == ["confirmation"] * 4
     assert times(result, "rejected") == []
 
-    plain = Outflow._write_record
+    plain = Outflow.write_record
     monkeypatch.setattr(
         Outflow,
-        "_write_record",
+        "write_record",
         lambda self, change, bdoc: plain(self, change, attrs.evolve(bdoc, origin="")),
     )
     assert "update" in to_laptop(run(*diary), "laptop-1", "activity V2")

@@ -459,7 +459,7 @@ def judge_bills(told: Told, books: dict[str, Counter]) -> None:
             signs = {"credit": -1, "debit": 1}
             values = [signs[row[0]] * row[1] * row[3] for row in memos]
             wanted[f"complaint/{key}"] = sum(values, Decimal(0))
-        elif memos and record.get("approved") == "yes":
+        elif memos and record.get("approved") == "yes" and record.get("status", "open") != "open":
             lacks = [
                 line
                 for line, (category, pieces, *_) in parsed(record).items()
