@@ -67,7 +67,9 @@ class Settings:
     busy: int = setting(60, "changes a day that go well", low=0, high=100_000)
     meanwhile: int = setting(10, "changes in the minute in which a comparison begins", low=0)
     detailed: bool = setting(True, "fields are compared too, not only keys")
-    every: Duration = setting(hours(6), "how often CRM is compared with the ERP")
+    every: Duration = setting(
+        hours(6), "how often CRM is compared with the ERP", low=minutes(15), high=days(2)
+    )
     block: int = setting(50, "for how many customers one question asks", low=1)
     leading: Leading = setting(Leading.ERP, "who is right when it comes to the repair")
 

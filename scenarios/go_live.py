@@ -55,7 +55,9 @@ class Settings:
     changes: int = setting(600, "customers that are changed there meanwhile", low=0, high=1_000_000)
     changing: Duration = setting(minutes(15), "over which span they are changed")
     block: int = setting(100, "customers in a block", low=1, high=100_000)
-    requests: int = setting(0, "request loads among which they are divided; 0: one initial load")
+    requests: int = setting(
+        0, "request loads among which they are divided; 0: one initial load", low=0, high=100
+    )
     parallel: int = setting(4, "how many of these run at once", low=1, high=1_000)
     work_processes: int = setting(4, "work processes of CRM", low=1, high=100)
     reps: int = setting(2, "reps, each with a region", low=1, high=1_000)

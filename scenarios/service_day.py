@@ -12,10 +12,9 @@ Why one should care: a part that is taken out of the books twice is a part that 
 an hour that is recorded twice is paid twice.
 
 Hypothesis: whatever crashes, comes twice or is begun anew, each part, each hour and each expense
-is posted exactly once. Without memory (`dedup=off`) they are not. What takes longest is the office:
-the more seldom it looks (`approval`), the later everything is posted and billed. A laptop that
-counts along (`counts_parts`) says in time that a part is used up; one that does not promises parts
-that are gone.
+is posted exactly once. Without memory (`dedup=off`) they are not. The more seldom the office looks
+(`approval`), the later everything is posted and billed. A laptop that counts along (`counts_parts`)
+says in time that a part is used up; one that does not promises parts that are gone.
 
 Runs in: 2 s.
 """

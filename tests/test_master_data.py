@@ -398,7 +398,7 @@ def test_what_the_erp_has_too_is_added_after_it():
         land.add_record("territory", "T1")
         land.add_record("customer", "C1", parent="T1")
 
-    with pytest.raises(BadValue, match="the ERP has each customer too; add it before"):
+    with pytest.raises(BadValue, match="the ERP has each customer too; add the ERP before"):
         story.run()
 
 

@@ -265,9 +265,9 @@ class _Published(Finals):
 
 
 class _MasterData(Finals):
-    """I-88: when all is quiet, CRM Online and the ERP hold the same customers, as far as both have
-    them, and the products and prices that come from the ERP. Left out is what waits for a person,
-    what does not pass the filter, and what has never been loaded.
+    """I-88: when all is quiet, CRM Online and the ERP hold the same customers, and the products and
+    prices that come from the ERP. Left out is what waits for a person, what does not pass the
+    filter, and what has never been loaded.
     """
 
     def __init__(self, scene: Scene) -> None:

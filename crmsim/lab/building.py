@@ -230,7 +230,7 @@ class Building:
         """
         found = self.simulation.topology.sites("erp")
         if not found:
-            raise BadValue(f"the ERP has each {about} too; add it before")
+            raise BadValue(f"the ERP has each {about} too; add the ERP before, with add_erp")
         return found
 
     def add_crm(

@@ -166,8 +166,8 @@ class ServiceBook:
                 )
                 if also > left:
                     return (
-                        f"{also} {item.product} cannot come back: of item {item.of} of order "
-                        f"{document.order} {left} have left and are not returned yet"
+                        f"{also} pieces of item {item.of} of order {document.order} cannot come "
+                        f"back: {left} have left and are not returned yet"
                     )
         return None
 

@@ -103,14 +103,17 @@ class Loading(BackOffice):
         _must_be_block(block)
         way = WAYS.get(target, {}).get(source or ("crm" if target == "cdb" else "erp"))
         if way is None:
-            raise BadValue(f"nothing is loaded from {source!r} to {target!r}; see `load`")
+            raise BadValue(
+                f"nothing is loaded to {target!r} from {source or 'anywhere'!r}; write "
+                "target='crm', or target='cdb' with source='crm' or 'erp'"
+            )
         self._model.of(about)
+        if about == "order":
+            raise BadValue("orders are not loaded: they flow as they are written")
         if way != CRM_TO_CDB:
             self._must_be_of_erp(about)
         if way == ERP_TO_CDB and self._model.of(about).kind is not Kind.BULK:
             raise BadValue(f"only what is bulk goes past CRM Online; {about!r} is not")
-        if about == "order":
-            raise BadValue("orders are not loaded: they flow as they are written")
         self._ask_for(crm, about, LoadKind.INITIAL, way, block)
 
     def _ask_for(
