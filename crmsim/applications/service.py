@@ -40,8 +40,11 @@ __all__ = [
     "done_of",
     "is_being_distributed",
     "is_maintained",
+    "items_for_erp",
     "memos_of",
     "must_be_service",
+    "promised_fields",
+    "promised_of",
     "routed",
     "status_of",
     "transfer_of",
@@ -145,6 +148,12 @@ def routed(object_: str, item: ServiceItem) -> tuple[Effect, ...]:
     return ROUTES.get((object_, item.category), ())
 
 
+def items_for_erp(record: Record) -> tuple[ServiceItem, ...]:
+    """Return the items of a document that lead to something in the ERP."""
+    items = items_of(dict(record.fields))
+    return tuple(item for item in items if {*routed(record.object, item)} - {Effect.CHECK})
+
+
 def is_maintained(object_: str, name: str) -> bool:
     """Say whether CRM fills a field, and nobody else."""
     is_progress = name.startswith((DONE, PROMISED))
@@ -176,7 +185,7 @@ def why_not_sent(record: Record) -> str | None:
         record: The document, as it is to be saved.
     """
     fields = dict(record.fields)
-    if not any(set(routed(record.object, item)) - {Effect.CHECK} for item in items_of(fields)):
+    if not items_for_erp(record):
         return "it has no item that the ERP has to know of"
     if status_of(record) not in _SENT_WHEN[record.object]:
         return f"it is {status_of(record)}"
@@ -307,6 +316,21 @@ def done_fields(record: Record, news: Mapping[str, tuple[int, int]]) -> dict[str
         had = known.get(line, (0, 0))
         fields[f"{DONE}{line}"] = f"{max(delivered, had[0])} / {max(moved, had[1])}"
     return fields
+
+
+def promised_of(fields: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """Return line -> (pieces, day of the run) of what the planning system has promised."""
+    found = {}
+    for name, text in fields.items():
+        if name.startswith(PROMISED) and text:
+            pieces, day = text.split(" on day ")
+            found[name.removeprefix(PROMISED)] = int(pieces), int(day)
+    return found
+
+
+def promised_fields(promised: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+    """Return the fields that say what was promised: line -> (pieces, day of the run)."""
+    return {f"{PROMISED}{line}": f"{n} on day {day}" for line, (n, day) in promised.items()}
 
 
 def memos_of(record: Record) -> tuple[ServiceItem, ...]:

@@ -4,7 +4,7 @@ import attrs
 
 from crmsim.errors import BadValue
 
-__all__ = ["MasterRecord", "Record", "RecordEdit"]
+__all__ = ["MasterRecord", "Record", "RecordEdit", "key_of"]
 
 
 @attrs.frozen
@@ -43,6 +43,16 @@ class Record:
     def identity(self) -> str:
         """What it is called wherever one name must do."""
         return f"{self.object} {self.key}"
+
+
+def key_of(identity: str) -> tuple[str, str]:
+    """Return (name of the replication object, key) of what is called so.
+
+    >>> key_of("customer C1")
+    ('customer', 'C1')
+    """
+    object_, _, key = identity.partition(" ")
+    return object_, key
 
 
 WAYS = ("create", "change", "delete")

@@ -16,11 +16,11 @@ from crmsim.applications.guards import TAKEN
 from crmsim.applications.numbering import erp_number, order_number
 from crmsim.business.document import OrderDocument, Owner
 from crmsim.business.sales import SalesKind, SalesOrder
-from crmsim.chance import word_of
 from crmsim.erp.contracts import ContractBook
 from crmsim.erp.fulfilment import Fulfilment
 from crmsim.erp.locks import Locks
 from crmsim.erp.orders import ErpOrder
+from crmsim.erp.refusal import BAD_MASTER_DATA, Refusal, lacks_master_data, refused
 from crmsim.formats.bapi import (
     BapiChange,
     BapiOrder,
@@ -39,21 +39,7 @@ __all__ = ["Bookings"]
 Tell = Callable[[Change, BapiOrder, Luw], None]
 
 
-@attrs.frozen
-class _Refusal:
-    """Why an order of CRM is not booked."""
-
-    reason: str
-    is_mendable: bool = False
-    """Whether somebody can put that right: data of the ERP, or what is in the order."""
-
-
-BAD_MASTER_DATA = _Refusal("the ERP lacks master data for it", is_mendable=True)
-CROSSED = _Refusal("somebody at the ERP has changed it meanwhile", is_mendable=True)
-
-
-def _refused(reason: str | None, *, is_mendable: bool) -> _Refusal | None:
-    return None if reason is None else _Refusal(reason, is_mendable)
+CROSSED = Refusal("somebody at the ERP has changed it meanwhile", is_mendable=True)
 
 
 class Bookings:
@@ -123,13 +109,13 @@ class Bookings:
             change.put("keys", order.number, key)
         self._book(change, key, order, luw, held)
 
-    def _why_not(self, key: str, held: ErpOrder | None, order: BapiOrder) -> _Refusal | None:
+    def _why_not(self, key: str, held: ErpOrder | None, order: BapiOrder) -> Refusal | None:
         """Return why an order of CRM cannot be booked, or None."""
         return (
-            _refused(self._why_not_this_number(held, order), is_mendable=False)
+            refused(self._why_not_this_number(held, order), is_mendable=False)
             or self._why_not_known(order)
             or (None if held is None else self._why_not_change(held, order))
-            or _refused(self._contracts.why_not(key, order), is_mendable=True)
+            or refused(self._contracts.why_not(key, order), is_mendable=True)
         )
 
     def _why_not_this_number(self, held: ErpOrder | None, order: BapiOrder) -> str | None:
@@ -139,23 +125,23 @@ class Bookings:
             return f"number {order.number} belongs to another order of the ERP"
         return None
 
-    def _why_not_known(self, order: BapiOrder) -> _Refusal | None:
+    def _why_not_known(self, order: BapiOrder) -> Refusal | None:
         """Return what of the ERP's own data speaks against an order, or None."""
         blocked = self._why_blocked(order)
         if blocked is not None:
-            return _Refusal(blocked, is_mendable=True)
-        u = self._actor.luck("refusal").uniform(word_of(order.reference), order.version)
-        return BAD_MASTER_DATA if u < self._refuses else None
+            return Refusal(blocked, is_mendable=True)
+        lacks = lacks_master_data(self._actor, self._refuses, order.reference, order.version)
+        return BAD_MASTER_DATA if lacks else None
 
     def _why_blocked(self, order: BapiOrder) -> str | None:
         return why_blocked(self._actor.store.get("records", ("customer", order.customer)))
 
-    def _why_not_change(self, held: ErpOrder, order: BapiOrder) -> _Refusal | None:
+    def _why_not_change(self, held: ErpOrder, order: BapiOrder) -> Refusal | None:
         if held.owner is Owner.ERP:
-            return _Refusal("it belongs to the ERP by now")
+            return Refusal("it belongs to the ERP by now")
         if self._exchange.locks and order.known_changes < held.changes:
             return CROSSED
-        return _refused(self._why_final(held, order.as_sales_order()), is_mendable=False)
+        return refused(self._why_final(held, order.as_sales_order()), is_mendable=False)
 
     def _why_final(self, held: ErpOrder, wanted: SalesOrder) -> str | None:
         """Return why an order can no longer become another one, or None."""
@@ -184,7 +170,7 @@ class Bookings:
                 change.note(OVERWRITTEN, order.reference, guid=order.guid, of="erp", fields=fields)
 
     def _answer(
-        self, change: Change, order: BapiOrder, luw: Luw, refusal: _Refusal | None = None
+        self, change: Change, order: BapiOrder, luw: Luw, refusal: Refusal | None = None
     ) -> None:
         if refusal is None:
             result = BapiResult(order.number, order.version, True)

@@ -8,20 +8,13 @@ passes the filter. Sources: CONTRIBUTING.md, S37, S63, S69; times are assumed.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import attrs
 
 from crmsim.business.master import Record
 from crmsim.erp.contracts import CONTRACTS, FLOWS, ContractBook
 from crmsim.formats.bapi import (
-    BapiChange,
-    BapiContract,
-    BapiMasters,
-    BapiOrder,
     BapiRecord,
-    BapiResult,
-    BapiStatus,
 )
 from crmsim.formats.loading import (
     BapiValue,
@@ -35,6 +28,7 @@ from crmsim.formats.loading import (
     Wish,
     contract_facts,
     contract_row,
+    keys_in,
     order_row,
 )
 from crmsim.kernel.actor import Actor
@@ -252,17 +246,4 @@ class Extraction:
         store = self._actor.store
         queues = (*store.table("inbound").values(), *store.table("outbound").values())
         bodies = [luw.body for luws in queues for luw in luws]
-        return tuple(dict.fromkeys(key for body in bodies for key in _keys_in(body, about)))
-
-
-def _keys_in(body: Any, about: str) -> tuple[str, ...]:
-    """Return the keys of what a unit of work says about an object."""
-    if isinstance(body, BapiMasters):
-        return tuple(key for key, _ in body.values) if body.publication == about else ()
-    if isinstance(body, BapiContract):
-        return (body.key,) if about == "contract" else ()
-    if isinstance(body, LoadBlock):
-        return body.keys if body.about == about else ()
-    if isinstance(body, BapiOrder | BapiResult | BapiStatus | BapiChange):
-        return (body.number,) if about == "order" else ()
-    return (body.key,) if getattr(body, "object", "") == about else ()
+        return tuple(dict.fromkeys(key for body in bodies for key in keys_in(body, about)))

@@ -8,7 +8,16 @@ from typing import Any
 import attrs
 
 from crmsim.business.sales import SalesOrder
-from crmsim.formats.bapi import BapiContract, BapiRecord
+from crmsim.formats.bapi import (
+    BapiChange,
+    BapiContract,
+    BapiMasters,
+    BapiOrder,
+    BapiRecord,
+    BapiRecordStored,
+    BapiResult,
+    BapiStatus,
+)
 
 __all__ = [
     "BapiRemoval",
@@ -23,6 +32,7 @@ __all__ = [
     "Wish",
     "contract_facts",
     "contract_row",
+    "keys_in",
     "order_row",
 ]
 
@@ -137,6 +147,21 @@ Wish = LoadRequest | LoadEnd | FilterSet | CompareQuestion
 def contract_facts(contract: Any) -> dict[str, str]:
     """Return the fields of a contract that a filter can look at."""
     return {"customer": contract.customer, "status": contract.status}
+
+
+def keys_in(body: object, about: str) -> tuple[str, ...]:
+    """Return the keys of what a unit of work between CRM and the ERP says about an object."""
+    if isinstance(body, BapiMasters):
+        return tuple(key for key, _ in body.values) if body.publication == about else ()
+    if isinstance(body, BapiContract):
+        return (body.key,) if about == "contract" else ()
+    if isinstance(body, LoadBlock):
+        return body.keys if body.about == about else ()
+    if isinstance(body, BapiOrder | BapiResult | BapiStatus | BapiChange):
+        return (body.number,) if about == "order" else ()
+    if isinstance(body, BapiRecord | BapiRecordStored | BapiRemoval):
+        return (body.key,) if body.object == about else ()
+    return ()
 
 
 def order_row(order: SalesOrder) -> Row:

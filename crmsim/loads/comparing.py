@@ -7,28 +7,19 @@ Sources: CONTRIBUTING.md, S63; the second look is assumed.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import attrs
 
 from crmsim.applications.status import Distribution, OrderRecord
 from crmsim.business.document import OrderDocument
 from crmsim.business.master import MasterRecord, Record
-from crmsim.formats.bapi import (
-    BapiChange,
-    BapiContract,
-    BapiMasters,
-    BapiOrder,
-    BapiResult,
-    BapiStatus,
-)
 from crmsim.formats.bdoc import MassBDoc, MessageBDoc, RecordBDoc
 from crmsim.formats.loading import (
     CompareAnswer,
     CompareQuestion,
-    LoadBlock,
     Row,
     contract_row,
+    keys_in,
     order_row,
 )
 from crmsim.kernel.actor import Actor
@@ -296,22 +287,12 @@ def row_of(held: Record | MasterRecord, *, in_full: bool) -> Row:
     return (*held.fields, *more) if in_full else held.fields
 
 
-def _keys_in(body: Any, about: str) -> tuple[str, ...]:
-    """Return the keys of what a unit of work says about an object."""
+def _keys_in(body: object, about: str) -> tuple[str, ...]:
+    """Return the keys of what a unit of work says about an object, also on its way inside CRM."""
     if isinstance(body, MassBDoc):
         return tuple(one.key[1] for one in body.records if one.key[0] == about)
-    if isinstance(body, BapiMasters):
-        return tuple(key for key, _ in body.values) if body.publication == about else ()
     if isinstance(body, RecordBDoc):
         return (body.record.key,) if body.record.object == about else ()
-    if isinstance(body, BapiContract):
-        return (body.key,) if about == "contract" else ()
-    if isinstance(body, LoadBlock):
-        return body.keys if body.about == about else ()
     if isinstance(body, MessageBDoc):
         return (body.document.number,) if about == "order" else ()
-    if isinstance(body, BapiOrder | BapiResult | BapiStatus | BapiChange):
-        return (body.number,) if about == "order" else ()
-    if body is None:
-        return ()
-    return (body.key,) if getattr(body, "object", "") == about else ()
+    return keys_in(body, about)

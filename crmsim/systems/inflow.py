@@ -16,6 +16,7 @@ from crmsim.applications.guards import why_only_shown
 from crmsim.applications.service import is_being_distributed
 from crmsim.applications.status import OrderRecord
 from crmsim.business.document import OrderDocument
+from crmsim.business.master import key_of
 from crmsim.formats.bdoc import SyncBDoc, Task, order_of
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
@@ -375,8 +376,7 @@ class Inflow:
     @staticmethod
     def _is_sent(change: Change, name: str) -> bool:
         """Say whether a service transaction is on its way to the ERP by what is just being done."""
-        object_, _, key = name.partition(" ")
-        return is_being_distributed(change.get("records", (object_, key)))
+        return is_being_distributed(change.get("records", key_of(name)))
 
 
 def _released_queue(number: str) -> str:

@@ -9,8 +9,6 @@ any of it. Sources: CONTRIBUTING.md, S21, S23, S25, S26.
 
 from decimal import Decimal
 
-import attrs
-
 from crmsim.applications.directions import why_blocked
 from crmsim.applications.service import (
     BILL,
@@ -22,9 +20,9 @@ from crmsim.applications.service import (
 )
 from crmsim.business.postings import Sort, pieces_by_line
 from crmsim.business.service import Category, ServiceItem, value_of_items
-from crmsim.chance import word_of
 from crmsim.erp.fulfilment import Fulfilment
 from crmsim.erp.orders import ErpOrder
+from crmsim.erp.refusal import BAD_MASTER_DATA, Refusal, lacks_master_data, refused
 from crmsim.erp.service.goods import SERVICE, ServiceGoods, StoredService, postings_of
 from crmsim.erp.service.warehouse import Warehouse
 from crmsim.formats.service import BapiService, BapiServiceResult
@@ -51,14 +49,6 @@ AT_ONCE = {
 EACH_ONCE = {one: sort for one, sort in AT_ONCE.items() if sort is not Sort.RESERVATION}
 """The same, without what follows the item when it changes later."""
 RETURNS = (Category.RETURN, Category.RETURN_REQUEST)
-
-
-@attrs.frozen
-class _Refusal:
-    """Why a document, or an item of it, is not posted."""
-
-    reason: str
-    is_mendable: bool
 
 
 class ServiceBook:
@@ -118,22 +108,19 @@ class ServiceBook:
 
     def _why_not(
         self, name: str, held: StoredService | None, document: BapiService
-    ) -> _Refusal | None:
+    ) -> Refusal | None:
         reason = self._why_not_changed(name, held, document) or self._why_not_returned(
             name, document
         )
         if reason is not None:
-            return _Refusal(reason, is_mendable=False)
+            return Refusal(reason)
         customer = self._actor.store.get("records", ("customer", document.customer))
-        reason = why_blocked(customer) if held is None else None
-        if reason is None and self._lacks_master_data(document):
-            reason = "the ERP lacks master data for it"
-        reason = reason or self._why_not_reversed(document) or self._why_no_costs(document)
-        return None if reason is None else _Refusal(reason, is_mendable=True)
-
-    def _lacks_master_data(self, document: BapiService) -> bool:
-        u = self._actor.luck("refusal").uniform(word_of(document.reference), document.version)
-        return u < self._refuses
+        blocked = why_blocked(customer) if held is None else None
+        name_and_version = document.reference, document.version
+        if blocked is None and lacks_master_data(self._actor, self._refuses, *name_and_version):
+            return BAD_MASTER_DATA
+        reason = blocked or self._why_not_reversed(document) or self._why_no_costs(document)
+        return refused(reason, is_mendable=True)
 
     def _why_not_changed(
         self, name: str, held: StoredService | None, document: BapiService
@@ -236,7 +223,7 @@ class ServiceBook:
         )
         change.then(lambda: self._goods.go_on(name))
 
-    def _post_at_once(self, change: Change, name: str, document: BapiService) -> _Refusal | None:
+    def _post_at_once(self, change: Change, name: str, document: BapiService) -> Refusal | None:
         """Post all that does not take time; say what could not be posted."""
         if document.reverses:
             self._reverse(change, name, document)
@@ -247,7 +234,7 @@ class ServiceBook:
         self._reserve(change, name, document)
         reasons = [self._post_item(change, name, document, item) for item in document.items]
         lacking = "; ".join(filter(None, reasons))
-        return _Refusal(lacking, is_mendable=True) if lacking else None
+        return refused(lacking or None, is_mendable=True)
 
     def _reserve(self, change: Change, name: str, document: BapiService) -> None:
         """Reserve the parts that a document needs, and give back what it needs no more."""
@@ -319,7 +306,7 @@ class ServiceBook:
             )
 
     def _answer(
-        self, change: Change, document: BapiService, luw: Luw, refusal: _Refusal | None
+        self, change: Change, document: BapiService, luw: Luw, refusal: Refusal | None
     ) -> None:
         number = self._goods.next_number(change, document.reference)
         told = ("", False) if refusal is None else (refusal.reason, refusal.is_mendable)

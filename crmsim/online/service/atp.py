@@ -14,12 +14,14 @@ from crmsim.applications.service import (
     SERVICE_ORDER,
     UNCHECKED,
     Effect,
+    promised_fields,
+    promised_of,
     routed,
     transfer_of,
     why_not_sent,
 )
 from crmsim.applications.status import Distribution
-from crmsim.business.master import Record
+from crmsim.business.master import Record, key_of
 from crmsim.business.schedule import Wanted
 from crmsim.business.service import items_of
 from crmsim.kernel.actor import Actor
@@ -108,8 +110,8 @@ class ServiceAvailability:
         for one in answer.schedule:
             pieces[one.line] = pieces.get(one.line, 0) + one.pieces
             day[one.line] = max(day.get(one.line, 0), one.day)
-        told = {f"{PROMISED}{line}": f"{pieces[line]} on day {day[line]}" for line in pieces}
-        return {UNCHECKED: "", **told}
+        told = {line: (pieces[line], day[line]) for line in pieces}
+        return {UNCHECKED: "", **promised_fields(told)}
 
     def end(self, change: Change, name: str, fields: dict[str, str]) -> None:
         """Forget a question that is answered, or that nobody will answer.
@@ -123,17 +125,12 @@ class ServiceAvailability:
             self._checks.open(change, name, AtpQuestion(name, name, record.version, ()))
         else:
             change.put("checked", name, row.question.items)
-        lines = tuple(
-            (key.removeprefix(PROMISED), *_promise(text))
-            for key, text in fields.items()
-            if key.startswith(PROMISED)
-        )
+        lines = tuple((line, *promise) for line, promise in promised_of(fields).items())
         outcome = "answered" if lines else "given up"
         change.note(CHECKED, name, guid=name, version=record.version, outcome=outcome, lines=lines)
 
     def _record(self, name: str) -> Record:
-        object_, _, number = name.partition(" ")
-        found: Record = self._actor.store.get("records", (object_, number))
+        found: Record = self._actor.store.get("records", key_of(name))
         return found
 
 
@@ -144,14 +141,4 @@ def _is_unchecked(record: Record) -> bool:
 def _void_promises(after: Record, wanted: tuple[Wanted, ...]) -> dict[str, str]:
     """Return the fields, empty now, that said what was promised for lines that are gone."""
     lines = {one.line: None for one in wanted}
-    return {
-        name: ""
-        for name, text in after.fields
-        if name.startswith(PROMISED) and text and name.removeprefix(PROMISED) not in lines
-    }
-
-
-def _promise(text: str) -> tuple[int, int]:
-    """Return pieces and day of what was promised."""
-    pieces, _, day = text.partition(" on day ")
-    return int(pieces), int(day)
+    return {f"{PROMISED}{one}": "" for one in promised_of(dict(after.fields)) if one not in lines}

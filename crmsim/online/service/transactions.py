@@ -23,11 +23,11 @@ from crmsim.applications.service import (
     SERVICE_ORDER,
     TRANSFER,
     TRANSFER_TRIES,
-    Effect,
     done_fields,
     is_being_distributed,
+    items_for_erp,
     memos_of,
-    routed,
+    promised_of,
     status_of,
     transfer_of,
     why_not_billed,
@@ -35,7 +35,7 @@ from crmsim.applications.service import (
     why_not_sent,
 )
 from crmsim.applications.status import Distribution, DistributionEvent, next_status
-from crmsim.business.master import Record
+from crmsim.business.master import Record, key_of
 from crmsim.business.service import Category, item_fields, items_of
 from crmsim.formats.service import BapiService, BapiServiceProgress, BapiServiceResult
 from crmsim.kernel.actor import Actor
@@ -181,8 +181,7 @@ class ServiceTransactions:
         """Do what somebody in the office does about a document, unless it has changed meanwhile."""
         if self._actor.store.get(ServiceDesk.TABLE, name) != version:
             return
-        object_, _, number = name.partition(" ")
-        key = object_, number
+        key = key_of(name)
         record = self.held(key)
         assert record is not None, "what lies on the desk is there"
         is_open = record.object == CONFIRMATION and status_of(record) == OPEN
@@ -204,11 +203,10 @@ class ServiceTransactions:
 
     def _end_check(self, name: str, fields: dict[str, str]) -> None:
         """Let a service order go its way to the ERP."""
-        object_, _, number = name.partition(" ")
         with self._actor.commit() as change:
             self._availability.end(change, name, fields)
-            whole = self.completed(change, (object_, number), fields)
-            self._online.change_record(change, (object_, number), whole, "", OFFICE)
+            whole = self.completed(change, key_of(name), fields)
+            self._online.change_record(change, key_of(name), whole, "", OFFICE)
 
     # --- what the ERP tells ---
 
@@ -316,23 +314,14 @@ class ServiceTransactions:
 def bapi_service(record: Record) -> BapiService:
     """Convert a document to the structure that CRM and the ERP exchange."""
     fields = dict(record.fields)
-    items = tuple(
-        item
-        for item in items_of(fields)
-        if {*routed(record.object, item)} - {Effect.CHECK} or record.object == CONFIRMATION
-    )
-    promised = tuple(
-        (name.removeprefix("promised "), int(text.rpartition(" ")[2]))
-        for name, text in fields.items()
-        if name.startswith("promised ") and text
-    )
+    promised = tuple((line, day) for line, (_, day) in promised_of(fields).items())
     is_confirmation = record.object == CONFIRMATION
     customer = record.parent if record.object == COMPLAINT else fields.get("customer", "")
     return BapiService(
         record.object,
         record.key,
         record.version,
-        items,
+        items_for_erp(record),
         customer,
         fields.get("place", ""),
         record.parent if is_confirmation else fields.get("order", ""),
