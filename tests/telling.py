@@ -1,6 +1,6 @@
 """A small landscape in which short stories are told, and what can be asked of them afterwards."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -88,6 +88,13 @@ def do(hour: float, verb: str, *arguments: object, **named: object) -> tuple[Any
     return hour, verb, arguments, named
 
 
+def plan(land: Landscape, steps: Iterable[tuple[Any, ...]]) -> None:
+    """Let happen what `do` says."""
+    for hour, verb, arguments, named in steps:
+        what = () if verb == "fault" else (getattr(land, verb),)
+        land.at(hours(hour), *what, *arguments, **named)
+
+
 def tell(
     *steps: tuple[Any, ...],
     diaries: Mapping[int | str, tuple[tuple[float, Any], ...]] = {},
@@ -157,11 +164,7 @@ def tell(
         if contracts:
             land.at(0, land.load, "contract", block=2)
         land.check()
-        for hour, verb, arguments, named in steps:
-            if verb == "fault":
-                land.at(hours(hour), *arguments, **named)
-            else:
-                land.at(hours(hour), getattr(land, verb), *arguments, **named)
+        plan(land, steps)
         await land.run(hours(until))
         await land.settle()
 

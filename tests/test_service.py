@@ -36,7 +36,7 @@ from crmsim.systems.setup import Policies
 from crmsim.units import Share, days, hours, minutes, seconds
 
 from .stories import event, fired, rejudge
-from .telling import Nothing, Told, do, order
+from .telling import Nothing, Told, do, order, plan
 
 K = "0008000001"
 WORK = ServiceItem("10", Category.SERVICE, "repair", 60, Decimal("1.50"))
@@ -119,12 +119,7 @@ def day_of_service(
         for product, count in main:
             land.add_stock("main", product, count)
         land.check()
-        for hour, verb, arguments, named in steps:
-            act = land.at if verb == "fault" else None
-            if act is not None:
-                land.at(hours(hour), *arguments, **named)
-            else:
-                land.at(hours(hour), getattr(land, verb), *arguments, **named)
+        plan(land, steps)
         await land.run(hours(until))
         await land.settle()
 

@@ -39,9 +39,9 @@ from crmsim.mobile.dialling import REDIAL_POLICY, Dialling
 from crmsim.mobile.rep import DiaryEntry, Habits, why_not_in_diary
 from crmsim.mobile.station import Station
 from crmsim.network.link import Link
-from crmsim.online.clerk import Clerk, ClerkHabits
+from crmsim.online.clerk import Clerk, ClerkHabits, Desk, clerk_of
 from crmsim.online.recovery import OwnService
-from crmsim.online.service.desk import service_clerk_of
+from crmsim.online.service.desk import ServiceDesk
 from crmsim.qrfc.partner import Poison, Staff
 from crmsim.qrfc.processes import WorkProcess, work_process_names
 from crmsim.qrfc.wire import Guarantees
@@ -307,10 +307,10 @@ class Building:
     def _seat_crm(self, name: str, setup: Setup) -> None:
         self.simulation.seat(name, lambda: CrmEnterprise(setup))
         self.simulation.store(name).load("policies", setup.told)
-        clerks = {f"{name}-clerk": setup.clerk, service_clerk_of(name): setup.service_clerk}
-        for called, habits in clerks.items():
+        clerks = {Desk.ROLE: setup.clerk, ServiceDesk.ROLE: setup.service_clerk}
+        for role, habits in clerks.items():
             if habits is not None:
-                self.simulation.seat(name, partial(Clerk, name, habits), called)
+                self.simulation.seat(name, partial(Clerk, name, habits), clerk_of(name, role))
 
     def _seat_staff(
         self,

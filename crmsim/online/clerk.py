@@ -22,7 +22,17 @@ from crmsim.kernel.durable import Change
 from crmsim.kernel.message import message
 from crmsim.units import Duration, days, hours, minutes
 
-__all__ = ["Clerk", "ClerkHabits", "Completed", "Desk", "LayAgain", "Paper", "completed"]
+__all__ = [
+    "Clerk",
+    "ClerkHabits",
+    "Completed",
+    "Desk",
+    "LayAgain",
+    "Paper",
+    "Pile",
+    "clerk_of",
+    "completed",
+]
 
 REWORK_COUNT = 5
 """How often a clerk tries to get an order through that the ERP refuses (assumed)."""
@@ -149,6 +159,49 @@ class LayAgain:
     version: int
 
 
+def clerk_of(crm: str, role: str) -> str:
+    """Return the name of the actor who works in an office of CRM.
+
+    >>> clerk_of("crm", "service")
+    'crm-service'
+    """
+    return f"{crm}-{role}"
+
+
+class Pile:
+    """Papers that wait for one clerk; CRM keeps them, so that a crash loses none.
+
+    Args:
+        actor: CRM's actor.
+        table: Name of the document -> its version, of all that wait.
+        role: What the clerk does there; empty when there is none.
+    """
+
+    def __init__(self, actor: Actor, table: str, role: str) -> None:
+        self._actor = actor
+        self._table = table
+        self._role = role
+
+    def started(self) -> None:
+        """Lay everything on the desk again after a crash."""
+        for guid, version in list(self._actor.store.table(self._table).items()):
+            self.lay(guid, version)
+
+    def put(self, change: Change, guid: str, version: int, *, is_needed: bool) -> None:
+        """Lay a document on the desk if it needs the clerk, else take it off the list."""
+        if not (self._role and is_needed):
+            change.delete(self._table, guid)
+            return
+        change.put(self._table, guid, version)
+        change.then(lambda: self.lay(guid, version))
+
+    def lay(self, guid: str, version: int) -> None:
+        """Lay a document on the desk."""
+        if self._role:
+            clerk = self._actor.address(clerk_of(self._actor.name, self._role))
+            self._actor.send(clerk, Paper(guid, version))
+
+
 class Desk:
     """What CRM knows of the papers that wait for its clerk.
 
@@ -158,27 +211,23 @@ class Desk:
     """
 
     TABLE = "clerk list"
+    ROLE = "clerk"
 
     def __init__(self, actor: Actor, clerk: ClerkHabits | None) -> None:
         self._actor = actor
-        self._clerk = clerk
+        self._pile = Pile(actor, self.TABLE, self.ROLE if clerk else "")
         self.releases = clerk is not None and clerk.releases
         """Whether every order from outside waits for a release."""
 
     def started(self) -> None:
         """Lay everything on the desk again after a crash."""
-        for guid, version in list(self._actor.store.table(self.TABLE).items()):
-            self._lay(guid, version)
+        self._pile.started()
 
     def put(self, change: Change, record: OrderRecord) -> None:
         """Lay a document on the desk if it needs somebody, else take it off the list."""
-        document = record.document
-        guid, version = document.order.guid, document.order.version
-        if self._clerk is None or not self._needs_clerk(record):
-            change.delete(self.TABLE, guid)
-            return
-        change.put(self.TABLE, guid, version)
-        change.then(lambda: self._lay(guid, version))
+        order = record.document.order
+        is_needed = self._needs_clerk(record)
+        self._pile.put(change, order.guid, order.version, is_needed=is_needed)
 
     @staticmethod
     def _needs_clerk(record: OrderRecord) -> bool:
@@ -194,11 +243,7 @@ class Desk:
     def lay_again(self, again: "LayAgain") -> None:
         """Lay a document on the desk, unless it has changed meanwhile."""
         if self._actor.store.get(self.TABLE, again.guid) == again.version:
-            self._lay(again.guid, again.version)
-
-    def _lay(self, guid: str, version: int) -> None:
-        if self._clerk is not None:
-            self._actor.send(self._actor.address(f"{self._actor.name}-clerk"), Paper(guid, version))
+            self._pile.lay(again.guid, again.version)
 
 
 LIST_PRICE = Decimal(10)

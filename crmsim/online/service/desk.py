@@ -16,14 +16,9 @@ from crmsim.applications.status import Distribution
 from crmsim.business.master import Record
 from crmsim.kernel.actor import Actor
 from crmsim.kernel.durable import Change
-from crmsim.online.clerk import REWORK_COUNT, ClerkHabits, Paper
+from crmsim.online.clerk import REWORK_COUNT, ClerkHabits, Pile
 
-__all__ = ["ServiceDesk", "service_clerk_of"]
-
-
-def service_clerk_of(crm: str) -> str:
-    """Return the name of the actor who completes confirmations."""
-    return f"{crm}-service"
+__all__ = ["ServiceDesk"]
 
 
 class ServiceDesk:
@@ -35,23 +30,19 @@ class ServiceDesk:
     """
 
     TABLE = "service list"
+    ROLE = "service"
 
     def __init__(self, actor: Actor, clerk: ClerkHabits | None) -> None:
-        self._actor = actor
-        self._clerk = clerk
+        self._pile = Pile(actor, self.TABLE, self.ROLE if clerk else "")
 
     def started(self) -> None:
         """Lay everything on the desk again after a crash."""
-        for name, version in list(self._actor.store.table(self.TABLE).items()):
-            self._lay(name, version)
+        self._pile.started()
 
     def put(self, change: Change, record: Record) -> None:
         """Lay a document on the desk if it needs somebody, else take it off the list."""
-        if self._clerk is None or not self._needs_clerk(record):
-            change.delete(self.TABLE, record.identity)
-            return
-        change.put(self.TABLE, record.identity, record.version)
-        change.then(lambda: self._lay(record.identity, record.version))
+        is_needed = self._needs_clerk(record)
+        self._pile.put(change, record.identity, record.version, is_needed=is_needed)
 
     @staticmethod
     def _needs_clerk(record: Record) -> bool:
@@ -60,8 +51,3 @@ class ServiceDesk:
         tries = int(dict(record.fields).get(TRANSFER_TRIES, "") or 0)
         is_refused = transfer_of(record) is Distribution.ERROR and why_not_sent(record) is None
         return is_refused and 0 < tries <= REWORK_COUNT
-
-    def _lay(self, name: str, version: int) -> None:
-        if self._clerk is not None:
-            clerk = self._actor.address(service_clerk_of(self._actor.name))
-            self._actor.send(clerk, Paper(name, version))
